@@ -1,1 +1,17 @@
-//! See README.
+#![doc = include_str!("../README.md")]
+
+pub mod code;
+pub mod codec;
+pub mod entry;
+pub mod envelope;
+pub mod frames;
+pub mod ids;
+pub mod limits;
+pub mod text;
+
+pub use code::Code;
+pub use codec::{DecodeError, Raw, Record, Wire, decode, encode};
+pub use entry::{ConversationKind, Entry, EntryKind, Header, MemberChange, MessageKind, Role, TextContent, Tombstone};
+pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
+pub use frames::{ClientFrame, Lane, ServerFrame};
+pub use ids::{ConversationId, DeviceId, IdError, Nonce, Ordinal, Rev, Sequence, UserId, UserSequence, WallMs};

@@ -1,0 +1,522 @@
+//! MessagePack maps with short keys, read with limits before anything is allocated.
+//!
+//! A [`record!`](crate::record) names each field once; reading, writing and the table of fields ([`Record::FIELDS`]) come from that.
+//! Unknown fields are skipped, missing `opt` fields take their default, a doubled field or trailing bytes are errors.
+
+use bytes::Bytes;
+use rmp::Marker;
+
+use crate::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX, LIST_ITEMS_MAX};
+
+/// Why bytes are not what they should be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The value ends after the bytes do.
+    #[error("the bytes end too early")]
+    Truncated,
+    /// Another type was expected.
+    #[error("expected another type (found marker {0:#04x})")]
+    WrongType(u8),
+    /// A number or length outside what the field takes.
+    #[error("a value is outside its range")]
+    OutOfRange,
+    /// Nested deeper than [`DEPTH_MAX`].
+    #[error("nested deeper than {DEPTH_MAX}")]
+    TooDeep,
+    /// A map or array with too many elements.
+    #[error("too many elements in a map or array")]
+    TooMany,
+    /// A string that is not UTF-8.
+    #[error("text is not UTF-8")]
+    NotUtf8,
+    /// A field that came twice.
+    #[error("field {0} came twice")]
+    Doubled(&'static str),
+    /// A field that must be there.
+    #[error("field {0} is missing")]
+    Missing(&'static str),
+    /// Bytes after the value.
+    #[error("bytes after the value")]
+    Trailing,
+}
+
+/// What can stand in a body.
+pub trait Wire: Sized {
+    /// Appends the value.
+    fn write(&self, out: &mut Vec<u8>);
+
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// [`DecodeError`], with nothing kept.
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+/// A field of a record, for documentation and other languages.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Field {
+    /// The key on the wire.
+    pub key: &'static str,
+    /// The name in code.
+    pub name: &'static str,
+    /// The Rust type.
+    pub kind: &'static str,
+    /// Whether it must be there.
+    pub required: bool,
+}
+
+/// A map with known fields.
+pub trait Record: Wire {
+    /// Its fields, in the order they are written.
+    const FIELDS: &'static [Field];
+}
+
+/// Reads one value that must fill `bytes`.
+///
+/// # Errors
+/// [`DecodeError`].
+pub fn decode<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let value = T::read(&mut reader)?;
+    reader.finish()?;
+    Ok(value)
+}
+
+/// Writes one value.
+#[must_use]
+pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
+    let mut out = Vec::with_capacity(128);
+    value.write(&mut out);
+    out
+}
+
+/// A position in a body. Binary fields are slices of the same allocation.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    whole: &'a Bytes,
+    at: usize,
+    depth: u8,
+}
+
+impl<'a> Reader<'a> {
+    /// At the start of `whole`.
+    #[must_use]
+    pub const fn new(whole: &'a Bytes) -> Self {
+        Self { whole, at: 0, depth: 0 }
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// [`DecodeError::Trailing`] if bytes are left.
+    pub fn finish(self) -> Result<(), DecodeError> {
+        if self.at == self.whole.len() { Ok(()) } else { Err(DecodeError::Trailing) }
+    }
+
+    fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+        let end = self.at.checked_add(len).ok_or(DecodeError::Truncated)?;
+        let slice = self.whole.get(self.at..end).ok_or(DecodeError::Truncated)?;
+        self.at = end;
+        Ok(slice)
+    }
+
+    fn uint(&mut self, bytes: usize) -> Result<u64, DecodeError> {
+        Ok(self.take(bytes)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    }
+
+    fn length(&mut self, bytes: usize) -> Result<usize, DecodeError> {
+        usize::try_from(self.uint(bytes)?).map_err(|_| DecodeError::OutOfRange)
+    }
+
+    fn marker(&mut self) -> Result<Marker, DecodeError> {
+        Ok(Marker::from_u8(self.take(1)?[0]))
+    }
+
+    fn peek(&self) -> Result<Marker, DecodeError> {
+        self.whole.get(self.at).map(|byte| Marker::from_u8(*byte)).ok_or(DecodeError::Truncated)
+    }
+
+    /// An unsigned integer in any of its encodings.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn u64(&mut self) -> Result<u64, DecodeError> {
+        match self.marker()? {
+            Marker::FixPos(value) => Ok(u64::from(value)),
+            Marker::U8 => self.uint(1),
+            Marker::U16 => self.uint(2),
+            Marker::U32 => self.uint(4),
+            Marker::U64 => self.uint(8),
+            // Encoders of some languages choose signed formats for positive numbers.
+            Marker::I8 => self.positive(1),
+            Marker::I16 => self.positive(2),
+            Marker::I32 => self.positive(4),
+            Marker::I64 => self.positive(8),
+            other => Err(DecodeError::WrongType(other.to_u8())),
+        }
+    }
+
+    fn positive(&mut self, bytes: usize) -> Result<u64, DecodeError> {
+        let value = self.uint(bytes)?;
+        if value >> (bytes * 8 - 1) == 0 { Ok(value) } else { Err(DecodeError::OutOfRange) }
+    }
+
+    /// A UTF-8 string.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn str(&mut self) -> Result<&'a str, DecodeError> {
+        let len = match self.marker()? {
+            Marker::FixStr(len) => usize::from(len),
+            Marker::Str8 => self.length(1)?,
+            Marker::Str16 => self.length(2)?,
+            Marker::Str32 => self.length(4)?,
+            other => return Err(DecodeError::WrongType(other.to_u8())),
+        };
+        std::str::from_utf8(self.take(len)?).map_err(|_| DecodeError::NotUtf8)
+    }
+
+    /// A binary string.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn bin(&mut self) -> Result<&'a [u8], DecodeError> {
+        let len = match self.marker()? {
+            Marker::Bin8 => self.length(1)?,
+            Marker::Bin16 => self.length(2)?,
+            Marker::Bin32 => self.length(4)?,
+            other => return Err(DecodeError::WrongType(other.to_u8())),
+        };
+        self.take(len)
+    }
+
+    /// The length of an array that follows. Call [`Reader::leave`] after its elements.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn array(&mut self) -> Result<u32, DecodeError> {
+        let len = match self.marker()? {
+            Marker::FixArray(len) => usize::from(len),
+            Marker::Array16 => self.length(2)?,
+            Marker::Array32 => self.length(4)?,
+            other => return Err(DecodeError::WrongType(other.to_u8())),
+        };
+        self.enter(len, LIST_ITEMS_MAX)
+    }
+
+    /// The number of fields of a map that follows. Call [`Reader::leave`] after its fields.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn map(&mut self) -> Result<u32, DecodeError> {
+        let len = match self.marker()? {
+            Marker::FixMap(len) => usize::from(len),
+            Marker::Map16 => self.length(2)?,
+            Marker::Map32 => self.length(4)?,
+            other => return Err(DecodeError::WrongType(other.to_u8())),
+        };
+        self.enter(len, FIELDS_MAX)
+    }
+
+    /// A key of a map.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn key(&mut self) -> Result<&'a str, DecodeError> {
+        let key = self.str()?;
+        if key.len() <= KEY_BYTES_MAX { Ok(key) } else { Err(DecodeError::OutOfRange) }
+    }
+
+    fn enter(&mut self, len: usize, max: u32) -> Result<u32, DecodeError> {
+        let len = u32::try_from(len).map_err(|_| DecodeError::TooMany)?;
+        // Each element is at least one byte: a lying length is found before anything is allocated.
+        if len > max || len as usize > self.whole.len() - self.at {
+            return Err(DecodeError::TooMany);
+        }
+        if self.depth == DEPTH_MAX {
+            return Err(DecodeError::TooDeep);
+        }
+        self.depth += 1;
+        Ok(len)
+    }
+
+    /// Leaves an array or map.
+    pub const fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    /// Skips one value of any type.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn skip(&mut self) -> Result<(), DecodeError> {
+        match self.peek()? {
+            Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => {
+                let len = self.map()?;
+                for _ in 0..len {
+                    self.skip()?;
+                    self.skip()?;
+                }
+                self.leave();
+            }
+            Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
+                let len = self.array()?;
+                for _ in 0..len {
+                    self.skip()?;
+                }
+                self.leave();
+            }
+            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+                self.str()?;
+            }
+            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
+                self.bin()?;
+            }
+            other => {
+                self.take(1)?;
+                let len = match other {
+                    Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => 0,
+                    Marker::U8 | Marker::I8 => 1,
+                    Marker::U16 | Marker::I16 | Marker::FixExt1 => 2,
+                    Marker::FixExt2 => 3,
+                    Marker::U32 | Marker::I32 | Marker::F32 => 4,
+                    Marker::FixExt4 => 5,
+                    Marker::U64 | Marker::I64 | Marker::F64 => 8,
+                    Marker::FixExt8 => 9,
+                    Marker::FixExt16 => 17,
+                    Marker::Ext8 => 1 + self.length(1)?,
+                    Marker::Ext16 => 1 + self.length(2)?,
+                    Marker::Ext32 => self.length(4)?.checked_add(1).ok_or(DecodeError::Truncated)?,
+                    reserved => return Err(DecodeError::WrongType(reserved.to_u8())),
+                };
+                self.take(len)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn slice(&self, part: &'a [u8]) -> Bytes {
+        self.whole.slice_ref(part)
+    }
+}
+
+/// Appends a string.
+pub fn write_str(out: &mut Vec<u8>, text: &str) {
+    // Writing into a Vec can not fail.
+    let _ = rmp::encode::write_str(out, text);
+}
+
+/// Appends a binary string.
+pub fn write_bin(out: &mut Vec<u8>, bytes: &[u8]) {
+    let _ = rmp::encode::write_bin(out, bytes);
+}
+
+/// Appends the header of a map with `fields` fields.
+pub fn write_map(out: &mut Vec<u8>, fields: u32) {
+    let _ = rmp::encode::write_map_len(out, fields);
+}
+
+/// Appends the header of an array with `items` elements.
+pub fn write_array(out: &mut Vec<u8>, items: u32) {
+    let _ = rmp::encode::write_array_len(out, items);
+}
+
+macro_rules! uints {
+    ($($kind:ty),*) => {$(
+        impl Wire for $kind {
+            fn write(&self, out: &mut Vec<u8>) {
+                let _ = rmp::encode::write_uint(out, u64::from(*self));
+            }
+
+            fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                Self::try_from(reader.u64()?).map_err(|_| DecodeError::OutOfRange)
+            }
+        }
+    )*};
+}
+uints!(u8, u16, u32, u64);
+
+impl Wire for bool {
+    fn write(&self, out: &mut Vec<u8>) {
+        let _ = rmp::encode::write_bool(out, *self);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match reader.marker()? {
+            Marker::True => Ok(true),
+            Marker::False => Ok(false),
+            other => Err(DecodeError::WrongType(other.to_u8())),
+        }
+    }
+}
+
+impl Wire for String {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_str(out, self);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.str().map(ToOwned::to_owned)
+    }
+}
+
+impl Wire for Bytes {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_bin(out, self);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let part = reader.bin()?;
+        Ok(reader.slice(part))
+    }
+}
+
+impl<T: Wire> Wire for Option<T> {
+    fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Some(value) => value.write(out),
+            None => {
+                let _ = rmp::encode::write_nil(out);
+            }
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        if reader.peek()? == Marker::Null {
+            reader.take(1)?;
+            return Ok(None);
+        }
+        T::read(reader).map(Some)
+    }
+}
+
+impl<T: Wire> Wire for Vec<T> {
+    fn write(&self, out: &mut Vec<u8>) {
+        debug_assert!(self.len() <= LIST_ITEMS_MAX as usize, "list over its limit");
+        write_array(out, self.len() as u32);
+        for item in self {
+            item.write(out);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let len = reader.array()?;
+        // Small at first: the length is the peer's claim, the elements are not there yet.
+        let mut items = Self::with_capacity(len.min(64) as usize);
+        for _ in 0..len {
+            items.push(T::read(reader)?);
+        }
+        reader.leave();
+        Ok(items)
+    }
+}
+
+/// One encoded value, kept as its bytes: checked to be well-formed, not looked into.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Raw(pub Bytes);
+
+impl Wire for Raw {
+    fn write(&self, out: &mut Vec<u8>) {
+        debug_assert!(!self.0.is_empty(), "a raw value is never empty");
+        out.extend_from_slice(&self.0);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = reader.at;
+        reader.skip()?;
+        Ok(Self(reader.whole.slice(start..reader.at)))
+    }
+}
+
+/// Declares a map with short keys: `req` fields must come, `opt` fields take their type's default and are left out when equal to it.
+#[macro_export]
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $mode:ident $key:literal $field:ident: $kind:ty,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, PartialEq)]
+        pub struct $name { $($(#[$fdoc])* pub $field: $kind,)* }
+
+        impl $crate::codec::Record for $name {
+            const FIELDS: &'static [$crate::codec::Field] = &[$($crate::codec::Field {
+                key: $key,
+                name: stringify!($field),
+                kind: stringify!($kind),
+                required: $crate::record!(@required $mode),
+            }),*];
+        }
+
+        impl $crate::codec::Wire for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                let fields = 0u32 $(+ u32::from($crate::record!(@present $mode self.$field, $kind)))*;
+                $crate::codec::write_map(out, fields);
+                $(if $crate::record!(@present $mode self.$field, $kind) {
+                    $crate::codec::write_str(out, $key);
+                    <$kind as $crate::codec::Wire>::write(&self.$field, out);
+                })*
+            }
+
+            fn read(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
+                $(let mut $field: Option<$kind> = None;)*
+                let fields = reader.map()?;
+                for _ in 0..fields {
+                    match reader.key()? {
+                        $($key => {
+                            if $field.is_some() {
+                                return Err($crate::codec::DecodeError::Doubled($key));
+                            }
+                            $field = Some(<$kind as $crate::codec::Wire>::read(reader)?);
+                        })*
+                        _ => reader.skip()?,
+                    }
+                }
+                reader.leave();
+                Ok(Self { $($field: $crate::record!(@finish $mode $field, $key),)* })
+            }
+        }
+    };
+    (@required req) => { true };
+    (@required opt) => { false };
+    (@present req $value:expr, $kind:ty) => { true };
+    (@present opt $value:expr, $kind:ty) => { $value != <$kind as Default>::default() };
+    (@finish req $field:ident, $key:literal) => { $field.ok_or($crate::codec::DecodeError::Missing($key))? };
+    (@finish opt $field:ident, $key:literal) => { $field.unwrap_or_default() };
+}
+
+/// Declares an enumeration that is one unsigned number on the wire and keeps numbers it does not know.
+#[macro_export]
+macro_rules! open_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $number:literal $variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)*
+            /// A number this build does not know.
+            Unknown(u16),
+        }
+
+        impl $name {
+            /// The number on the wire.
+            #[must_use]
+            pub const fn number(self) -> u16 {
+                match self { $(Self::$variant => $number,)* Self::Unknown(number) => number }
+            }
+
+            /// The value of a number from the wire.
+            #[must_use]
+            pub const fn from_number(number: u16) -> Self {
+                match number { $($number => Self::$variant,)* other => Self::Unknown(other) }
+            }
+        }
+
+        impl $crate::codec::Wire for $name {
+            fn write(&self, out: &mut Vec<u8>) {
+                <u16 as $crate::codec::Wire>::write(&self.number(), out);
+            }
+
+            fn read(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
+                <u16 as $crate::codec::Wire>::read(reader).map(Self::from_number)
+            }
+        }
+    };
+}

@@ -1,0 +1,158 @@
+//! Framing: length (4 bytes, big-endian, of all that follows), kind (2), request id (4), body.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::{
+    codec::DecodeError,
+    frames::{ClientFrame, ServerFrame},
+    limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, PAGE_FRAME_BYTES_MAX},
+};
+
+/// The highest protocol version of this build.
+pub const VERSION: u16 = 1;
+/// The application protocol in the TLS handshake.
+pub const ALPN: &[u8] = b"fireside/1";
+
+/// A frame whose body is not read yet.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RawFrame {
+    /// Number of the kind.
+    pub kind: u16,
+    /// Matches an answer to its request; 0 for events.
+    pub request: u32,
+    /// A MessagePack map.
+    pub body: Bytes,
+}
+
+/// Why a stream can not be read on.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// Longer than the stream's limit.
+    #[error("a frame of {0} bytes is over the limit of {1}")]
+    TooLarge(usize, usize),
+    /// Shorter than its own header.
+    #[error("a frame of {0} bytes is shorter than a header")]
+    TooShort(usize),
+    /// The stream ended in a frame.
+    #[error("the stream ended inside a frame")]
+    Cut,
+    /// The body is not what the kind says.
+    #[error("body of kind {0}: {1}")]
+    Body(u16, DecodeError),
+}
+
+/// Encodes a frame.
+#[must_use]
+pub fn encode_frame(kind: u16, request: u32, write_body: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(256);
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&kind.to_be_bytes());
+    out.extend_from_slice(&request.to_be_bytes());
+    write_body(&mut out);
+    debug_assert!(out.len() <= PAGE_FRAME_BYTES_MAX, "a frame of {} bytes is over every limit", out.len());
+    let length = (out.len() - 4) as u32;
+    out[..4].copy_from_slice(&length.to_be_bytes());
+    out.into()
+}
+
+impl ClientFrame {
+    /// Encodes the frame.
+    #[must_use]
+    pub fn encode(&self, request: u32) -> Bytes {
+        encode_frame(self.kind(), request, |out| self.write_body(out))
+    }
+}
+
+impl ServerFrame {
+    /// Encodes the frame.
+    #[must_use]
+    pub fn encode(&self, request: u32) -> Bytes {
+        encode_frame(self.kind(), request, |out| self.write_body(out))
+    }
+}
+
+impl RawFrame {
+    /// Reads a client's frame.
+    ///
+    /// # Errors
+    /// [`FrameError::Body`].
+    pub fn client(&self) -> Result<ClientFrame, FrameError> {
+        ClientFrame::decode(self.kind, &self.body).map_err(|error| FrameError::Body(self.kind, error))
+    }
+
+    /// Reads a server's frame.
+    ///
+    /// # Errors
+    /// [`FrameError::Body`].
+    pub fn server(&self) -> Result<ServerFrame, FrameError> {
+        ServerFrame::decode(self.kind, &self.body).map_err(|error| FrameError::Body(self.kind, error))
+    }
+
+    /// Reads a datagram or any slice that must hold exactly one frame.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub fn from_datagram(datagram: &Bytes) -> Result<Self, FrameError> {
+        let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
+        buffer.extend(datagram);
+        let frame = buffer.next_frame()?.ok_or(FrameError::Cut)?;
+        buffer.finish()?;
+        Ok(frame)
+    }
+}
+
+/// Cuts a stream into frames. Holds at most one incomplete frame and what was read behind it.
+#[derive(Debug)]
+pub struct FrameBuffer {
+    buffer: BytesMut,
+    frame_bytes_max: usize,
+}
+
+impl FrameBuffer {
+    /// For a stream whose frames have at most `frame_bytes_max` bytes, header included.
+    #[must_use]
+    pub fn new(frame_bytes_max: usize) -> Self {
+        Self { buffer: BytesMut::new(), frame_bytes_max }
+    }
+
+    /// Adds bytes from the stream.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame. After an error the stream is lost.
+    ///
+    /// # Errors
+    /// [`FrameError::TooLarge`], [`FrameError::TooShort`].
+    pub fn next_frame(&mut self) -> Result<Option<RawFrame>, FrameError> {
+        let Some(head) = self.buffer.first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_be_bytes(*head) as usize;
+        if length < FRAME_HEADER_BYTES - 4 {
+            return Err(FrameError::TooShort(length + 4));
+        }
+        if length > self.frame_bytes_max - 4 {
+            return Err(FrameError::TooLarge(length.saturating_add(4), self.frame_bytes_max));
+        }
+        if self.buffer.len() < length + 4 {
+            return Ok(None);
+        }
+        let mut frame = self.buffer.split_to(length + 4).freeze();
+        frame.advance(4);
+        let kind = frame.get_u16();
+        let request = frame.get_u32();
+        if self.buffer.is_empty() {
+            // An idle connection keeps no buffer.
+            self.buffer = BytesMut::new();
+        }
+        Ok(Some(RawFrame { kind, request, body: frame }))
+    }
+
+    /// Ends the stream.
+    ///
+    /// # Errors
+    /// [`FrameError::Cut`] if part of a frame is left.
+    pub fn finish(&self) -> Result<(), FrameError> {
+        if self.buffer.is_empty() { Ok(()) } else { Err(FrameError::Cut) }
+    }
+}

@@ -1,0 +1,824 @@
+//! Every frame in one declared list. Other languages, the documentation and the fuzzers are generated and checked from it.
+
+use bytes::Bytes;
+
+use crate::{
+    Code, ConversationId, DeviceId, Nonce, UserId,
+    codec::{DecodeError, Field, Raw, Record, decode},
+    entry::{ConversationKind, Entry, Header, Role},
+    ids::{Ordinal, Rev, Sequence, UserSequence, WallMs},
+    open_enum, record,
+};
+
+/// What a frame is sent on, so that nothing waits behind something bigger.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Lane {
+    /// Log-in, pings, tokens: the session stream.
+    Control,
+    /// Requests, answers, direct and group entries, user log: the session stream.
+    Chat,
+    /// Public, live and world entries: a stream of its own.
+    Crowd,
+    /// History and sync: a stream per request.
+    Page,
+    /// Uploads and downloads: a stream each, low priority.
+    Transfer,
+    /// May be lost: a datagram, or a droppable frame where there are none.
+    Datagram,
+}
+
+open_enum! {
+    /// The first byte of a stream says what it carries.
+    StreamKind {
+        /// Client, bidirectional, the first and only one: control and chat.
+        1 Session,
+        /// Client, bidirectional: one request of the page lane and its answer.
+        2 Page,
+        /// Server, one-way: crowd events.
+        3 Crowd,
+        /// Server, one-way: the first sync after a log-in, then its end.
+        4 Sync,
+    }
+}
+
+open_enum! {
+    /// Where a page starts.
+    Anchor {
+        /// The newest items.
+        0 Newest,
+        /// Items below `number`.
+        1 Before,
+        /// Items above `number`.
+        2 After,
+        /// The numbers `number` to `to`.
+        3 Range,
+        /// Items on both sides of `number`.
+        4 Around,
+    }
+}
+
+open_enum! {
+    /// What a record of the user log is about. The key it is compacted by is (kind, conversation, user).
+    UserRecordKind {
+        /// `conversation`, `value` = role; gone = not a member any more.
+        1 Membership,
+        /// `conversation`, `user` = who invited, `name` = the conversation's.
+        2 Invitation,
+        /// `conversation`, `value` = read up to this number.
+        3 ReadMarker,
+        /// `user` = who is blocked; gone = no longer.
+        4 Block,
+        /// `conversation`, `value` = rights version: drop what is held of it and page it again.
+        5 Rights,
+    }
+}
+
+record! {
+    /// Log in with a token. The first frame of a session stream.
+    Hello {
+        /// Lowest protocol version the client speaks.
+        req "v" version_min: u16,
+        /// Highest protocol version the client speaks.
+        req "w" version_max: u16,
+        /// A JWT.
+        req "k" token: String,
+        /// The installed client.
+        req "d" device: DeviceId,
+        /// Name and version of the client, for logs.
+        opt "a" agent: String,
+        /// For example `windows`, `ps5`.
+        opt "p" platform: String,
+        /// Where the device stands in the user log; 0 nothing.
+        opt "u" user_cursor: UserSequence,
+        /// The server's stamp of the last sync; 0 everything.
+        opt "hs" heads_since: WallMs,
+        /// On screen.
+        opt "op" open: Vec<ConversationId>,
+        /// Neither user log nor heads are sent after the welcome.
+        opt "ns" no_sync: bool,
+    }
+}
+record! {
+    /// Log in again with the secret of an earlier welcome. May be early data; then only reads may follow until the handshake is done.
+    Resume {
+        /// Lowest protocol version the client speaks.
+        req "v" version_min: u16,
+        /// Highest protocol version the client speaks.
+        req "w" version_max: u16,
+        /// From [`Welcome`].
+        req "s" secret: Bytes,
+        /// The installed client.
+        req "d" device: DeviceId,
+        /// Where the device stands in the user log; 0 nothing.
+        opt "u" user_cursor: UserSequence,
+        /// The server's stamp of the last sync; 0 everything.
+        opt "hs" heads_since: WallMs,
+        /// On screen.
+        opt "op" open: Vec<ConversationId>,
+        /// Neither user log nor heads are sent after the welcome.
+        opt "ns" no_sync: bool,
+    }
+}
+record! {
+    /// Is anybody there?
+    Ping {
+        /// Given back in the pong.
+        opt "q" counter: u64,
+    }
+}
+record! {
+    /// A new token for the same user, before the old one ends.
+    SetToken {
+        /// A JWT.
+        req "k" token: String,
+    }
+}
+record! {
+    /// The conversations on screen, at most 16. Replaces what was said before.
+    Attention {
+        /// All of them.
+        opt "op" open: Vec<ConversationId>,
+    }
+}
+record! {
+    /// A message.
+    Send {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The nonce before it in the outbox of this conversation, if that one has no outcome yet.
+        opt "af" after: Option<Nonce>,
+        /// Where to.
+        req "c" conversation: ConversationId,
+        /// The other user of a direct conversation; must be there until it exists.
+        opt "pe" peer: Option<UserId>,
+        /// What the server reads.
+        req "h" header: Header,
+        /// What it does not.
+        req "b" content: Bytes,
+    }
+}
+record! {
+    /// New content for an own message.
+    Edit {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The nonce before it in the outbox.
+        opt "af" after: Option<Nonce>,
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The message's number; 0 if `target_nonce` names it.
+        opt "g" target: Sequence,
+        /// The message's nonce, if it had no number yet.
+        opt "gi" target_nonce: Option<Nonce>,
+        /// The `rev` the author saw; 0 any. Another one is answered `conflict`.
+        opt "r" seen_rev: Rev,
+        /// What it says now.
+        req "b" content: Bytes,
+    }
+}
+record! {
+    /// Takes a message back for everybody.
+    Recall {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The nonce before it in the outbox.
+        opt "af" after: Option<Nonce>,
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The message's number; 0 if `target_nonce` names it.
+        opt "g" target: Sequence,
+        /// The message's nonce, if it had no number yet.
+        opt "gi" target_nonce: Option<Nonce>,
+    }
+}
+record! {
+    /// Read up to a number. Never goes back; repeats change nothing.
+    Read {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The last number read.
+        req "n" upto: Sequence,
+        /// Name of the command.
+        req "i" nonce: Nonce,
+    }
+}
+record! {
+    /// Delivered to this device up to a number (direct only). Never goes back; no answer.
+    Delivered {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The last number.
+        req "n" upto: Sequence,
+    }
+}
+record! {
+    /// Typing began or ended. A datagram; the newest counter wins.
+    Typing {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// Grows within the session.
+        req "q" counter: u64,
+        /// Began (or goes on) or ended.
+        req "on" on: bool,
+    }
+}
+record! {
+    /// Makes a group. Its id is derived from the user and the nonce.
+    CreateGroup {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// Its name.
+        req "nm" name: String,
+        /// Invited at once.
+        opt "us" invite: Vec<UserId>,
+        /// What joiners see of earlier numbers: 0 nothing, N the last N numbers, 18446744073709551615 all.
+        opt "hj" history_for_joiners: u64,
+    }
+}
+record! {
+    /// Invites users to a group. Admins and owners, and members if the group allows it.
+    Invite {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The group.
+        req "c" conversation: ConversationId,
+        /// Whom.
+        req "us" users: Vec<UserId>,
+    }
+}
+record! {
+    /// Accepts an invitation.
+    Join {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The group.
+        req "c" conversation: ConversationId,
+    }
+}
+record! {
+    /// Leaves a group, or declines an invitation to it.
+    Leave {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The group.
+        req "c" conversation: ConversationId,
+    }
+}
+record! {
+    /// Removes a member of lower role.
+    RemoveMember {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The group.
+        req "c" conversation: ConversationId,
+        /// Whom.
+        req "u" user: UserId,
+    }
+}
+record! {
+    /// Gives a member a role. Owner to another: the giver becomes admin.
+    SetRole {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The group.
+        req "c" conversation: ConversationId,
+        /// Whom.
+        req "u" user: UserId,
+        /// What.
+        req "ro" role: Role,
+    }
+}
+record! {
+    /// Blocks or unblocks a user.
+    Block {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// Whom.
+        req "u" user: UserId,
+        /// Block or unblock.
+        req "on" on: bool,
+    }
+}
+record! {
+    /// Numbers from `first` to `last`, both included; none if `first` is larger.
+    Range {
+        /// From.
+        req "f" first: Sequence,
+        /// To.
+        req "l" last: Sequence,
+    }
+}
+record! {
+    /// Asks for items of a conversation and for changes of those held. Page lane.
+    PageRequest {
+        /// Which.
+        req "c" conversation: ConversationId,
+        /// From where.
+        opt "a" anchor: u16,
+        /// The anchor's number.
+        opt "n" number: Sequence,
+        /// The last number of a range.
+        opt "m" to: Sequence,
+        /// Items at most; 0 is 50.
+        opt "l" limit: u32,
+        /// The device's `changes_to`; 0 with nothing held.
+        opt "s" since: Sequence,
+        /// What it holds, ascending, at most 65 ranges.
+        opt "h" held: Vec<Range>,
+    }
+}
+record! {
+    /// Asks for heads, newest first. Page lane.
+    HeadsRequest {
+        /// Only those with activity since this stamp; 0 all.
+        opt "s" since: WallMs,
+        /// Where the page before ended: its last head's `at`; 0 at the start.
+        opt "t" before_at: WallMs,
+        /// And its conversation.
+        opt "c" before: Option<ConversationId>,
+        /// Heads at most; 0 is 500.
+        opt "l" limit: u32,
+    }
+}
+record! {
+    /// Asks for the user log. Page lane.
+    UserLogRequest {
+        /// After this number; 0 everything.
+        opt "n" cursor: UserSequence,
+    }
+}
+record! {
+    /// Asks for members, by user id ascending. Page lane.
+    MembersRequest {
+        /// Of which conversation.
+        req "c" conversation: ConversationId,
+        /// After this user.
+        opt "u" after: Option<UserId>,
+        /// Members at most; 0 is 200.
+        opt "l" limit: u32,
+    }
+}
+record! {
+    /// Asks for the user's devices. Page lane.
+    DevicesRequest {
+        /// Not used; keeps the body a map.
+        opt "z" reserved: u64,
+    }
+}
+record! {
+    /// Signs a device of the user out: its session ends and its resume secrets are gone.
+    RevokeDevice {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// Which.
+        req "d" device: DeviceId,
+    }
+}
+record! {
+    /// Logged in.
+    Welcome {
+        /// The version both speak from now on.
+        req "v" version: u16,
+        /// Who the token says this is.
+        req "u" user: UserId,
+        /// The server's clock.
+        req "t" now: WallMs,
+        /// For [`Resume`], within this server's life.
+        opt "s" resume_secret: Bytes,
+        /// When the token ends.
+        opt "tx" token_expires: WallMs,
+        /// The end of the user log.
+        opt "n" user_cursor: UserSequence,
+        /// Kept by the client as `heads_since` once the heads are in.
+        opt "hs" heads_stamp: WallMs,
+        /// The token's name for the user.
+        opt "nm" name: String,
+    }
+}
+record! {
+    /// A request was refused; nothing was changed.
+    Refused {
+        /// [`Code`] number.
+        req "e" code: u16,
+        /// For people, in English.
+        opt "m" text: String,
+        /// When to try again, in ms; 0 the client's own pace.
+        opt "ra" retry_after_ms: u64,
+        /// Until when (a ban).
+        opt "un" until: WallMs,
+        /// Of the command.
+        opt "i" nonce: Option<Nonce>,
+    }
+}
+record! {
+    /// A command was done, once and for all. A repeat of its nonce gets the same answer.
+    Ack {
+        /// Which command.
+        req "i" nonce: Nonce,
+        /// Where.
+        opt "c" conversation: Option<ConversationId>,
+        /// The entry it made; 0 none.
+        opt "n" sequence: Sequence,
+        /// That entry's ordinal.
+        opt "o" ordinal: Ordinal,
+        /// When.
+        opt "t" at: WallMs,
+        /// The entry as stored, if it is not as sent.
+        opt "en" entry: Option<Raw>,
+    }
+}
+record! {
+    /// Done; nothing to say.
+    Done {
+        /// Not used; keeps the body a map.
+        opt "z" reserved: u64,
+    }
+}
+record! {
+    /// Answers a ping.
+    Pong {
+        /// The ping's.
+        opt "q" counter: u64,
+        /// The server's clock.
+        req "t" now: WallMs,
+    }
+}
+record! {
+    /// Numbers withheld from this reader.
+    Skip {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// From.
+        req "f" first: Sequence,
+        /// To.
+        req "l" last: Sequence,
+    }
+}
+record! {
+    /// A conversation in one line, as this user sees it.
+    Head {
+        /// Which.
+        req "c" conversation: ConversationId,
+        /// Of what kind.
+        req "k" kind: ConversationKind,
+        /// The largest number.
+        req "n" last: Sequence,
+        /// Oldest number kept.
+        opt "f" first: Sequence,
+        /// The first number this user may see.
+        opt "vf" visible_from: Sequence,
+        /// Countable messages to `last`.
+        opt "o" ordinal: Ordinal,
+        /// Unread; 1000 stands for more than 999.
+        opt "ur" unread: u32,
+        /// Mentions among them.
+        opt "mn" mentions: u32,
+        /// Time of the last entry this user sees.
+        opt "t" at: WallMs,
+        /// The last message this user sees.
+        opt "p" preview: Option<Entry>,
+        /// This user's read marker.
+        opt "rm" read: Sequence,
+        /// Up to where the peer of a direct conversation got it.
+        opt "pd" peer_delivered: Sequence,
+        /// Up to where the peer of a direct conversation read it.
+        opt "pr" peer_read: Sequence,
+        /// Of membership, roles and settings.
+        opt "v" version: u64,
+        /// Rights version of this user here.
+        opt "rv" rights: u64,
+        /// Its name.
+        opt "nm" name: String,
+        /// The other user of a direct conversation.
+        opt "pe" peer: Option<UserId>,
+        /// Members now.
+        opt "mc" members: u32,
+        /// This user's role; none: no longer a member.
+        opt "ro" role: Option<Role>,
+    }
+}
+record! {
+    /// Something that belongs to the user.
+    UserRecord {
+        /// Its number in the user log.
+        req "n" sequence: UserSequence,
+        /// What it is about.
+        req "k" kind: UserRecordKind,
+        /// Part of the key.
+        opt "c" conversation: Option<ConversationId>,
+        /// Part of the key for blocks; else who did it.
+        opt "u" user: Option<UserId>,
+        /// By kind.
+        opt "v" value: u64,
+        /// By kind.
+        opt "nm" name: String,
+        /// It ended.
+        opt "x" gone: bool,
+        /// When.
+        opt "t" at: WallMs,
+    }
+}
+record! {
+    /// Up to where a member got and read a conversation.
+    Receipt {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// Who.
+        req "u" user: UserId,
+        /// Delivered up to (direct only).
+        opt "d" delivered: Sequence,
+        /// Read up to.
+        opt "n" read: Sequence,
+    }
+}
+record! {
+    /// Who is typing. A datagram.
+    TypingOf {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// Who.
+        req "u" user: UserId,
+        /// Grows within the server's session with this client.
+        req "q" counter: u64,
+        /// Began (or goes on) or ended.
+        req "on" on: bool,
+    }
+}
+record! {
+    /// The server is going down: send nothing new here, connect again.
+    Draining {
+        /// Not before this, in ms.
+        opt "ra" retry_after_ms: u64,
+    }
+}
+record! {
+    /// This session ends.
+    Kicked {
+        /// [`Code`] number.
+        req "e" code: u16,
+        /// For people, in English.
+        opt "m" text: String,
+        /// Until when (a ban).
+        opt "un" until: WallMs,
+    }
+}
+record! {
+    /// Items and changes as they are at `as_of`.
+    Page {
+        /// Which.
+        req "c" conversation: ConversationId,
+        /// Covered from here; larger than `last`: nothing is.
+        req "f" first: Sequence,
+        /// Covered to here.
+        req "l" last: Sequence,
+        /// The conversation's last number when this was read.
+        req "a" as_of: Sequence,
+        /// Entries of `[first, last]` that are items, ascending.
+        opt "e" items: Vec<Raw>,
+        /// Numbers of `[first, last]` withheld, ascending.
+        opt "s" skips: Vec<Range>,
+        /// Held items with a rev over `since`, by rev ascending.
+        opt "g" changes: Vec<Raw>,
+        /// Too many changes: drop all items but this page's.
+        opt "rs" reset: bool,
+        /// Oldest number kept.
+        opt "of" oldest: Sequence,
+    }
+}
+record! {
+    /// Heads, newest first.
+    HeadsPage {
+        /// The heads.
+        opt "h" heads: Vec<Head>,
+        /// There are more: ask with the last one's `at` and conversation.
+        opt "mo" more: bool,
+        /// For `heads_since`, once the last page is in.
+        opt "hs" stamp: WallMs,
+    }
+}
+record! {
+    /// Records of the user log, ascending.
+    UserLogPage {
+        /// The records.
+        opt "r" records: Vec<UserRecord>,
+        /// The cursor after them.
+        req "n" cursor: UserSequence,
+        /// The cursor given was too old: forget all records first.
+        opt "rl" reload: bool,
+        /// There are more: ask with `cursor`.
+        opt "mo" more: bool,
+    }
+}
+record! {
+    /// A member of a conversation.
+    Member {
+        /// Who.
+        req "u" user: UserId,
+        /// What they may.
+        req "ro" role: Role,
+        /// The name in their token.
+        opt "nm" name: String,
+        /// The number of the entry that let them in.
+        opt "j" joined: Sequence,
+        /// Read up to.
+        opt "n" read: Sequence,
+    }
+}
+record! {
+    /// Members by user id.
+    MembersPage {
+        /// Of which conversation.
+        req "c" conversation: ConversationId,
+        /// The conversation's version.
+        req "v" version: u64,
+        /// The members.
+        opt "ms" members: Vec<Member>,
+        /// There are more: ask after the last one.
+        opt "mo" more: bool,
+    }
+}
+record! {
+    /// A device of the user.
+    Device {
+        /// Which.
+        req "d" device: DeviceId,
+        /// As its hello said.
+        opt "p" platform: String,
+        /// As its hello said.
+        opt "a" agent: String,
+        /// Last log-in.
+        opt "t" seen: WallMs,
+        /// Connected now.
+        opt "on" online: bool,
+    }
+}
+record! {
+    /// The user's devices.
+    DevicesPage {
+        /// All of them.
+        opt "ds" devices: Vec<Device>,
+    }
+}
+
+/// A line of the frame table.
+#[derive(Clone, Copy, Debug)]
+pub struct FrameInfo {
+    /// Number on the wire.
+    pub kind: u16,
+    /// The record's name.
+    pub name: &'static str,
+    /// What it is sent on.
+    pub lane: Lane,
+    /// Its fields.
+    pub fields: &'static [Field],
+}
+
+macro_rules! frames {
+    ($(#[$doc:meta])* $name:ident { $($number:literal $variant:ident $lane:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[expect(missing_docs, reason = "each variant is documented at its record")]
+        pub enum $name {
+            $($variant($variant),)*
+            /// A kind this build does not know; skipped.
+            Unknown(u16),
+        }
+
+        impl $name {
+            /// The table of frames.
+            pub const TABLE: &'static [FrameInfo] = &[$(FrameInfo {
+                kind: $number,
+                name: stringify!($variant),
+                lane: Lane::$lane,
+                fields: <$variant as Record>::FIELDS,
+            }),*];
+
+            /// Number on the wire.
+            #[must_use]
+            pub const fn kind(&self) -> u16 {
+                match self { $(Self::$variant(_) => $number,)* Self::Unknown(kind) => *kind }
+            }
+
+            /// What it is sent on.
+            #[must_use]
+            pub const fn lane(&self) -> Lane {
+                match self { $(Self::$variant(_) => Lane::$lane,)* Self::Unknown(_) => Lane::Chat }
+            }
+
+            /// Reads the body of a kind.
+            ///
+            /// # Errors
+            /// [`DecodeError`]; an unknown kind is not an error.
+            pub fn decode(kind: u16, body: &Bytes) -> Result<Self, DecodeError> {
+                match kind {
+                    $($number => decode::<$variant>(body).map(Self::$variant),)*
+                    other => Ok(Self::Unknown(other)),
+                }
+            }
+
+            /// Appends the body.
+            pub fn write_body(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant(body) => crate::codec::Wire::write(body, out),)*
+                    Self::Unknown(_) => crate::codec::write_map(out, 0),
+                }
+            }
+        }
+
+        $(impl From<$variant> for $name {
+            fn from(body: $variant) -> Self {
+                Self::$variant(body)
+            }
+        })*
+    };
+}
+
+frames! {
+    /// What a client sends.
+    ClientFrame {
+        1 Hello Control,
+        2 Resume Control,
+        3 Ping Control,
+        4 SetToken Control,
+        5 Attention Chat,
+        16 Send Chat,
+        17 Edit Chat,
+        18 Recall Chat,
+        19 Read Chat,
+        20 Delivered Chat,
+        21 Typing Datagram,
+        32 CreateGroup Chat,
+        33 Invite Chat,
+        34 Join Chat,
+        35 Leave Chat,
+        36 RemoveMember Chat,
+        37 SetRole Chat,
+        38 Block Chat,
+        39 RevokeDevice Chat,
+        48 PageRequest Page,
+        49 HeadsRequest Page,
+        50 UserLogRequest Page,
+        51 MembersRequest Page,
+        52 DevicesRequest Page,
+    }
+}
+
+frames! {
+    /// What a server sends.
+    ServerFrame {
+        64 Welcome Control,
+        65 Refused Chat,
+        66 Ack Chat,
+        67 Done Chat,
+        68 Pong Control,
+        69 Draining Control,
+        70 Kicked Control,
+        72 Entry Chat,
+        73 Skip Chat,
+        74 Head Chat,
+        75 UserRecord Chat,
+        76 Receipt Chat,
+        77 TypingOf Datagram,
+        96 Page Page,
+        97 HeadsPage Page,
+        98 UserLogPage Page,
+        99 MembersPage Page,
+        100 DevicesPage Page,
+    }
+}
+
+impl Refused {
+    /// With the code's own text.
+    #[must_use]
+    pub fn new(code: Code) -> Self {
+        Self { code: code.number(), text: code.text().to_owned(), retry_after_ms: 0, until: 0, nonce: None }
+    }
+
+    /// The code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        Code::from_number(self.code)
+    }
+}
+
+impl ClientFrame {
+    /// The nonce of a command.
+    #[must_use]
+    pub const fn nonce(&self) -> Option<Nonce> {
+        match self {
+            Self::Send(f) => Some(f.nonce),
+            Self::Edit(f) => Some(f.nonce),
+            Self::Recall(f) => Some(f.nonce),
+            Self::Read(f) => Some(f.nonce),
+            Self::CreateGroup(f) => Some(f.nonce),
+            Self::Invite(f) => Some(f.nonce),
+            Self::Join(f) => Some(f.nonce),
+            Self::Leave(f) => Some(f.nonce),
+            Self::RemoveMember(f) => Some(f.nonce),
+            Self::SetRole(f) => Some(f.nonce),
+            Self::Block(f) => Some(f.nonce),
+            Self::RevokeDevice(f) => Some(f.nonce),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Every bound of the wire in one table, each with its reason.
+
+/// Largest frame on the session and crowd streams, header included, in bytes: a 16 KiB text with its header and room to grow.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024;
+/// Largest frame on a page stream, header included, in bytes: 500 items of 2 KiB.
+pub const PAGE_FRAME_BYTES_MAX: usize = 1024 * 1024;
+/// Largest datagram payload in bytes: fits the smallest path QUIC allows (1,200) with its own headers.
+pub const DATAGRAM_BYTES_MAX: usize = 1_000;
+/// Bytes before a body: length (4), kind (2), request id (4).
+pub const FRAME_HEADER_BYTES: usize = 10;
+/// Nesting of maps and arrays in a body.
+pub const DEPTH_MAX: u8 = 16;
+/// Fields in one map, unknown ones included.
+pub const FIELDS_MAX: u32 = 64;
+/// Elements in one array: a page of 500 items and 500 changes stays far below.
+pub const LIST_ITEMS_MAX: u32 = 4_096;
+/// Bytes of a map key.
+pub const KEY_BYTES_MAX: usize = 32;
+
+/// Bytes of a user id (the token's `sub`).
+pub const USER_ID_BYTES_MAX: usize = 64;
+/// Bytes of a log-in token: an EdDSA JWT with generous claims is under 2 KiB.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a message's content as stored.
+pub const CONTENT_BYTES_MAX: usize = 20 * 1024;
+/// Bytes of a message's text (UTF-8).
+pub const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Grapheme clusters of a message's text.
+pub const TEXT_GRAPHEMES_MAX: usize = 4_000;
+/// Bytes of a name (user, conversation) in UTF-8.
+pub const NAME_BYTES_MAX: usize = 256;
+/// Grapheme clusters of a name.
+pub const NAME_GRAPHEMES_MAX: usize = 64;
+/// Named mentions in a message: each is a row.
+pub const MENTIONS_MAX: usize = 50;
+
+/// Members of a group unless the server's settings say otherwise.
+pub const GROUP_MEMBERS_MAX: usize = 200;
+/// Users named in one invite or group creation.
+pub const INVITES_PER_REQUEST_MAX: usize = 100;
+/// Blocked users per user.
+pub const BLOCKS_MAX: usize = 1_000;
+/// Devices kept per user; the one unused longest makes room.
+pub const DEVICES_PER_USER_MAX: usize = 16;
+
+/// Conversations a session may have open (on screen) at once.
+pub const OPEN_CONVERSATIONS_MAX: usize = 16;
+/// Items in a page.
+pub const PAGE_ITEMS_MAX: u32 = 500;
+/// Items in a page when the request names no number.
+pub const PAGE_ITEMS_DEFAULT: u32 = 50;
+/// Changes of held items in a page; more answers `reset`.
+pub const PAGE_CHANGES_MAX: u32 = 500;
+/// Ranges a device names as held, and holes it keeps, per conversation.
+pub const HELD_RANGES_MAX: usize = 65;
+/// Heads in a page.
+pub const HEADS_MAX: u32 = 500;
+/// Records in a page of the user log.
+pub const USER_RECORDS_MAX: u32 = 500;
+/// Members in a page of a member list.
+pub const MEMBERS_PAGE_MAX: u32 = 200;
+/// Unread is counted to here; more shows as "999+".
+pub const UNREAD_COUNT_MAX: u32 = 999;
+
+/// Sends in flight per conversation and device.
+pub const SENDS_IN_FLIGHT_MAX: usize = 8;
+/// Requests of one session that wait for their answer.
+pub const REQUESTS_IN_FLIGHT_MAX: usize = 256;
+/// Unsent commands a device keeps.
+pub const OUTBOX_ENTRIES_MAX: usize = 1_000;
+/// Age at which an unsent command fails with `expired`, in ms: 7 days.
+pub const OUTBOX_AGE_MS_MAX: u64 = 7 * 24 * 3600 * 1000;
+/// Time the server keeps a nonce's outcome, in ms: 30 days, well above the outbox's age.
+pub const NONCE_RETENTION_MS: u64 = 30 * 24 * 3600 * 1000;
+/// Time tombstones of the user log stay, in ms: 90 days.
+pub const USER_TOMBSTONE_MS: u64 = 90 * 24 * 3600 * 1000;
+/// Heads are asked for from the last stamp minus this, in ms: commit order is not clock order.
+pub const HEADS_OVERLAP_MS: u64 = 60_000;
+
+/// Bytes queued to one session, whatever it does.
+pub const SESSION_QUEUE_BYTES_MAX: usize = 256 * 1024;
+/// Frames queued to one session before it is marked behind: 4 s of a busy raid.
+pub const SESSION_QUEUE_FRAMES_MAX: usize = 512;
+/// A hole seen live is asked for after this, in ms: most are only reordering.
+pub const HOLE_REPAIR_DELAY_MS: u64 = 250;
+
+/// Direct messages a user may send per second, sustained.
+pub const RATE_DIRECT_PER_S: u32 = 10;
+/// Group messages a user may send per second, sustained.
+pub const RATE_GROUP_PER_S: u32 = 5;
+/// Entries a conversation takes per second, from all its members.
+pub const RATE_CONVERSATION_PER_S: u32 = 40;
+/// Other requests (pages, invites, settings) of a user per second.
+pub const RATE_REQUESTS_PER_S: u32 = 50;
+
+/// QUIC keep-alive interval in ms: NATs forget UDP after about 30 s.
+pub const KEEP_ALIVE_MS: u64 = 15_000;
+/// QUIC idle timeout in ms.
+pub const IDLE_TIMEOUT_MS: u64 = 45_000;
+/// Silence after which a client with a call pending pings, in ms.
+pub const PING_CALL_PENDING_MS: u64 = 2_000;
+/// Silence after which a client with chat on screen pings, in ms.
+pub const PING_VISIBLE_MS: u64 = 5_000;
+/// A ping unanswered for this long makes the client race a second connection, in ms.
+pub const PING_TIMEOUT_MS: u64 = 2_000;
+/// Accepted clock difference between token issuer and server, in ms.
+pub const TOKEN_LEEWAY_MS: u64 = 60_000;
+/// The game is told this long before its token ends, in ms.
+pub const TOKEN_EXPIRING_MS: u64 = 5 * 60_000;
+/// A typing mark ends by itself after this, in ms.
+pub const TYPING_TIMEOUT_MS: u64 = 6_000;
+/// Receipts of a conversation are sent to a session at most once in this, in ms.
+pub const RECEIPT_INTERVAL_MS: u64 = 500;

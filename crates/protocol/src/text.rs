@@ -1,0 +1,110 @@
+//! Text and names: parsed once at the edge, within limits from then on.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::{
+    Code,
+    limits::{NAME_BYTES_MAX, NAME_GRAPHEMES_MAX, TEXT_BYTES_MAX, TEXT_GRAPHEMES_MAX},
+};
+
+/// Why a text or name is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TextError {
+    /// Nothing but white space.
+    #[error("the text is empty")]
+    Empty,
+    /// Over [`TEXT_GRAPHEMES_MAX`] or [`TEXT_BYTES_MAX`].
+    #[error("the text is over {TEXT_GRAPHEMES_MAX} characters or {TEXT_BYTES_MAX} bytes")]
+    TooLong,
+    /// Control characters other than line feed and tab.
+    #[error("the text has control characters")]
+    Control,
+    /// A name that is empty, too long, or has control or direction characters.
+    #[error("a name is 1 to {NAME_GRAPHEMES_MAX} characters without control or direction characters")]
+    BadName,
+}
+
+impl TextError {
+    /// The code on the wire.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::Empty => Code::TextEmpty,
+            Self::TooLong => Code::TextTooLong,
+            Self::Control => Code::ContentInvalid,
+            Self::BadName => Code::NameInvalid,
+        }
+    }
+}
+
+/// Checks a message's text: not empty, within both limits, no control characters but line feed and tab.
+///
+/// # Errors
+/// [`TextError`].
+pub fn check_text(text: &str) -> Result<(), TextError> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(TextError::TooLong);
+    }
+    if text.trim().is_empty() {
+        return Err(TextError::Empty);
+    }
+    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+        return Err(TextError::Control);
+    }
+    // A grapheme is at least one byte: short texts need no count.
+    if text.len() > TEXT_GRAPHEMES_MAX && text.graphemes(true).count() > TEXT_GRAPHEMES_MAX {
+        return Err(TextError::TooLong);
+    }
+    Ok(())
+}
+
+/// A name in NFC, without spaces at its ends.
+///
+/// # Errors
+/// [`TextError::BadName`].
+pub fn normalise_name(name: &str) -> Result<String, TextError> {
+    if name.len() > NAME_BYTES_MAX * 2 {
+        return Err(TextError::BadName);
+    }
+    let name: String = name.trim().nfc().collect();
+    let bad = |c: char| c.is_control() || is_direction(c) || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
+    if name.is_empty()
+        || name.len() > NAME_BYTES_MAX
+        || name.chars().any(bad)
+        || name.graphemes(true).count() > NAME_GRAPHEMES_MAX
+    {
+        return Err(TextError::BadName);
+    }
+    Ok(name)
+}
+
+/// Whether a character changes the direction of the text around it (Unicode UAX #9, explicit formatting characters and marks).
+#[must_use]
+pub const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_limits() {
+        assert_eq!(check_text(" \n "), Err(TextError::Empty));
+        assert_eq!(check_text("a\u{7}b"), Err(TextError::Control));
+        assert_eq!(check_text(&"é".repeat(4_000)), Ok(()));
+        assert_eq!(check_text(&"é".repeat(4_001)), Err(TextError::TooLong));
+        // One family emoji is one character, 25 bytes: the byte limit holds first.
+        assert_eq!(check_text(&"👨‍👩‍👧‍👦".repeat(656)), Err(TextError::TooLong));
+        assert_eq!(check_text(&"👨‍👩‍👧‍👦".repeat(655)), Ok(()));
+    }
+
+    #[test]
+    fn names_are_nfc_and_cannot_turn_around() {
+        assert_eq!(normalise_name(" e\u{301} ").as_deref(), Ok("é"));
+        assert_eq!(normalise_name("admin\u{202e}"), Err(TextError::BadName));
+        assert_eq!(normalise_name(&"x".repeat(65)), Err(TextError::BadName));
+    }
+}
