@@ -91,7 +91,10 @@ pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
     out
 }
 
-/// A position in a body. Binary fields are slices of the same allocation.
+/// A position in a body.
+///
+/// Binary fields are slices of the allocation they were read from: no copy, but a small field that is kept for long keeps that
+/// whole allocation (a read of the stream). Who keeps it copies it first.
 #[derive(Debug)]
 pub struct Reader<'a> {
     whole: &'a Bytes,
@@ -103,7 +106,11 @@ impl<'a> Reader<'a> {
     /// At the start of `whole`.
     #[must_use]
     pub const fn new(whole: &'a Bytes) -> Self {
-        Self { whole, at: 0, depth: 0 }
+        Self {
+            whole,
+            at: 0,
+            depth: 0,
+        }
     }
 
     /// Ends the reading.
@@ -111,7 +118,11 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// [`DecodeError::Trailing`] if bytes are left.
     pub fn finish(self) -> Result<(), DecodeError> {
-        if self.at == self.whole.len() { Ok(()) } else { Err(DecodeError::Trailing) }
+        if self.at == self.whole.len() {
+            Ok(())
+        } else {
+            Err(DecodeError::Trailing)
+        }
     }
 
     fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
@@ -121,20 +132,31 @@ impl<'a> Reader<'a> {
         Ok(slice)
     }
 
-    fn uint(&mut self, bytes: usize) -> Result<u64, DecodeError> {
-        Ok(self.take(bytes)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    /// A big-endian unsigned integer of `N` bytes, at most 8.
+    fn uint<const N: usize>(&mut self) -> Result<u64, DecodeError> {
+        let rest = self.whole.get(self.at..).and_then(<[u8]>::first_chunk::<N>);
+        let bytes = rest.ok_or(DecodeError::Truncated)?;
+        self.at += N;
+        Ok(bytes
+            .iter()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
-    fn length(&mut self, bytes: usize) -> Result<usize, DecodeError> {
-        usize::try_from(self.uint(bytes)?).map_err(|_| DecodeError::OutOfRange)
+    fn length<const N: usize>(&mut self) -> Result<usize, DecodeError> {
+        usize::try_from(self.uint::<N>()?).map_err(|_| DecodeError::OutOfRange)
     }
 
     fn marker(&mut self) -> Result<Marker, DecodeError> {
-        Ok(Marker::from_u8(self.take(1)?[0]))
+        let marker = self.peek()?;
+        self.at += 1;
+        Ok(marker)
     }
 
     fn peek(&self) -> Result<Marker, DecodeError> {
-        self.whole.get(self.at).map(|byte| Marker::from_u8(*byte)).ok_or(DecodeError::Truncated)
+        self.whole
+            .get(self.at)
+            .map(|byte| Marker::from_u8(*byte))
+            .ok_or(DecodeError::Truncated)
     }
 
     /// An unsigned integer in any of its encodings.
@@ -144,22 +166,26 @@ impl<'a> Reader<'a> {
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         match self.marker()? {
             Marker::FixPos(value) => Ok(u64::from(value)),
-            Marker::U8 => self.uint(1),
-            Marker::U16 => self.uint(2),
-            Marker::U32 => self.uint(4),
-            Marker::U64 => self.uint(8),
+            Marker::U8 => self.uint::<1>(),
+            Marker::U16 => self.uint::<2>(),
+            Marker::U32 => self.uint::<4>(),
+            Marker::U64 => self.uint::<8>(),
             // Encoders of some languages choose signed formats for positive numbers.
-            Marker::I8 => self.positive(1),
-            Marker::I16 => self.positive(2),
-            Marker::I32 => self.positive(4),
-            Marker::I64 => self.positive(8),
+            Marker::I8 => self.positive::<1>(),
+            Marker::I16 => self.positive::<2>(),
+            Marker::I32 => self.positive::<4>(),
+            Marker::I64 => self.positive::<8>(),
             other => Err(DecodeError::WrongType(other.to_u8())),
         }
     }
 
-    fn positive(&mut self, bytes: usize) -> Result<u64, DecodeError> {
-        let value = self.uint(bytes)?;
-        if value >> (bytes * 8 - 1) == 0 { Ok(value) } else { Err(DecodeError::OutOfRange) }
+    fn positive<const N: usize>(&mut self) -> Result<u64, DecodeError> {
+        let value = self.uint::<N>()?;
+        if value >> (N * 8 - 1) == 0 {
+            Ok(value)
+        } else {
+            Err(DecodeError::OutOfRange)
+        }
     }
 
     /// A UTF-8 string.
@@ -169,9 +195,9 @@ impl<'a> Reader<'a> {
     pub fn str(&mut self) -> Result<&'a str, DecodeError> {
         let len = match self.marker()? {
             Marker::FixStr(len) => usize::from(len),
-            Marker::Str8 => self.length(1)?,
-            Marker::Str16 => self.length(2)?,
-            Marker::Str32 => self.length(4)?,
+            Marker::Str8 => self.length::<1>()?,
+            Marker::Str16 => self.length::<2>()?,
+            Marker::Str32 => self.length::<4>()?,
             other => return Err(DecodeError::WrongType(other.to_u8())),
         };
         std::str::from_utf8(self.take(len)?).map_err(|_| DecodeError::NotUtf8)
@@ -183,9 +209,9 @@ impl<'a> Reader<'a> {
     /// [`DecodeError`].
     pub fn bin(&mut self) -> Result<&'a [u8], DecodeError> {
         let len = match self.marker()? {
-            Marker::Bin8 => self.length(1)?,
-            Marker::Bin16 => self.length(2)?,
-            Marker::Bin32 => self.length(4)?,
+            Marker::Bin8 => self.length::<1>()?,
+            Marker::Bin16 => self.length::<2>()?,
+            Marker::Bin32 => self.length::<4>()?,
             other => return Err(DecodeError::WrongType(other.to_u8())),
         };
         self.take(len)
@@ -198,8 +224,8 @@ impl<'a> Reader<'a> {
     pub fn array(&mut self) -> Result<u32, DecodeError> {
         let len = match self.marker()? {
             Marker::FixArray(len) => usize::from(len),
-            Marker::Array16 => self.length(2)?,
-            Marker::Array32 => self.length(4)?,
+            Marker::Array16 => self.length::<2>()?,
+            Marker::Array32 => self.length::<4>()?,
             other => return Err(DecodeError::WrongType(other.to_u8())),
         };
         self.enter(len, LIST_ITEMS_MAX)
@@ -212,8 +238,8 @@ impl<'a> Reader<'a> {
     pub fn map(&mut self) -> Result<u32, DecodeError> {
         let len = match self.marker()? {
             Marker::FixMap(len) => usize::from(len),
-            Marker::Map16 => self.length(2)?,
-            Marker::Map32 => self.length(4)?,
+            Marker::Map16 => self.length::<2>()?,
+            Marker::Map32 => self.length::<4>()?,
             other => return Err(DecodeError::WrongType(other.to_u8())),
         };
         self.enter(len, FIELDS_MAX)
@@ -225,7 +251,11 @@ impl<'a> Reader<'a> {
     /// [`DecodeError`].
     pub fn key(&mut self) -> Result<&'a str, DecodeError> {
         let key = self.str()?;
-        if key.len() <= KEY_BYTES_MAX { Ok(key) } else { Err(DecodeError::OutOfRange) }
+        if key.len() <= KEY_BYTES_MAX {
+            Ok(key)
+        } else {
+            Err(DecodeError::OutOfRange)
+        }
     }
 
     fn enter(&mut self, len: usize, max: u32) -> Result<u32, DecodeError> {
@@ -246,7 +276,8 @@ impl<'a> Reader<'a> {
         self.depth = self.depth.saturating_sub(1);
     }
 
-    /// Skips one value of any type.
+    /// Skips one value of any type. The limits on depth, elements and UTF-8 hold inside it too, so that whatever is skipped
+    /// here is read alike by every other decoder.
     ///
     /// # Errors
     /// [`DecodeError`].
@@ -276,7 +307,11 @@ impl<'a> Reader<'a> {
             other => {
                 self.take(1)?;
                 let len = match other {
-                    Marker::FixPos(_) | Marker::FixNeg(_) | Marker::Null | Marker::True | Marker::False => 0,
+                    Marker::FixPos(_)
+                    | Marker::FixNeg(_)
+                    | Marker::Null
+                    | Marker::True
+                    | Marker::False => 0,
                     Marker::U8 | Marker::I8 => 1,
                     Marker::U16 | Marker::I16 | Marker::FixExt1 => 2,
                     Marker::FixExt2 => 3,
@@ -285,9 +320,12 @@ impl<'a> Reader<'a> {
                     Marker::U64 | Marker::I64 | Marker::F64 => 8,
                     Marker::FixExt8 => 9,
                     Marker::FixExt16 => 17,
-                    Marker::Ext8 => 1 + self.length(1)?,
-                    Marker::Ext16 => 1 + self.length(2)?,
-                    Marker::Ext32 => self.length(4)?.checked_add(1).ok_or(DecodeError::Truncated)?,
+                    Marker::Ext8 => 1 + self.length::<1>()?,
+                    Marker::Ext16 => 1 + self.length::<2>()?,
+                    Marker::Ext32 => self
+                        .length::<4>()?
+                        .checked_add(1)
+                        .ok_or(DecodeError::Truncated)?,
                     reserved => return Err(DecodeError::WrongType(reserved.to_u8())),
                 };
                 self.take(len)?;

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use crate::{
-    ConversationId, Nonce, UserId, open_enum, record,
+    ConversationId, Nonce, UserId,
     ids::{Ordinal, Rev, Sequence, WallMs},
+    open_enum, record,
 };
 
 open_enum! {
@@ -132,12 +133,14 @@ record! {
 }
 
 record! {
-    /// Who joined, left, was removed or got a role.
+    /// Who joined, left, was removed or got a role; of created, its owner and name.
     MemberChange {
         /// The member.
         req "u" user: UserId,
         /// The role from now on.
         opt "ro" role: Option<Role>,
+        /// Of created: the conversation's name.
+        opt "nm" name: String,
     }
 }
 
@@ -179,7 +182,11 @@ impl Entry {
     /// The number of the last change.
     #[must_use]
     pub const fn rev(&self) -> Rev {
-        if self.rev == 0 { self.sequence } else { self.rev }
+        if self.rev == 0 {
+            self.sequence
+        } else {
+            self.rev
+        }
     }
 
     /// Whether it counts as unread.

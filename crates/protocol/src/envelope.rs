@@ -3,9 +3,10 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
+    Code,
     codec::DecodeError,
     frames::{ClientFrame, ServerFrame},
-    limits::{FRAME_BYTES_MAX, FRAME_HEADER_BYTES, PAGE_FRAME_BYTES_MAX},
+    limits::{DATAGRAM_BYTES_MAX, FRAME_HEADER_BYTES, PAGE_FRAME_BYTES_MAX},
 };
 
 /// The highest protocol version of this build.
@@ -42,6 +43,18 @@ pub enum FrameError {
     Body(u16, DecodeError),
 }
 
+impl FrameError {
+    /// The code on the wire; also the application error code the connection is closed with.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::TooLarge(..) => Code::FrameTooLarge,
+            Self::TooShort(_) | Self::Cut => Code::BadFrame,
+            Self::Body(..) => Code::BadBody,
+        }
+    }
+}
+
 /// Encodes a frame.
 #[must_use]
 pub fn encode_frame(kind: u16, request: u32, write_body: impl FnOnce(&mut Vec<u8>)) -> Bytes {
@@ -50,7 +63,11 @@ pub fn encode_frame(kind: u16, request: u32, write_body: impl FnOnce(&mut Vec<u8
     out.extend_from_slice(&kind.to_be_bytes());
     out.extend_from_slice(&request.to_be_bytes());
     write_body(&mut out);
-    debug_assert!(out.len() <= PAGE_FRAME_BYTES_MAX, "a frame of {} bytes is over every limit", out.len());
+    debug_assert!(
+        out.len() <= PAGE_FRAME_BYTES_MAX,
+        "a frame of {} bytes is over every limit",
+        out.len()
+    );
     let length = (out.len() - 4) as u32;
     out[..4].copy_from_slice(&length.to_be_bytes());
     out.into()
@@ -78,7 +95,8 @@ impl RawFrame {
     /// # Errors
     /// [`FrameError::Body`].
     pub fn client(&self) -> Result<ClientFrame, FrameError> {
-        ClientFrame::decode(self.kind, &self.body).map_err(|error| FrameError::Body(self.kind, error))
+        ClientFrame::decode(self.kind, &self.body)
+            .map_err(|error| FrameError::Body(self.kind, error))
     }
 
     /// Reads a server's frame.
@@ -86,23 +104,65 @@ impl RawFrame {
     /// # Errors
     /// [`FrameError::Body`].
     pub fn server(&self) -> Result<ServerFrame, FrameError> {
-        ServerFrame::decode(self.kind, &self.body).map_err(|error| FrameError::Body(self.kind, error))
+        ServerFrame::decode(self.kind, &self.body)
+            .map_err(|error| FrameError::Body(self.kind, error))
     }
 
-    /// Reads a datagram or any slice that must hold exactly one frame.
+    /// Reads a datagram, which is exactly one frame of at most [`DATAGRAM_BYTES_MAX`] bytes.
     ///
     /// # Errors
     /// [`FrameError`].
     pub fn from_datagram(datagram: &Bytes) -> Result<Self, FrameError> {
-        let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
-        buffer.extend(datagram);
-        let frame = buffer.next_frame()?.ok_or(FrameError::Cut)?;
-        buffer.finish()?;
-        Ok(frame)
+        Self::from_bytes(datagram, DATAGRAM_BYTES_MAX)
+    }
+
+    /// Reads bytes that are exactly one frame of at most `frame_bytes_max` bytes, header included. The body is a slice of them.
+    ///
+    /// # Errors
+    /// [`FrameError`]; bytes after the frame are [`FrameError::Cut`].
+    pub fn from_bytes(bytes: &Bytes, frame_bytes_max: usize) -> Result<Self, FrameError> {
+        let length = frame_length(bytes, frame_bytes_max)?.ok_or(FrameError::Cut)?;
+        if bytes.len() == length {
+            Ok(Self::split(bytes.clone()))
+        } else {
+            Err(FrameError::Cut)
+        }
+    }
+
+    /// Takes a whole frame apart.
+    fn split(mut frame: Bytes) -> Self {
+        debug_assert!(frame.len() >= FRAME_HEADER_BYTES, "not a whole frame");
+        frame.advance(4);
+        let kind = frame.get_u16();
+        let request = frame.get_u32();
+        Self {
+            kind,
+            request,
+            body: frame,
+        }
     }
 }
 
-/// Cuts a stream into frames. Holds at most one incomplete frame and what was read behind it.
+/// The bytes of the frame that starts here, header included, if its length has come.
+fn frame_length(bytes: &[u8], frame_bytes_max: usize) -> Result<Option<usize>, FrameError> {
+    let Some(head) = bytes.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = (u32::from_be_bytes(*head) as usize).saturating_add(4);
+    if length < FRAME_HEADER_BYTES {
+        return Err(FrameError::TooShort(length));
+    }
+    if length > frame_bytes_max {
+        return Err(FrameError::TooLarge(length, frame_bytes_max));
+    }
+    Ok(Some(length))
+}
+
+/// Cuts a stream into frames.
+///
+/// It is bounded by its caller: whoever calls [`FrameBuffer::next_frame`] until `None` before the next [`FrameBuffer::extend`] holds
+/// less than one frame plus one read here. A frame's length is checked as soon as its four bytes are there, and a claimed length
+/// reserves nothing: memory grows with bytes that have come.
 #[derive(Debug)]
 pub struct FrameBuffer {
     buffer: BytesMut,
@@ -113,10 +173,13 @@ impl FrameBuffer {
     /// For a stream whose frames have at most `frame_bytes_max` bytes, header included.
     #[must_use]
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self { buffer: BytesMut::new(), frame_bytes_max }
+        Self {
+            buffer: BytesMut::new(),
+            frame_bytes_max,
+        }
     }
 
-    /// Adds bytes from the stream.
+    /// Adds bytes from the stream. Drain [`FrameBuffer::next_frame`] before the next call.
     pub fn extend(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
@@ -126,26 +189,24 @@ impl FrameBuffer {
     /// # Errors
     /// [`FrameError::TooLarge`], [`FrameError::TooShort`].
     pub fn next_frame(&mut self) -> Result<Option<RawFrame>, FrameError> {
-        let Some(head) = self.buffer.first_chunk::<4>() else { return Ok(None) };
-        let length = u32::from_be_bytes(*head) as usize;
-        if length < FRAME_HEADER_BYTES - 4 {
-            return Err(FrameError::TooShort(length + 4));
-        }
-        if length > self.frame_bytes_max - 4 {
-            return Err(FrameError::TooLarge(length.saturating_add(4), self.frame_bytes_max));
-        }
-        if self.buffer.len() < length + 4 {
+        let Some(length) = frame_length(&self.buffer, self.frame_bytes_max)? else {
+            return Ok(None);
+        };
+        if self.buffer.len() < length {
             return Ok(None);
         }
-        let mut frame = self.buffer.split_to(length + 4).freeze();
-        frame.advance(4);
-        let kind = frame.get_u16();
-        let request = frame.get_u32();
+        let frame = RawFrame::split(self.buffer.split_to(length).freeze());
         if self.buffer.is_empty() {
             // An idle connection keeps no buffer.
             self.buffer = BytesMut::new();
         }
-        Ok(Some(RawFrame { kind, request, body: frame }))
+        Ok(Some(frame))
+    }
+
+    /// Bytes that wait for the rest of their frame.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Ends the stream.
@@ -153,6 +214,10 @@ impl FrameBuffer {
     /// # Errors
     /// [`FrameError::Cut`] if part of a frame is left.
     pub fn finish(&self) -> Result<(), FrameError> {
-        if self.buffer.is_empty() { Ok(()) } else { Err(FrameError::Cut) }
+        if self.buffer.is_empty() {
+            Ok(())
+        } else {
+            Err(FrameError::Cut)
+        }
     }
 }

@@ -791,7 +791,13 @@ impl Refused {
     /// With the code's own text.
     #[must_use]
     pub fn new(code: Code) -> Self {
-        Self { code: code.number(), text: code.text().to_owned(), retry_after_ms: 0, until: 0, nonce: None }
+        Self {
+            code: code.number(),
+            text: code.text().to_owned(),
+            retry_after_ms: 0,
+            until: 0,
+            nonce: None,
+        }
     }
 
     /// The code.

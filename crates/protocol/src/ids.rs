@@ -108,7 +108,10 @@ impl ConversationId {
         } else {
             (other, one)
         };
-        Self::derive(b"fireside/direct/1", &[low.as_str().as_bytes(), high.as_str().as_bytes()])
+        Self::derive(
+            b"fireside/direct/1",
+            &[low.as_str().as_bytes(), high.as_str().as_bytes()],
+        )
     }
 
     /// The conversation that `creator` made with the command `nonce`.
@@ -147,7 +150,9 @@ impl Nonce {
     /// The wall clock it was made at, in ms since 1970, as the client claims.
     #[must_use]
     pub fn wall_ms(self) -> u64 {
-        self.0[..6].iter().fold(0, |ms, byte| ms << 8 | u64::from(*byte))
+        self.0[..6]
+            .iter()
+            .fold(0, |ms, byte| ms << 8 | u64::from(*byte))
     }
 }
 

@@ -11,7 +11,12 @@ pub mod text;
 
 pub use code::Code;
 pub use codec::{DecodeError, Raw, Record, Wire, decode, encode};
-pub use entry::{ConversationKind, Entry, EntryKind, Header, MemberChange, MessageKind, Role, TextContent, Tombstone};
+pub use entry::{
+    ConversationKind, Entry, EntryKind, Header, MemberChange, MessageKind, Role, TextContent,
+    Tombstone,
+};
 pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
 pub use frames::{ClientFrame, Lane, ServerFrame};
-pub use ids::{ConversationId, DeviceId, IdError, Nonce, Ordinal, Rev, Sequence, UserId, UserSequence, WallMs};
+pub use ids::{
+    ConversationId, DeviceId, IdError, Nonce, Ordinal, Rev, Sequence, UserId, UserSequence, WallMs,
+};

@@ -22,7 +22,9 @@ pub enum TextError {
     #[error("the text has control characters")]
     Control,
     /// A name that is empty, too long, or has control or direction characters.
-    #[error("a name is 1 to {NAME_GRAPHEMES_MAX} characters without control or direction characters")]
+    #[error(
+        "a name is 1 to {NAME_GRAPHEMES_MAX} characters without control or direction characters"
+    )]
     BadName,
 }
 
@@ -50,7 +52,10 @@ pub fn check_text(text: &str) -> Result<(), TextError> {
     if text.trim().is_empty() {
         return Err(TextError::Empty);
     }
-    if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
+    if text
+        .chars()
+        .any(|c| c.is_control() && c != '\n' && c != '\t')
+    {
         return Err(TextError::Control);
     }
     // A grapheme is at least one byte: short texts need no count.
@@ -69,7 +74,9 @@ pub fn normalise_name(name: &str) -> Result<String, TextError> {
         return Err(TextError::BadName);
     }
     let name: String = name.trim().nfc().collect();
-    let bad = |c: char| c.is_control() || is_direction(c) || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
+    let bad = |c: char| {
+        c.is_control() || is_direction(c) || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')
+    };
     if name.is_empty()
         || name.len() > NAME_BYTES_MAX
         || name.chars().any(bad)
