@@ -221,3 +221,12 @@ pub type Ordinal = u64;
 pub type WallMs = u64;
 /// A number in a user's own log.
 pub type UserSequence = u64;
+
+/// What time it is; given to the cores with every call, as they have no clock of their own.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Now {
+    /// Never goes back; its start means nothing. Timeouts are measured with it.
+    pub monotonic_ms: u64,
+    /// Since 1970; may jump.
+    pub wall_ms: WallMs,
+}

@@ -18,5 +18,6 @@ pub use entry::{
 pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
 pub use frames::{ClientFrame, Lane, ServerFrame};
 pub use ids::{
-    ConversationId, DeviceId, IdError, Nonce, Ordinal, Rev, Sequence, UserId, UserSequence, WallMs,
+    ConversationId, DeviceId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId, UserSequence,
+    WallMs,
 };

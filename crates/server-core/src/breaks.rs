@@ -1,0 +1,21 @@
+//! Faults built in on purpose, so that the simulator can prove that it would notice them. All off in production.
+
+/// Which faults are on (server side).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of switches")]
+pub struct Breaks {
+    /// A repeated nonce makes a second entry.
+    pub dedupe: bool,
+    /// Known nonces are forgotten by a restart.
+    pub dedupe_after_restart: bool,
+    /// The ack is sent when the append is submitted, not when it is durable.
+    pub ack_before_sync: bool,
+    /// Withheld entries are left out instead of skipped.
+    pub skip_omitted: bool,
+    /// `append` does not compare versions: a removed member's message slips in behind the removal.
+    pub removal_race: bool,
+    /// A failed commit keeps its overlay.
+    pub overlay_kept: bool,
+    /// Unread counts drift.
+    pub unread_drift: bool,
+}

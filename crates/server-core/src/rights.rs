@@ -1,0 +1,93 @@
+//! Who may see what: one pure function for live delivery, pages, heads, previews and unread.
+
+use std::collections::HashSet;
+
+use fireside_protocol::{EntryKind, Rev, Sequence, UserId, WallMs};
+
+/// What the rules need to know of a stored entry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct EntryMeta {
+    /// Its number.
+    pub sequence: Sequence,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Who caused it.
+    pub sender: UserId,
+    /// When.
+    pub at: WallMs,
+    /// Countable messages up to and including it.
+    pub ordinal: u64,
+    /// Whether it counts itself.
+    pub countable: bool,
+    /// Number of its last change; its own if none.
+    pub rev: Rev,
+    /// Only the sender sees it (a blocked direct message).
+    pub private: bool,
+    /// Of a change: the item's number; else 0.
+    pub target: Sequence,
+    /// Of a change: who wrote the item.
+    pub target_sender: Option<UserId>,
+    /// Of a change: whether the item is private to its sender.
+    pub target_private: bool,
+    /// Users named in it.
+    pub mentions: Vec<UserId>,
+    /// Everybody is named.
+    pub mention_all: bool,
+}
+
+/// A stretch of numbers in which a user was a member, both ends included.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Interval {
+    /// The first number they see.
+    pub from: Sequence,
+    /// The entry that ended it; `None` while it lasts.
+    pub until: Option<Sequence>,
+}
+
+/// A user as a reader of one conversation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reader {
+    /// Who.
+    pub user: UserId,
+    /// When they were a member, ascending.
+    pub intervals: Vec<Interval>,
+    /// Whom they block; empty for direct conversations, where `private` says it.
+    pub blocked: HashSet<UserId>,
+}
+
+impl Reader {
+    /// The first number this user may see; `None` if they were never a member.
+    #[must_use]
+    pub fn visible_from(&self) -> Option<Sequence> {
+        self.intervals.first().map(|interval| interval.from)
+    }
+
+    fn covers(&self, sequence: Sequence) -> bool {
+        self.intervals.iter().any(|interval| {
+            interval.from <= sequence && interval.until.is_none_or(|until| sequence <= until)
+        })
+    }
+
+    fn hides(&self, private: bool, message: bool, sender: &UserId) -> bool {
+        sender != &self.user && (private || (message && self.blocked.contains(sender)))
+    }
+}
+
+/// Whether a reader may see an entry. A function of the log's prefix and of the reader's rights, of nothing else (law 1).
+#[must_use]
+pub fn visible(entry: &EntryMeta, reader: &Reader) -> bool {
+    if !reader.covers(entry.sequence) {
+        return false;
+    }
+    let message = entry.kind == EntryKind::Message;
+    if reader.hides(entry.private, message, &entry.sender) {
+        return false;
+    }
+    if entry.target == 0 {
+        return true;
+    }
+    let Some(target_sender) = &entry.target_sender else {
+        return false;
+    };
+    reader.covers(entry.target) && !reader.hides(entry.target_private, true, target_sender)
+}

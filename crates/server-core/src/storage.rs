@@ -1,0 +1,551 @@
+//! What the core wants kept, as data: operations, their replies, and the reading side of a log.
+//! `fireside-store` has the `Store` trait that carries them out and the suite every store must pass.
+
+use std::{collections::HashSet, sync::Arc};
+
+use bytes::Bytes;
+use fireside_protocol::{
+    Code, ConversationId, ConversationKind, DeviceId, EntryKind, Nonce, Ordinal, Rev, Role,
+    Sequence, Tombstone, UserId, UserSequence, WallMs,
+    frames::{
+        DevicesPage, HeadsPage, HeadsRequest, MembersPage, MembersRequest, Page, PageRequest,
+        UserLogPage, UserRecord,
+    },
+};
+
+use crate::rights::{EntryMeta, Interval};
+
+/// Matches a reply to its operation. Chosen by the core, never used twice in one life.
+pub type Ticket = u64;
+
+/// Something to keep or to read. Writes are carried out in the order they are submitted; reads see every write that was
+/// answered before they were submitted.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// Adds to a conversation's log, or records a refusal; all or nothing, in one transaction.
+    Append(Box<Append>),
+    /// Moves markers forward (never back).
+    Mark(Vec<Mark>),
+    /// Blocks or unblocks.
+    SetBlock(SetBlock),
+    /// Notes a log-in; over `DEVICES_PER_USER_MAX` the device unused longest goes.
+    PutDevice(PutDevice),
+    /// Forgets a device.
+    RemoveDevice {
+        /// Name of the command.
+        command: Command,
+        /// Which.
+        device: DeviceId,
+    },
+    /// Reads what the core keeps in memory of a conversation.
+    LoadConversation {
+        /// Which.
+        conversation: ConversationId,
+        /// The two users of a direct conversation that may not exist yet: their blocks are read either way.
+        peers: Option<(UserId, UserId)>,
+    },
+    /// Reads what the core needs at a log-in.
+    LoadUser(UserId),
+    /// Reads one item, to decide on a change of it.
+    LoadItem {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        target: Target,
+    },
+    /// Reads a page as `user` may see it.
+    Page {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: PageRequest,
+    },
+    /// Reads heads as `user` may see them.
+    Heads {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: HeadsRequest,
+    },
+    /// Reads the user log.
+    UserLog {
+        /// Whose.
+        user: UserId,
+        /// After this number.
+        cursor: UserSequence,
+        /// Wall clock, for the age of tombstones.
+        now: WallMs,
+    },
+    /// Reads members; `NotFound` for who is not one.
+    Members {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: MembersRequest,
+    },
+    /// Reads the user's devices.
+    Devices(UserId),
+}
+
+impl Op {
+    /// Whether it goes through the writer.
+    #[must_use]
+    pub const fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Append(_)
+                | Self::Mark(_)
+                | Self::SetBlock(_)
+                | Self::PutDevice(_)
+                | Self::RemoveDevice { .. }
+        )
+    }
+}
+
+/// Who gave a command and what they call it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Command {
+    /// Who.
+    pub user: UserId,
+    /// Their name for it.
+    pub nonce: Nonce,
+    /// The command that must have an outcome before.
+    pub after: Option<Nonce>,
+    /// Wall clock, for the nonce's age.
+    pub now: WallMs,
+}
+
+/// An item named by number or by its author's nonce.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Target {
+    /// By number.
+    Number(Sequence),
+    /// By name.
+    Nonce(UserId, Nonce),
+}
+
+/// An addition to a conversation's log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Append {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The version it was decided on; `None`: the conversation must not exist. Otherwise [`Appended::Stale`].
+    pub expected_version: Option<u64>,
+    /// Makes the conversation.
+    pub create: Option<NewConversation>,
+    /// The command that caused it. Known nonces answer [`Appended::Known`] and change nothing.
+    pub command: Command,
+    /// What to do: entries, or only an outcome to remember.
+    pub effect: Effect,
+}
+
+/// What an append does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Adds these.
+    Entries {
+        /// In order; usually one.
+        entries: Vec<NewEntry>,
+        /// Membership or settings change: the version grows by one.
+        bumps_version: bool,
+        /// Changes of members without an entry (invitations).
+        members: Vec<MemberOp>,
+        /// For the user logs of these users.
+        records: Vec<(UserId, NewUserRecord)>,
+    },
+    /// Remembers a refusal for good. `expected_version` and `create` are not used.
+    Refuse(Code),
+}
+
+/// How a conversation starts.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewConversation {
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// Its name; empty for direct.
+    pub name: String,
+    /// Who made it.
+    pub creator: UserId,
+    /// See [`CreateGroup::history_for_joiners`](fireside_protocol::frames::CreateGroup).
+    pub history_for_joiners: u64,
+    /// Members from number 1 without an entry of their own (direct).
+    pub members: Vec<(UserId, Role)>,
+}
+
+/// An entry without a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewEntry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Who caused it.
+    pub sender: UserId,
+    /// The server's clock; the store keeps it from going back.
+    pub at: WallMs,
+    /// The sender's name for it.
+    pub nonce: Option<Nonce>,
+    /// Of a message.
+    pub header: Option<fireside_protocol::Header>,
+    /// Of a message or edit.
+    pub content: Bytes,
+    /// Only the sender sees it.
+    pub private: bool,
+    /// Of a change: the item's number and the rev it was decided on. Another rev now: [`Appended::Stale`].
+    pub target: Option<(Sequence, Rev)>,
+    /// Of a recall.
+    pub tombstone: Option<Tombstone>,
+    /// Of a member item; carried out with this entry's number.
+    pub member: Option<MemberOp>,
+}
+
+/// A change of a member's record.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum MemberOp {
+    /// Opens an interval. Clears an invitation.
+    Join {
+        /// Who.
+        user: UserId,
+        /// As what.
+        role: Role,
+        /// Numbers before the entry that they see; `u64::MAX` all.
+        history: u64,
+    },
+    /// Ends the interval at the entry.
+    Leave {
+        /// Who.
+        user: UserId,
+    },
+    /// Changes the role.
+    SetRole {
+        /// Who.
+        user: UserId,
+        /// To what.
+        role: Role,
+    },
+    /// Notes an invitation.
+    Invite {
+        /// Whom.
+        user: UserId,
+        /// Who invites.
+        by: UserId,
+    },
+    /// Takes an invitation back or declines it.
+    Uninvite {
+        /// Whose.
+        user: UserId,
+    },
+}
+
+/// A record of the user log without a number.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewUserRecord {
+    /// All of it; its `sequence` is 0 and given by the store.
+    pub record: UserRecord,
+}
+
+/// How far a member is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mark {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who.
+    pub user: UserId,
+    /// Read up to; 0 unchanged. Makes a user-log record when it grows.
+    pub read: Sequence,
+    /// Delivered up to; 0 unchanged.
+    pub delivered: Sequence,
+    /// Wall clock.
+    pub at: WallMs,
+}
+
+/// A block or its end. Bumps the version of every conversation both are in; in groups also the blocker's rights version, with a
+/// `Rights` record in the blocker's user log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SetBlock {
+    /// Who blocks, and the command's name.
+    pub command: Command,
+    /// Whom.
+    pub other: UserId,
+    /// Block or unblock.
+    pub on: bool,
+    /// Their direct conversation, bumped even if it does not exist in the user's list.
+    pub direct: ConversationId,
+}
+
+/// A log-in to note.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PutDevice {
+    /// Whose.
+    pub user: UserId,
+    /// Which.
+    pub device: DeviceId,
+    /// As the hello said.
+    pub platform: String,
+    /// As the hello said.
+    pub agent: String,
+    /// The token's name for the user; empty leaves the one before.
+    pub name: String,
+    /// When.
+    pub at: WallMs,
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Of [`Op::Append`].
+    Appended(Appended),
+    /// Of [`Op::Mark`]: the user-log records made.
+    Marked(Vec<(UserId, UserRecord)>),
+    /// Of [`Op::SetBlock`].
+    BlockSet(BlockSet),
+    /// Of [`Op::PutDevice`], [`Op::RemoveDevice`] (the outcome of a known nonce is the same).
+    Done,
+    /// Of [`Op::LoadConversation`].
+    Conversation(Box<LoadedConversation>),
+    /// Of [`Op::LoadUser`].
+    User(LoadedUser),
+    /// Of [`Op::LoadItem`].
+    Item(Option<Item>),
+    /// Of [`Op::Page`].
+    Page(Box<Page>),
+    /// Of [`Op::Heads`].
+    Heads(HeadsPage),
+    /// Of [`Op::UserLog`].
+    UserLog(UserLogPage),
+    /// Of [`Op::Members`].
+    Members(MembersPage),
+    /// Of [`Op::Devices`]; `online` is filled in by the core.
+    Devices(DevicesPage),
+    /// The user may not see it, or it is not there.
+    NotFound,
+}
+
+/// What came of an append.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Appended {
+    /// Durable.
+    Done(Done),
+    /// The nonce was known: this came of it the first time. Nothing was changed.
+    Known(Outcome),
+    /// `after` has no outcome. Nothing was changed.
+    OutOfOrder,
+    /// Decided on an old version or rev. Nothing was changed.
+    Stale,
+}
+
+/// A durable append.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done {
+    /// What a repeat of the nonce will be answered with.
+    pub outcome: Outcome,
+    /// The entries with their numbers, encoded as readers get them.
+    pub entries: Vec<StoredEntry>,
+    /// The conversation's version now.
+    pub version: u64,
+    /// The user-log records made.
+    pub records: Vec<(UserId, UserRecord)>,
+    /// The changed members as they are now.
+    pub members: Vec<MemberRow>,
+}
+
+/// An entry as stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct StoredEntry {
+    /// What the rules need.
+    pub meta: EntryMeta,
+    /// An encoded [`Entry`](fireside_protocol::Entry): a change with what it says, an item with its state.
+    pub body: Bytes,
+}
+
+/// What a nonce stands for, kept 30 days.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Done.
+    Done {
+        /// Where, if in a conversation.
+        conversation: Option<ConversationId>,
+        /// The entry; 0 none.
+        sequence: Sequence,
+        /// Its ordinal.
+        ordinal: Ordinal,
+        /// When.
+        at: WallMs,
+    },
+    /// Refused for good.
+    Refused(Code),
+}
+
+/// What came of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BlockSet {
+    /// For the ack.
+    pub outcome: Outcome,
+    /// Conversations both are in, with their new versions.
+    pub bumped: Vec<(ConversationId, u64)>,
+    /// The user-log records made.
+    pub records: Vec<(UserId, UserRecord)>,
+}
+
+/// A conversation's row.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConversationRow {
+    /// Which.
+    pub id: ConversationId,
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// Grows with membership, roles, settings, blocks.
+    pub version: u64,
+    /// Its name.
+    pub name: String,
+    /// See [`NewConversation`].
+    pub history_for_joiners: u64,
+    /// Oldest number kept.
+    pub first: Sequence,
+    /// The largest number; 0 none.
+    pub last: Sequence,
+    /// Countable messages to `last`.
+    pub ordinal: Ordinal,
+    /// Time of `last`.
+    pub last_at: WallMs,
+}
+
+/// A user's record in a conversation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct MemberRow {
+    /// Who.
+    pub user: UserId,
+    /// `None`: not a member now.
+    pub role: Option<Role>,
+    /// When they were, ascending.
+    pub intervals: Vec<Interval>,
+    /// Who invited them, while not answered.
+    pub invited_by: Option<UserId>,
+    /// Read marker.
+    pub read: Sequence,
+    /// Delivered marker (direct).
+    pub delivered: Sequence,
+    /// Grows when rights change outside the log.
+    pub rights: u64,
+    /// The name in their token, if they ever logged in.
+    pub name: String,
+}
+
+/// What the core keeps in memory of a conversation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LoadedConversation {
+    /// `None`: it does not exist.
+    pub row: Option<ConversationRow>,
+    /// All who are, were or are invited to be members.
+    pub members: Vec<MemberRow>,
+    /// Who blocks whom among them (or among `peers`).
+    pub blocks: Vec<(UserId, UserId)>,
+}
+
+/// What the core needs at a log-in.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LoadedUser {
+    /// End of the user log.
+    pub user_sequence: UserSequence,
+    /// Tokens issued before this are revoked.
+    pub valid_after: WallMs,
+    /// Banned until.
+    pub banned_until: WallMs,
+    /// The conversations they are a member of now (for fan-out), at most 10,000.
+    pub conversations: Vec<ConversationId>,
+}
+
+/// One item, to decide on a change of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Item {
+    /// What the rules need; `meta.rev` goes into [`NewEntry::target`].
+    pub meta: EntryMeta,
+    /// Why it is empty.
+    pub tombstone: Option<Tombstone>,
+}
+
+/// Why nothing came of an operation. Nothing was changed; all are retryable.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// No room on the disk (or its quota).
+    #[error("the disk is full")]
+    Full,
+    /// Too much is queued.
+    #[error("the store has too much to do")]
+    Busy,
+    /// Anything else; the text is for the operator.
+    #[error("the store does not answer: {0}")]
+    Unavailable(Arc<str>),
+}
+
+impl StoreError {
+    /// The code for the client.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Full => Code::StorageFull,
+            Self::Busy => Code::Overloaded,
+            Self::Unavailable(_) => Code::StorageUnavailable,
+        }
+    }
+}
+
+/// The reading side of a store within one snapshot. Pages, heads and the rest are built on it by [`crate::log`].
+pub trait LogReader {
+    /// A conversation's row.
+    ///
+    /// # Errors
+    /// [`StoreError`], here and below.
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError>;
+    /// One member's record.
+    fn member(
+        &mut self,
+        id: ConversationId,
+        user: &UserId,
+    ) -> Result<Option<MemberRow>, StoreError>;
+    /// The other user of a direct conversation.
+    fn peer(&mut self, id: ConversationId, user: &UserId) -> Result<Option<MemberRow>, StoreError>;
+    /// How many members it has now.
+    fn member_count(&mut self, id: ConversationId) -> Result<u32, StoreError>;
+    /// Members (role present) by user id above `after`.
+    fn members(
+        &mut self,
+        id: ConversationId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError>;
+    /// The conversations a user is or was a member of, with their rows.
+    fn memberships(
+        &mut self,
+        user: &UserId,
+    ) -> Result<Vec<(ConversationRow, MemberRow)>, StoreError>;
+    /// Whom a user blocks.
+    fn blocked(&mut self, user: &UserId) -> Result<HashSet<UserId>, StoreError>;
+    /// Entries with a number under `below`, descending.
+    fn entries_below(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// Entries with a number over `above`, ascending.
+    fn entries_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// Only what the rules need, of numbers over `above`, ascending.
+    fn metas_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<EntryMeta>, StoreError>;
+    /// Items changed after `since` (rev over it and over their own number), by rev ascending.
+    fn changed(
+        &mut self,
+        id: ConversationId,
+        since: Rev,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+}
