@@ -1,0 +1,185 @@
+//! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
+
+use fireside_protocol::{Code, ConversationId, Nonce, Role, Sequence, UserId};
+
+/// Names a call; its completion carries it.
+pub type RequestId = u64;
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Logs in and stays connected, with retries, until [`Command::Disconnect`].
+    Connect,
+    /// Goes offline; the outbox is kept.
+    Disconnect,
+    /// A (new) token. Also ends `refused(token_expired)`.
+    SetToken(String),
+    /// A text message. Outboxable: completes when the server accepted or refused it for good.
+    SendText {
+        /// Where.
+        to: Recipient,
+        /// 1 to 4,000 characters.
+        text: String,
+    },
+    /// New text for an own message. Outboxable.
+    EditText {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        message: MessageRef,
+        /// The new text.
+        text: String,
+    },
+    /// Takes an own message (or, as an admin, any) back for all. Outboxable; a message that was never tried just goes.
+    Recall {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        message: MessageRef,
+    },
+    /// Tries a failed message again, as a new command at the end of the outbox.
+    Retry {
+        /// The failed one.
+        nonce: Nonce,
+    },
+    /// Drops a failed message.
+    Discard {
+        /// The failed one.
+        nonce: Nonce,
+    },
+    /// Read up to a number; 0: to the end of what is known. Outboxable.
+    MarkRead {
+        /// Where.
+        conversation: ConversationId,
+        /// The last number read.
+        upto: Sequence,
+    },
+    /// The user is typing (call it at each key; it is debounced) or stopped.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Is typing.
+        on: bool,
+    },
+    /// Puts a conversation on screen: its timeline view comes as a reset, then as diffs. At most 16.
+    Open {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Takes it off the screen.
+    Close {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Loads older messages into an open timeline. Completes when they are in, or with how many there were.
+    LoadOlder {
+        /// Which.
+        conversation: ConversationId,
+        /// How many; at most 200.
+        count: u32,
+    },
+    /// Makes a group.
+    CreateGroup {
+        /// Its name.
+        name: String,
+        /// Invited at once.
+        invite: Vec<UserId>,
+        /// What joiners see: 0 nothing, N numbers, `u64::MAX` all.
+        history_for_joiners: u64,
+    },
+    /// Invites.
+    Invite {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom.
+        users: Vec<UserId>,
+    },
+    /// Accepts an invitation.
+    Join {
+        /// Where.
+        conversation: ConversationId,
+    },
+    /// Leaves, or declines an invitation.
+    Leave {
+        /// Where.
+        conversation: ConversationId,
+    },
+    /// Removes a member.
+    RemoveMember {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom.
+        user: UserId,
+    },
+    /// Gives a role.
+    SetRole {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom.
+        user: UserId,
+        /// Which.
+        role: Role,
+    },
+    /// Blocks or unblocks.
+    Block {
+        /// Whom.
+        user: UserId,
+        /// Block or unblock.
+        on: bool,
+    },
+    /// Members, page by page.
+    Members {
+        /// Where.
+        conversation: ConversationId,
+        /// After this one.
+        after: Option<UserId>,
+    },
+    /// The user's devices.
+    Devices,
+    /// Signs a device out.
+    RevokeDevice {
+        /// Which.
+        device: fireside_protocol::DeviceId,
+    },
+    /// Whether chat is on screen: decides how soon a dead server is noticed (5 s rather than 45 s).
+    SetVisible(bool),
+    /// Loads everything missed into the cache in the background, not just what is looked at.
+    SetBackgroundFill(bool),
+    /// Flushes and stops keep-alives (console or phone suspends).
+    Suspend,
+    /// Probes at once.
+    Resume,
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Recipient {
+    /// The direct conversation with a user, made by the first message.
+    User(UserId),
+    /// Any other.
+    Conversation(ConversationId),
+}
+
+/// A message by number, or by name while it has none.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MessageRef {
+    /// Its number.
+    Sequence(Sequence),
+    /// Its name.
+    Nonce(Nonce),
+}
+
+/// Why a command was not even taken. Nothing happened.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{code}")]
+pub struct CommandError {
+    /// Which.
+    pub code: Code,
+}
+
+impl From<Code> for CommandError {
+    fn from(code: Code) -> Self {
+        Self { code }
+    }
+}

@@ -1,0 +1,199 @@
+//! What a client tells its game. One declared list; C, C#, C++ and Blueprint mirror it.
+
+use std::sync::Arc;
+
+use fireside_protocol::{
+    Code, ConversationId, Nonce, Sequence, UserId, WallMs,
+    frames::{Device, Member},
+};
+
+use crate::{
+    RequestId,
+    view::{ConversationRow, Diff, TimelineRow},
+};
+
+/// A class of events: delivered in this order, each through a bounded queue of its own. Order holds within a class.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum EventClass {
+    /// Calls that are done, and the connection's state.
+    Completion,
+    /// Changes of views.
+    View,
+    /// Live arrivals.
+    Notice,
+    /// Typing and the like; newest wins.
+    Ephemeral,
+}
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A call is done. Each call gets exactly one, at shutdown too (`cancelled`).
+    Completed {
+        /// Which.
+        request: RequestId,
+        /// What came of it.
+        result: Result<Completion, CallError>,
+    },
+    /// The connection's state.
+    State(ConnectionState),
+    /// The token ends in so many ms: give a new one.
+    TokenExpiring {
+        /// From now, in ms.
+        in_ms: u64,
+    },
+    /// The cache on disk can not be used; the session goes on in memory.
+    MemoryMode {
+        /// Why, for people.
+        reason: String,
+    },
+    /// The conversation list changed.
+    Conversations {
+        /// Grows with every reset of this view.
+        generation: u64,
+        /// In order.
+        diffs: Vec<Diff<ConversationRow>>,
+    },
+    /// An open timeline changed.
+    Timeline {
+        /// Which.
+        conversation: ConversationId,
+        /// Grows with every reset of this view.
+        generation: u64,
+        /// In order.
+        diffs: Vec<Diff<TimelineRow>>,
+    },
+    /// A message of somebody else (or of another own device) arrived live. A notice: views are the truth.
+    MessageReceived {
+        /// Where.
+        conversation: ConversationId,
+        /// Its number.
+        sequence: Sequence,
+        /// Who.
+        sender: UserId,
+        /// What, if it is a text.
+        text: Option<Arc<str>>,
+        /// When.
+        at: WallMs,
+    },
+    /// So many [`Event::MessageReceived`] found no room.
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// Somebody invites the user.
+    Invited {
+        /// Where to.
+        conversation: ConversationId,
+        /// Who.
+        by: UserId,
+        /// The conversation's name.
+        name: String,
+    },
+    /// Somebody types or stopped.
+    Typing {
+        /// Where.
+        conversation: ConversationId,
+        /// Who.
+        user: UserId,
+        /// Types.
+        on: bool,
+    },
+}
+
+impl Event {
+    /// Its class.
+    #[must_use]
+    pub const fn class(&self) -> EventClass {
+        match self {
+            Self::Completed { .. }
+            | Self::State(_)
+            | Self::TokenExpiring { .. }
+            | Self::MemoryMode { .. } => EventClass::Completion,
+            Self::Conversations { .. } | Self::Timeline { .. } => EventClass::View,
+            Self::MessageReceived { .. } | Self::Missed { .. } | Self::Invited { .. } => {
+                EventClass::Notice
+            }
+            Self::Typing { .. } => EventClass::Ephemeral,
+        }
+    }
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Completion {
+    /// Done.
+    Done,
+    /// A message is on the server's disk.
+    Sent {
+        /// Where.
+        conversation: ConversationId,
+        /// Its name.
+        nonce: Nonce,
+        /// Its number.
+        sequence: Sequence,
+        /// When.
+        at: WallMs,
+    },
+    /// A conversation was made.
+    Created {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Older messages are in the view.
+    Loaded {
+        /// How many.
+        count: u32,
+        /// There is nothing older.
+        start_reached: bool,
+    },
+    /// Members.
+    Members {
+        /// They.
+        members: Vec<Member>,
+        /// There are more.
+        more: bool,
+    },
+    /// Devices.
+    Devices(Vec<Device>),
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{code}: {text}")]
+pub struct CallError {
+    /// Stable code; says whether it is retryable.
+    pub code: Code,
+    /// For people.
+    pub text: String,
+    /// When to try again, in ms; 0 own pace.
+    pub retry_after_ms: u64,
+}
+
+/// For the UI.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ConnectionState {
+    /// Not asked to connect.
+    Offline,
+    /// First try.
+    Connecting,
+    /// Logged in.
+    Connected,
+    /// Lost it; try `attempt` comes in `next_in_ms`.
+    Reconnecting {
+        /// From 1.
+        attempt: u32,
+        /// From now, in ms; 0: under way.
+        next_in_ms: u64,
+    },
+    /// The server said no; nothing is tried until [`SetToken`](crate::Command::SetToken) or `Connect`.
+    Refused {
+        /// Why.
+        code: Code,
+        /// For people.
+        text: String,
+        /// Until when (a ban); 0 not said.
+        until: WallMs,
+    },
+}

@@ -1,0 +1,157 @@
+//! What the client keeps on its disk, as data. One transaction a frame, cursors included.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ConversationId, DeviceId, Nonce, Sequence, UserId, UserSequence, WallMs,
+    frames::{Head, Range},
+};
+
+/// Matches a result to its operation.
+pub type Ticket = u64;
+
+/// Something to keep or read. Carried out in the order given.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreOp {
+    /// At the start: everything but the items.
+    Load,
+    /// All of it or nothing.
+    Apply(Box<Transaction>),
+    /// Items of a conversation.
+    Items(ItemsQuery),
+}
+
+/// Changes that belong together.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transaction {
+    /// Drops all items of these first.
+    pub drop_items: Vec<ConversationId>,
+    /// Conversations as they are now.
+    pub conversations: Vec<ConversationRecord>,
+    /// Conversations to forget.
+    pub forget: Vec<ConversationId>,
+    /// Items as they are now (larger rev has won already).
+    pub items: Vec<ItemRecord>,
+    /// Outbox entries to add or change.
+    pub outbox: Vec<OutboxRecord>,
+    /// Outbox entries to take out.
+    pub outbox_remove: Vec<Nonce>,
+    /// Cursors and the like, if they changed.
+    pub profile: Option<Profile>,
+}
+
+/// One per cache.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    /// Whose cache it is; another user's is not touched.
+    pub user: Option<UserId>,
+    /// This device, made once.
+    pub device: DeviceId,
+    /// Where the user log is.
+    pub user_cursor: UserSequence,
+    /// The server's stamp of the last full set of heads.
+    pub heads_since: WallMs,
+    /// Whom the user blocks.
+    pub blocked: Vec<UserId>,
+    /// Invitations not answered: where, who, its name.
+    pub invitations: Vec<(ConversationId, UserId, String)>,
+    /// The largest row number given out.
+    pub row_counter: u64,
+}
+
+/// What a device holds of a conversation, without its items.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConversationRecord {
+    /// As the server last described it, kept up to date by entries.
+    pub head: Head,
+    /// Numbers accounted for, ascending, apart from each other.
+    pub covered: Vec<Range>,
+    /// Every change up to here is in what is held.
+    pub changes_to: Sequence,
+    /// The largest number known to exist.
+    pub last_known: Sequence,
+    /// The rights version all of this was read under.
+    pub rights: u64,
+}
+
+/// An item as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ItemRecord {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Its number.
+    pub sequence: Sequence,
+    /// Its stable row number.
+    pub row: u64,
+    /// Number of its last change.
+    pub rev: Sequence,
+    /// An encoded [`Entry`](fireside_protocol::Entry): its state.
+    pub body: Bytes,
+    /// For search: the text it shows, empty if none.
+    pub text: Arc<str>,
+}
+
+/// A command that waits for its outcome.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxRecord {
+    /// Its name.
+    pub nonce: Nonce,
+    /// Where: what it stays in order with.
+    pub conversation: ConversationId,
+    /// Order of the outbox.
+    pub position: u64,
+    /// The row of its echo; 0 none.
+    pub row: u64,
+    /// When the user gave it.
+    pub created_at: WallMs,
+    /// Was it ever sent?
+    pub tried: bool,
+    /// Failed for good: the code's number; 0 not.
+    pub failed: u16,
+    /// The encoded frame body and its kind, with `after` left out.
+    pub kind: u16,
+    /// See `kind`.
+    pub body: Bytes,
+}
+
+/// Which items to read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ItemsQuery {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Numbers below this, descending; `u64::MAX`: the newest.
+    pub below: Sequence,
+    /// How many.
+    pub limit: u32,
+}
+
+/// What came of an operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rows {
+    /// Of [`StoreOp::Load`].
+    Loaded(Box<Loaded>),
+    /// Of [`StoreOp::Apply`].
+    Applied,
+    /// Of [`StoreOp::Items`], ascending.
+    Items(Vec<ItemRecord>),
+}
+
+/// All but the items.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// Cursors and the like.
+    pub profile: Profile,
+    /// All conversations.
+    pub conversations: Vec<ConversationRecord>,
+    /// The outbox by position.
+    pub outbox: Vec<OutboxRecord>,
+}
+
+/// Why the disk did not do it; the session goes on in memory.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the cache can not be used: {reason}")]
+pub struct StoreError {
+    /// For people.
+    pub reason: String,
+}

@@ -1,0 +1,162 @@
+//! Views: the conversation list and open timelines, as rows and small diffs, so that no engine merges anything itself.
+
+use std::sync::Arc;
+
+use fireside_protocol::{
+    Code, ConversationId, ConversationKind, Nonce, Role, Sequence, UserId, WallMs,
+};
+
+/// Rows a timeline view holds at most: what a screen shows, with room to scroll.
+pub const TIMELINE_ROWS_MAX: usize = 200;
+/// Conversations the list view holds at most.
+pub const LIST_ROWS_MAX: usize = 5_000;
+
+/// A change of a list. Apply in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Diff<Row> {
+    /// A row comes in at `index`.
+    Insert {
+        /// Where, after the change.
+        index: usize,
+        /// What.
+        row: Row,
+    },
+    /// The row at `index` is this now.
+    Set {
+        /// Where.
+        index: usize,
+        /// What.
+        row: Row,
+    },
+    /// The row at `index` goes.
+    Remove {
+        /// Where.
+        index: usize,
+    },
+    /// A row goes elsewhere.
+    Move {
+        /// From.
+        from: usize,
+        /// To, after it was taken out.
+        to: usize,
+    },
+    /// Everything anew.
+    Reset {
+        /// All rows.
+        rows: Arc<[Row]>,
+    },
+}
+
+impl<Row: Clone> Diff<Row> {
+    /// Applies it to a copy of the list. `false` if it does not fit (a diff was missed): wait for the next reset.
+    pub fn apply(&self, rows: &mut Vec<Row>) -> bool {
+        match self {
+            Self::Insert { index, row } if *index <= rows.len() => rows.insert(*index, row.clone()),
+            Self::Set { index, row } if *index < rows.len() => {
+                if let Some(slot) = rows.get_mut(*index) {
+                    *slot = row.clone();
+                }
+            }
+            Self::Remove { index } if *index < rows.len() => {
+                rows.remove(*index);
+            }
+            Self::Move { from, to } if *from < rows.len() && *to < rows.len() => {
+                let row = rows.remove(*from);
+                rows.insert(*to, row);
+            }
+            Self::Reset { rows: all } => *rows = all.to_vec(),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// A line of the conversation list; newest activity first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConversationRow {
+    /// Which.
+    pub conversation: ConversationId,
+    /// Its kind.
+    pub kind: ConversationKind,
+    /// Its name; for direct the peer's id.
+    pub name: Arc<str>,
+    /// The other user of a direct conversation.
+    pub peer: Option<UserId>,
+    /// Own role; `None`: no longer a member.
+    pub role: Option<Role>,
+    /// Unread messages; 1000 stands for "999+".
+    pub unread: u32,
+    /// Mentions among them.
+    pub mentions: u32,
+    /// Who wrote the last message.
+    pub last_sender: Option<UserId>,
+    /// What the last message says, shortened.
+    pub preview: Arc<str>,
+    /// When.
+    pub at: WallMs,
+    /// Largest number known.
+    pub last: Sequence,
+}
+
+/// A line of a timeline; oldest first, own unsent messages last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TimelineRow {
+    /// Stable from the echo to the sent message and over every later change.
+    pub row: u64,
+    /// Its number; `None` while it is unsent.
+    pub sequence: Option<Sequence>,
+    /// The sender's name for it.
+    pub nonce: Option<Nonce>,
+    /// Who.
+    pub sender: UserId,
+    /// When: by the server, or by this device while unsent.
+    pub at: WallMs,
+    /// What.
+    pub body: Body,
+    /// How far it is.
+    pub state: MessageState,
+    /// Its author changed it.
+    pub edited: bool,
+}
+
+/// What a row says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A text.
+    Text(Arc<str>),
+    /// Taken back.
+    Recalled,
+    /// The conversation was made, with this name.
+    Created(Arc<str>),
+    /// A user came.
+    Joined(UserId),
+    /// A user went.
+    Left(UserId),
+    /// A user was removed by the sender.
+    Removed(UserId),
+    /// A user got a role.
+    Role(UserId, Role),
+    /// Messages between two rows are not loaded yet.
+    Hole,
+    /// A kind this build does not know.
+    Unknown,
+}
+
+/// How far a message is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum MessageState {
+    /// In the outbox.
+    Sending,
+    /// On the server's disk.
+    Sent,
+    /// On a device of the peer (direct).
+    Delivered,
+    /// Read by the peer (direct).
+    Read,
+    /// Refused for good.
+    Failed(Code),
+    /// Waits for a moderator.
+    Held,
+    /// Somebody else's.
+    Received,
+}
