@@ -64,12 +64,18 @@ pub struct Field {
     pub kind: &'static str,
     /// Whether it must be there.
     pub required: bool,
+    /// What it means: its doc comment.
+    pub doc: &'static str,
 }
 
 /// A map with known fields.
 pub trait Record: Wire {
     /// Its fields, in the order they are written.
     const FIELDS: &'static [Field];
+    /// Its name in code.
+    const NAME: &'static str;
+    /// What it means: its doc comment.
+    const DOC: &'static str;
 }
 
 /// Reads one value that must fill `bytes`.
@@ -470,10 +476,10 @@ impl Wire for Raw {
 /// Declares a map with short keys: `req` fields must come, `opt` fields take their type's default and are left out when equal to it.
 #[macro_export]
 macro_rules! record {
-    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $mode:ident $key:literal $field:ident: $kind:ty,)* }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $fdoc:literal])* $mode:ident $key:literal $field:ident: $kind:ty,)* }) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, Eq, PartialEq)]
-        pub struct $name { $($(#[$fdoc])* pub $field: $kind,)* }
+        pub struct $name { $($(#[doc = $fdoc])* pub $field: $kind,)* }
 
         impl $crate::codec::Record for $name {
             const FIELDS: &'static [$crate::codec::Field] = &[$($crate::codec::Field {
@@ -481,7 +487,10 @@ macro_rules! record {
                 name: stringify!($field),
                 kind: stringify!($kind),
                 required: $crate::record!(@required $mode),
+                doc: concat!($($fdoc),*),
             }),*];
+            const NAME: &'static str = stringify!($name);
+            const DOC: &'static str = concat!($($doc),*);
         }
 
         impl $crate::codec::Wire for $name {
@@ -524,16 +533,20 @@ macro_rules! record {
 /// Declares an enumeration that is one unsigned number on the wire and keeps numbers it does not know.
 #[macro_export]
 macro_rules! open_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $number:literal $variant:ident,)* }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $number:literal $variant:ident,)* }) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum $name {
-            $($(#[$vdoc])* $variant,)*
+            $($(#[doc = $vdoc])* $variant,)*
             /// A number this build does not know.
             Unknown(u16),
         }
 
         impl $name {
+            /// The known numbers with their names and meanings.
+            pub const TABLE: &'static [(u16, &'static str, &'static str)] =
+                &[$(($number, stringify!($variant), concat!($($vdoc),*))),*];
+
             /// The number on the wire.
             #[must_use]
             pub const fn number(self) -> u16 {

@@ -673,6 +673,8 @@ pub struct FrameInfo {
     pub lane: Lane,
     /// Its fields.
     pub fields: &'static [Field],
+    /// What it means: its doc comment.
+    pub doc: &'static str,
 }
 
 macro_rules! frames {
@@ -693,6 +695,7 @@ macro_rules! frames {
                 name: stringify!($variant),
                 lane: Lane::$lane,
                 fields: <$variant as Record>::FIELDS,
+                doc: <$variant as Record>::DOC,
             }),*];
 
             /// Number on the wire.

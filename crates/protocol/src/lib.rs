@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod frames;
 pub mod ids;
 pub mod limits;
+pub mod schema;
 pub mod text;
 
 pub use code::Code;

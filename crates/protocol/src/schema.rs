@@ -1,0 +1,91 @@
+//! What stands on the wire beside the frames themselves: nested records and enumerations, as tables.
+//!
+//! With [`ClientFrame::TABLE`](crate::ClientFrame::TABLE), [`ServerFrame::TABLE`](crate::ServerFrame::TABLE),
+//! [`Code::ALL`](crate::Code::ALL) and [`limits`](crate::limits) this is all that another language needs to be generated or
+//! checked from.
+
+use crate::{
+    codec::{Field, Record},
+    entry::{
+        ConversationKind, Entry, EntryKind, Header, MemberChange, MessageKind, Role, TextContent,
+        Tombstone,
+    },
+    frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
+};
+
+/// A record that stands inside others.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordInfo {
+    /// Its name in code.
+    pub name: &'static str,
+    /// Its fields, in the order they are written.
+    pub fields: &'static [Field],
+    /// What it means.
+    pub doc: &'static str,
+}
+
+/// A number with names.
+#[derive(Clone, Copy, Debug)]
+pub struct EnumInfo {
+    /// Its name in code.
+    pub name: &'static str,
+    /// Known numbers, their names and meanings.
+    pub values: &'static [(u16, &'static str, &'static str)],
+}
+
+const fn record<R: Record>() -> RecordInfo {
+    RecordInfo {
+        name: R::NAME,
+        fields: R::FIELDS,
+        doc: R::DOC,
+    }
+}
+
+/// Records that stand inside frames or contents. [`Entry`], [`Head`] and [`UserRecord`] are frames too.
+pub const RECORDS: &[RecordInfo] = &[
+    record::<Entry>(),
+    record::<Header>(),
+    record::<MemberChange>(),
+    record::<TextContent>(),
+    record::<Range>(),
+    record::<Head>(),
+    record::<UserRecord>(),
+    record::<Member>(),
+    record::<Device>(),
+];
+
+/// Enumerations. Receivers keep numbers they do not know.
+pub const ENUMS: &[EnumInfo] = &[
+    EnumInfo {
+        name: "StreamKind",
+        values: StreamKind::TABLE,
+    },
+    EnumInfo {
+        name: "Anchor",
+        values: Anchor::TABLE,
+    },
+    EnumInfo {
+        name: "ConversationKind",
+        values: ConversationKind::TABLE,
+    },
+    EnumInfo {
+        name: "EntryKind",
+        values: EntryKind::TABLE,
+    },
+    EnumInfo {
+        name: "MessageKind",
+        values: MessageKind::TABLE,
+    },
+    EnumInfo {
+        name: "Role",
+        values: Role::TABLE,
+    },
+    EnumInfo {
+        name: "Tombstone",
+        values: Tombstone::TABLE,
+    },
+    EnumInfo {
+        name: "UserRecordKind",
+        values: UserRecordKind::TABLE,
+    },
+];

@@ -1,0 +1,502 @@
+//! Golden vectors: `vectors/*.json` decode to what they say and encode to the same bytes, and no frame is without one.
+//!
+//! `FIRESIDE_REGENERATE=1 cargo test -p fireside-protocol` writes them anew after a frame was added. The diff of the old lines
+//! must be empty: a changed line is a broken wire.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{fs, path::PathBuf};
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, Nonce, RawFrame, ServerFrame, TextContent, UserId,
+    codec::Field, decode, encode, envelope::encode_frame, frames::FrameInfo, limits,
+    schema::RECORDS,
+};
+use rmpv::Value;
+use serde_json::{Value as Json, json};
+
+const USER: &str = "anna";
+const OTHER: &str = "bob";
+
+fn nonce(index: u8) -> Nonce {
+    Nonce::new(1_763_900_000_123, [index; 10])
+}
+
+fn direct() -> ConversationId {
+    ConversationId::direct(&UserId::new(USER).unwrap(), &UserId::new(OTHER).unwrap())
+}
+
+fn text_content() -> Vec<u8> {
+    encode(&TextContent {
+        text: "gg wp 🎉".to_owned(),
+    })
+}
+
+/// A value for a field: the same for the same name, and never the default of an optional one.
+fn sample(field: &Field, kind: &str, full: bool) -> Value {
+    if let Some(inner) = kind
+        .strip_prefix("Option<")
+        .and_then(|rest| rest.strip_suffix('>'))
+    {
+        return sample(field, inner, full);
+    }
+    if let Some(inner) = kind
+        .strip_prefix("Vec<")
+        .and_then(|rest| rest.strip_suffix('>'))
+    {
+        let mut items = vec![sample(field, inner, full)];
+        if inner == "UserId" {
+            items.push(Value::from("陈"));
+        } else if RECORDS.iter().any(|record| record.name == inner) {
+            items.push(sample(field, inner, false));
+        }
+        return Value::Array(items);
+    }
+    match kind {
+        "ConversationId" => Value::Binary(direct().0.to_vec()),
+        "DeviceId" => Value::Binary((0x10..0x20).collect()),
+        "Nonce" => Value::Binary(
+            nonce(match field.name {
+                "after" => 1,
+                "target_nonce" => 2,
+                _ => 3,
+            })
+            .0
+            .to_vec(),
+        ),
+        "UserId" => Value::from(match field.name {
+            "peer" | "invite" | "users" | "mentions" | "after" => OTHER,
+            _ => USER,
+        }),
+        "bool" => Value::from(true),
+        "String" => Value::from(match field.name {
+            "token" => "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl",
+            "agent" => "example 1.0",
+            "platform" => "linux",
+            "text" => "gg wp 🎉",
+            "name" => "Friday raid",
+            other => panic!("no sample for text field {other}"),
+        }),
+        "Bytes" => Value::Binary(match field.name {
+            "secret" | "resume_secret" => vec![0xa5; 32],
+            "content" => text_content(),
+            other => panic!("no sample for bytes field {other}"),
+        }),
+        "Raw" => record("Entry", full),
+        "Sequence" | "Ordinal" | "Rev" | "UserSequence" => Value::from(match field.name {
+            "first" => 3u64,
+            "sequence" | "last" | "upto" | "to" | "as_of" => 300,
+            "rev" | "seen_rev" => 70_000,
+            "target" | "reply_to" => 5,
+            _ => 42,
+        }),
+        "WallMs" => Value::from(1_763_900_000_456u64),
+        "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind" => {
+            Value::from(1)
+        }
+        "Role" => Value::from(2),
+        "u8" => Value::from(1),
+        "u16" => Value::from(match field.name {
+            "anchor" => 4,
+            "code" => Code::NotFound.number(),
+            _ => 1,
+        }),
+        "u32" => Value::from(100),
+        "u64" => Value::from(match field.name {
+            "history_for_joiners" => u64::MAX,
+            "retry_after_ms" => 250,
+            _ => 7,
+        }),
+        record_name => record(record_name, full),
+    }
+}
+
+fn map(fields: &[Field], full: bool) -> Value {
+    let kind = |field: &Field| field.kind.replace(' ', "");
+    Value::Map(
+        fields
+            .iter()
+            .filter(|field| full || field.required)
+            .map(|field| (Value::from(field.key), sample(field, &kind(field), full)))
+            .collect(),
+    )
+}
+
+fn record(name: &str, full: bool) -> Value {
+    let info = RECORDS.iter().find(|record| record.name == name);
+    map(
+        info.unwrap_or_else(|| panic!("no sample for {name}"))
+            .fields,
+        full,
+    )
+}
+
+fn bytes_of(value: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    rmpv::encode::write_value(&mut out, value).unwrap();
+    out
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unhex(text: &str) -> Bytes {
+    let pair = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(pair).collect()
+}
+
+/// MessagePack as JSON; binary becomes `0x` and hexadecimal digits.
+fn to_json(value: &Value) -> Json {
+    match value {
+        Value::Nil => Json::Null,
+        Value::Boolean(value) => json!(value),
+        Value::Integer(value) => json!(value.as_u64().unwrap()),
+        Value::String(text) => json!(text.as_str().unwrap()),
+        Value::Binary(bytes) => json!(format!("0x{}", hex(bytes))),
+        Value::Array(items) => items.iter().map(to_json).collect(),
+        Value::Map(fields) => Json::Object(
+            fields
+                .iter()
+                .map(|(key, value)| (key.as_str().unwrap().to_owned(), to_json(value)))
+                .collect(),
+        ),
+        other => panic!("not on this wire: {other}"),
+    }
+}
+
+fn frame_line(side: &str, info: &FrameInfo, case: &str, body: &Value) -> Json {
+    let events = [
+        "Draining",
+        "Kicked",
+        "Entry",
+        "Skip",
+        "Head",
+        "UserRecord",
+        "Receipt",
+        "TypingOf",
+    ];
+    let silent = ["Delivered", "Typing"];
+    let request = if events.contains(&info.name) || silent.contains(&info.name) {
+        0
+    } else {
+        9
+    };
+    let bytes = encode_frame(info.kind, request, |out| {
+        out.extend_from_slice(&bytes_of(body))
+    });
+    json!({
+        "side": side, "name": info.name, "case": case, "kind": info.kind, "request": request,
+        "lane": format!("{:?}", info.lane), "body": to_json(body), "hex": hex(&bytes),
+    })
+}
+
+fn frames() -> Vec<Json> {
+    let mut lines = Vec::new();
+    for (side, table) in [
+        ("client", ClientFrame::TABLE),
+        ("server", ServerFrame::TABLE),
+    ] {
+        for info in table {
+            lines.push(frame_line(side, info, "minimal", &map(info.fields, false)));
+            lines.push(frame_line(side, info, "full", &map(info.fields, true)));
+        }
+    }
+    lines
+}
+
+fn ids() -> Vec<Json> {
+    let pairs = [("anna", "bob"), ("bob", "anna"), ("a", "b"), ("陈", "Ünal")];
+    let mut lines: Vec<Json> = pairs
+        .iter()
+        .map(|(one, other)| {
+            let users = [UserId::new(one).unwrap(), UserId::new(other).unwrap()];
+            let id = ConversationId::direct(&users[0], &users[1]);
+            json!({"what": "direct", "one": one, "other": other, "conversation": id.to_string()})
+        })
+        .collect();
+    let creator = UserId::new(USER).unwrap();
+    let made = ConversationId::made(&creator, nonce(3));
+    lines.push(
+        json!({"what": "made", "creator": USER, "nonce": nonce(3).to_string(),
+        "conversation": made.to_string()}),
+    );
+    lines.push(json!({"what": "nonce", "wall_ms": 1_763_900_000_123u64,
+        "random": "ffffffffffffffffffff",
+        "nonce": Nonce::new(1_763_900_000_123, [0xff; 10]).to_string()}));
+    lines
+}
+
+/// Frames that are not as this library writes them. `code` 0: they are taken, and mean `same_as`.
+fn unusual() -> Vec<Json> {
+    let ping = |body: &[u8]| encode_frame(3, 9, |out| out.extend_from_slice(body));
+    let plain = |counter: u8| hex(&ping(&[0x81, 0xa1, b'q', counter]));
+    let empty = hex(&ping(&[0x80]));
+    let conversation = |rest: &[u8]| {
+        let mut body = vec![0x82, 0xa1, b'c', 0xc4, 16];
+        body.extend_from_slice(&direct().0);
+        body.extend_from_slice(rest);
+        encode_frame(20, 0, |out| out.extend_from_slice(&body))
+    };
+    let mut lines = Vec::new();
+    let mut taken = |why: &str, frame: &[u8], same_as: &str| {
+        lines.push(
+            json!({"side": "client", "why": why, "code": 0, "hex": hex(frame), "same_as": same_as}),
+        );
+    };
+    taken(
+        "an optional field at its default",
+        &ping(&[0x81, 0xa1, b'q', 0]),
+        &empty,
+    );
+    taken(
+        "a positive number as int8",
+        &ping(&[0x81, 0xa1, b'q', 0xd0, 7]),
+        &plain(7),
+    );
+    taken(
+        "a positive number as int64",
+        &ping(b"\x81\xa1q\xd3\0\0\0\0\0\0\0\x07"),
+        &plain(7),
+    );
+    taken(
+        "a number wider than needed",
+        &ping(b"\x81\xa1q\xcd\0\x07"),
+        &plain(7),
+    );
+    taken("a key as str8", &ping(b"\x81\xd9\x01q\x07"), &plain(7));
+    taken("a map as map16", &ping(b"\xde\0\x01\xa1q\x07"), &plain(7));
+    taken(
+        "an unknown field",
+        &ping(b"\x82\xa3new\x93\xc0\xca\0\0\0\0\xd6\xff\0\0\0\0\xa1q\x07"),
+        &plain(7),
+    );
+    taken(
+        "an unknown field that came twice",
+        &ping(b"\x83\xa1?\x01\xa1?\xc3\xa1q\x07"),
+        &plain(7),
+    );
+    let mut deep = b"\x81\xa1?".to_vec();
+    deep.extend(std::iter::repeat_n(
+        0x91,
+        usize::from(limits::DEPTH_MAX) - 1,
+    ));
+    deep.push(0xc0);
+    taken("an unknown field as deep as may be", &ping(&deep), &empty);
+    taken(
+        "a number as uint8 that would fit a fixint",
+        &conversation(b"\xa1n\xcc\x05"),
+        &hex(&conversation(b"\xa1n\x05")),
+    );
+
+    let mut refused = |why: &str, code: Code, frame: &[u8]| {
+        lines.push(json!({"side": "client", "why": why, "code": code.number(), "hex": hex(frame)}));
+    };
+    refused(
+        "a field that came twice",
+        Code::BadBody,
+        &ping(b"\x82\xa1q\x07\xa1q\x07"),
+    );
+    refused(
+        "bytes after the map",
+        Code::BadBody,
+        &ping(b"\x81\xa1q\x07\xc0"),
+    );
+    refused("no map", Code::BadBody, &ping(b"\x91\x07"));
+    refused("no body", Code::BadBody, &ping(b""));
+    refused("text for a number", Code::BadBody, &ping(b"\x81\xa1q\xa17"));
+    refused(
+        "a float for a number",
+        Code::BadBody,
+        &ping(b"\x81\xa1q\xca\x40\xe0\0\0"),
+    );
+    refused("a negative number", Code::BadBody, &ping(b"\x81\xa1q\xff"));
+    refused(
+        "a negative number as int16",
+        Code::BadBody,
+        &ping(b"\x81\xa1q\xd1\xff\xff"),
+    );
+    refused(
+        "nil for a field that is not of an optional type",
+        Code::BadBody,
+        &ping(b"\x81\xa1q\xc0"),
+    );
+    refused("a number key", Code::BadBody, &ping(b"\x81\x01\x07"));
+    refused(
+        "a map that says more than it has",
+        Code::BadBody,
+        &ping(b"\xdf\xff\xff\xff\xff\xa1q\x07"),
+    );
+    refused(
+        "an array that says more than it has",
+        Code::BadBody,
+        &ping(b"\x81\xa1?\xdd\xff\xff\xff\xff"),
+    );
+    refused(
+        "text that says more than it has",
+        Code::BadBody,
+        &ping(b"\x81\xa1?\xdb\xff\xff\xff\xff"),
+    );
+    refused(
+        "text that is not UTF-8",
+        Code::BadBody,
+        &ping(b"\x81\xa1?\xa2\xc3\x28"),
+    );
+    refused(
+        "the reserved marker",
+        Code::BadBody,
+        &ping(b"\x81\xa1?\xc1"),
+    );
+    deep.insert(3, 0x91);
+    refused("too deep", Code::BadBody, &ping(&deep));
+    let mut wide = vec![0xde, 0, limits::FIELDS_MAX as u8 + 1];
+    (0..=limits::FIELDS_MAX).for_each(|_| wide.extend_from_slice(b"\xa1?\xc0"));
+    refused("too many fields", Code::BadBody, &ping(&wide));
+    let long_key = [
+        b"\x81\xd9\x21".as_slice(),
+        &[b'k'; limits::KEY_BYTES_MAX + 1],
+        b"\xc0",
+    ]
+    .concat();
+    refused("a key that is too long", Code::BadBody, &ping(&long_key));
+    refused(
+        "a missing field",
+        Code::BadBody,
+        &encode_frame(20, 0, |out| out.extend_from_slice(b"\x81\xa1n\x05")),
+    );
+    refused(
+        "an id of 15 bytes",
+        Code::BadBody,
+        &encode_frame(20, 0, |out| {
+            out.extend_from_slice(b"\x82\xa1c\xc4\x0f");
+            out.extend_from_slice(&[7; 15]);
+            out.extend_from_slice(b"\xa1n\x05");
+        }),
+    );
+    refused(
+        "shorter than a header",
+        Code::BadFrame,
+        &[0, 0, 0, 5, 0, 3, 0, 0, 0],
+    );
+    refused(
+        "over the limit",
+        Code::FrameTooLarge,
+        &[0, 1, 0, 0, 0, 3, 0, 0, 0, 9],
+    );
+    refused(
+        "a length of 4 GiB",
+        Code::FrameTooLarge,
+        &[0xff, 0xff, 0xff, 0xff, 0, 3, 0, 0, 0, 9],
+    );
+    refused("cut", Code::BadFrame, &ping(b"\x81\xa1q\x07")[..12]);
+    lines
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("vectors")
+        .join(name)
+}
+
+/// The lines of a vector file; regenerated first if asked for.
+fn lines(name: &str, generate: impl Fn() -> Vec<Json>) -> Vec<Json> {
+    if std::env::var_os("FIRESIDE_REGENERATE").is_some() {
+        let text: Vec<String> = generate().iter().map(ToString::to_string).collect();
+        fs::write(path(name), format!("[\n{}\n]\n", text.join(",\n"))).unwrap();
+    }
+    let text = fs::read_to_string(path(name)).unwrap();
+    serde_json::from_str::<Vec<Json>>(&text).unwrap()
+}
+
+fn text<'a>(line: &'a Json, key: &str) -> &'a str {
+    line[key]
+        .as_str()
+        .unwrap_or_else(|| panic!("{key} is missing in {line}"))
+}
+
+#[test]
+fn every_frame_decodes_to_its_body_and_encodes_to_its_bytes() {
+    let lines = lines("frames.json", frames);
+    for line in &lines {
+        let bytes = unhex(text(line, "hex"));
+        let raw = RawFrame::from_bytes(&bytes, limits::PAGE_FRAME_BYTES_MAX).unwrap();
+        assert_eq!(json!(raw.kind), line["kind"], "{line}");
+        assert_eq!(json!(raw.request), line["request"], "{line}");
+        let body = rmpv::decode::read_value(&mut raw.body.as_ref()).unwrap();
+        assert_eq!(to_json(&body), line["body"], "{line}");
+        let again = match text(line, "side") {
+            "client" => {
+                let frame = raw.client().unwrap();
+                assert!(!matches!(frame, ClientFrame::Unknown(_)), "{line}");
+                frame.encode(raw.request)
+            }
+            _ => {
+                let frame = raw.server().unwrap();
+                assert!(!matches!(frame, ServerFrame::Unknown(_)), "{line}");
+                frame.encode(raw.request)
+            }
+        };
+        assert_eq!(hex(&again), text(line, "hex"), "{line}");
+        if text(line, "lane") == "Datagram" {
+            assert_eq!(RawFrame::from_datagram(&bytes), Ok(raw), "{line}");
+        }
+    }
+    for (side, table) in [
+        ("client", ClientFrame::TABLE),
+        ("server", ServerFrame::TABLE),
+    ] {
+        for info in table {
+            for case in ["minimal", "full"] {
+                let is_it = |line: &&Json| {
+                    text(line, "side") == side
+                        && text(line, "name") == info.name
+                        && text(line, "case") == case
+                };
+                assert_eq!(
+                    lines.iter().filter(is_it).count(),
+                    1,
+                    "{side} {} {case}",
+                    info.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn vectors_are_what_this_build_writes() {
+    // A field added to a record shows up here until the vectors are regenerated.
+    assert_eq!(lines("frames.json", frames), frames());
+}
+
+#[test]
+fn ids_are_derived_as_written() {
+    assert_eq!(lines("ids.json", ids), ids());
+}
+
+#[test]
+fn unusual_frames_are_taken_or_refused_as_written() {
+    let lines = lines("unusual.json", unusual);
+    assert_eq!(lines, unusual());
+    for line in &lines {
+        let frame = RawFrame::from_bytes(&unhex(text(line, "hex")), limits::FRAME_BYTES_MAX)
+            .and_then(|raw| Ok((raw.client()?, raw.request)));
+        if line["code"] == json!(0) {
+            let (frame, request) = frame.unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(hex(&frame.encode(request)), text(line, "same_as"), "{line}");
+        } else {
+            let error = frame.expect_err(text(line, "why"));
+            assert_eq!(
+                json!(error.code().number()),
+                line["code"],
+                "{line}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn contents_decode() {
+    let content: TextContent = decode(&Bytes::from(text_content())).unwrap();
+    assert_eq!(content.text, "gg wp 🎉");
+}
