@@ -66,6 +66,8 @@ pub enum Op {
         user: UserId,
         /// What.
         request: HeadsRequest,
+        /// Of these conversations and no others; empty: of all.
+        only: Vec<ConversationId>,
     },
     /// Reads the user log.
     UserLog {
@@ -541,6 +543,16 @@ pub trait LogReader {
         above: Sequence,
         limit: u32,
     ) -> Result<Vec<EntryMeta>, StoreError>;
+    /// Only what the rules need, of numbers under `below`, descending. A store that can leave the bodies alone says so.
+    fn metas_below(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: u32,
+    ) -> Result<Vec<EntryMeta>, StoreError> {
+        let entries = self.entries_below(id, below, limit)?;
+        Ok(entries.into_iter().map(|entry| entry.meta).collect())
+    }
     /// Items changed after `since` (rev over it and over their own number), by rev ascending.
     fn changed(
         &mut self,
