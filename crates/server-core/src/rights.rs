@@ -62,6 +62,13 @@ impl Reader {
         self.intervals.first().map(|interval| interval.from)
     }
 
+    /// Whether the reader was still (or again) a member at a number, or is one now.
+    fn reaches(&self, sequence: Sequence) -> bool {
+        self.intervals
+            .last()
+            .is_some_and(|interval| interval.until.is_none_or(|until| sequence <= until))
+    }
+
     fn covers(&self, sequence: Sequence) -> bool {
         self.intervals.iter().any(|interval| {
             interval.from <= sequence && interval.until.is_none_or(|until| sequence <= until)
@@ -74,20 +81,23 @@ impl Reader {
 }
 
 /// Whether a reader may see an entry. A function of the log's prefix and of the reader's rights, of nothing else (law 1).
+///
+/// A change is visible if its item is, whenever it was made while (or before) the reader was last a member: pages carry state,
+/// so a member who was away for a while gets the changes of that while too. Former members are served nothing at all.
 #[must_use]
 pub fn visible(entry: &EntryMeta, reader: &Reader) -> bool {
-    if !reader.covers(entry.sequence) {
-        return false;
+    if entry.target != 0 {
+        let Some(target_sender) = &entry.target_sender else {
+            return false;
+        };
+        return reader.reaches(entry.sequence)
+            && reader.covers(entry.target)
+            && !reader.hides(entry.target_private, true, target_sender);
     }
-    let message = entry.kind == EntryKind::Message;
-    if reader.hides(entry.private, message, &entry.sender) {
-        return false;
-    }
-    if entry.target == 0 {
-        return true;
-    }
-    let Some(target_sender) = &entry.target_sender else {
-        return false;
-    };
-    reader.covers(entry.target) && !reader.hides(entry.target_private, true, target_sender)
+    reader.covers(entry.sequence)
+        && !reader.hides(
+            entry.private,
+            entry.kind == EntryKind::Message,
+            &entry.sender,
+        )
 }
