@@ -183,7 +183,7 @@ fn frame_line(side: &str, info: &FrameInfo, case: &str, body: &Value) -> Json {
         9
     };
     let bytes = encode_frame(info.kind, request, |out| {
-        out.extend_from_slice(&bytes_of(body))
+        out.extend_from_slice(&bytes_of(body));
     });
     json!({
         "side": side, "name": info.name, "case": case, "kind": info.kind, "request": request,
