@@ -5,5 +5,6 @@
 //! power cuts ([`powercut`]), repeatable chance ([`chance`]).
 
 pub mod chance;
+pub mod powercut;
 pub mod proofs;
 pub mod proxy;
