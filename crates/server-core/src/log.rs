@@ -111,6 +111,7 @@ pub fn heads(
     request: &HeadsRequest,
     only: &[ConversationId],
 ) -> Result<HeadsPage, StoreError> {
+    let only = if only.is_empty() { &request.only } else { only };
     let mut candidates = if only.is_empty() {
         reader.memberships(user)?
     } else {
@@ -125,7 +126,7 @@ pub fn heads(
         found
     };
     candidates.retain(|(row, member)| {
-        row.last > 0 && row.last_at >= request.since && !member.intervals.is_empty()
+        row.last > 0 && row.last_at >= request.since && member.role.is_some()
     });
     candidates.sort_unstable_by_key(|(row, _)| std::cmp::Reverse((row.last_at, row.id)));
 
@@ -606,7 +607,8 @@ fn open(
     let Some(member) = reader.member(id, user)? else {
         return Ok(None);
     };
-    if member.intervals.is_empty() {
+    if member.role.is_none() {
+        // Who is not a member now is served nothing; what they hold stays theirs.
         return Ok(None);
     }
     let blocked = blocked_by(reader, &row, user)?;
