@@ -6,5 +6,7 @@
 
 pub mod chance;
 pub mod powercut;
+pub mod process;
 pub mod proofs;
 pub mod proxy;
+pub mod wire;
