@@ -8,6 +8,9 @@ use rmp::Marker;
 
 use crate::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX, LIST_ITEMS_MAX};
 
+/// Reserved for a list before its elements are read, in bytes: enough for most, too little to hurt.
+const LIST_RESERVED_BYTES: usize = 4 * 1024;
+
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -447,7 +450,8 @@ impl<T: Wire> Wire for Vec<T> {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let len = reader.array()?;
         // Small at first: the length is the peer's claim, the elements are not there yet.
-        let mut items = Self::with_capacity(len.min(64) as usize);
+        let room = (LIST_RESERVED_BYTES / size_of::<T>().max(1)).max(1);
+        let mut items = Self::with_capacity(room.min(len as usize));
         for _ in 0..len {
             items.push(T::read(reader)?);
         }
