@@ -4,7 +4,9 @@
 //! built from: a server as a child process ([`process`]), clients as child processes ([`agent`]), bad networks ([`proxy`]),
 //! power cuts ([`powercut`]), repeatable chance ([`chance`]).
 
+pub mod book;
 pub mod chance;
+pub mod load;
 pub mod powercut;
 pub mod process;
 pub mod proofs;

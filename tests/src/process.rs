@@ -73,6 +73,24 @@ impl ServerPlan {
     /// # Errors
     /// When it ends or says nothing in time; with the end of its log.
     pub fn start(&mut self) -> anyhow::Result<Server> {
+        let server = Server::listening(self.spawn()?).with_context(|| self.log_tail())?;
+        self.listen = server.address;
+        Ok(server)
+    }
+
+    /// Starts it and kills it that much later, wherever it is then.
+    ///
+    /// # Errors
+    /// When it can not be started, or can not be waited for.
+    pub fn start_and_kill(&self, after: Duration) -> anyhow::Result<()> {
+        let mut child = self.spawn()?;
+        thread::sleep(after);
+        child.kill()?;
+        child.wait()?;
+        Ok(())
+    }
+
+    fn spawn(&self) -> anyhow::Result<Child> {
         fs::create_dir_all(&self.data)?;
         let mut command = Command::new(program("fireside")?);
         command
@@ -90,14 +108,11 @@ impl ServerPlan {
             .args(&self.arguments)
             .envs(self.environment.iter().cloned());
         let log = File::options().create(true).append(true).open(&self.log)?;
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
-        let server = Server::listening(child).with_context(|| self.log_tail())?;
-        self.listen = server.address;
-        Ok(server)
+            .stderr(log);
+        Ok(command.spawn()?)
     }
 
     /// The last lines of its log.

@@ -1,11 +1,251 @@
-//! What was acknowledged survives the loss of everything that was not fsynced.
+//! Power cuts: the server is killed at random moments and everything it had not fsynced is undone, wholly or in part. What it had
+//! acknowledged, or told anybody, is there afterwards, once, under the same number.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail, ensure};
 
 use super::Scale;
+use crate::{
+    chance::Chance,
+    load::Load,
+    powercut::{Damage, Loss, PowerCut},
+    process::ServerPlan,
+};
 
-/// Not built yet: fails, so that nobody takes silence for success.
+const USERS: usize = 6;
+const PEERS: usize = 3;
+/// The debug switch that makes the store forget to sync; see `fireside serve --help`.
+const SYNC_OFF: &str = "--debug-synchronous-off";
+/// Cuts within which a server that does not sync must have been found out.
+const CUTS_TO_FIND: u32 = 30;
+
+/// 100 cuts without a loss; then a server that does not sync, which must lose something.
 ///
 /// # Errors
-/// Always.
-pub fn run(_scale: Scale) -> anyhow::Result<()> {
-    anyhow::bail!("powercut is not built yet")
+/// The first broken promise, or a server that cheats and is not found out.
+pub fn run(scale: Scale) -> anyhow::Result<()> {
+    let cuts = scale.pick(12, 100);
+    let mut chance = Chance::new(scale.seed);
+    let total = survive(cuts, &mut chance, false)?;
+    println!("powercut: {cuts} cuts: {total}");
+    ensure!(
+        total.sum.unsynced > 0,
+        "no cut found anything unsynced: nothing was proved"
+    );
+    ensure!(
+        total.sum.sectors_undone > 0 && total.sum.torn > 0,
+        "no write was undone or torn"
+    );
+
+    match survive(CUTS_TO_FIND, &mut chance, true) {
+        Ok(_) => bail!("a server that never syncs was not found out in {CUTS_TO_FIND} cuts"),
+        Err(error) => println!("powercut: with synchronous=OFF found out: {error:#}"),
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Total {
+    sum: Damage,
+    early: u32,
+    whole: u32,
+    acked: u64,
+    heard: u64,
+    messages: u64,
+    integrity: u32,
+    seconds_up: f64,
+}
+
+impl std::fmt::Display for Total {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Damage {
+            writes,
+            unsynced,
+            sectors_undone,
+            sectors_kept,
+            torn,
+            resized,
+            names_undone,
+        } = self.sum;
+        write!(
+            f,
+            "{} whole, {} while starting; {:.0} s of load; {} messages acknowledged, {} heard by others, {} in the logs; \
+             {writes} writes, {unsynced} unsynced; {sectors_undone} sectors undone, {sectors_kept} kept, {torn} writes torn, \
+             {resized} files resized, {names_undone} names undone; integrity_check clean {} times",
+            self.whole,
+            self.early,
+            self.seconds_up,
+            self.acked,
+            self.heard,
+            self.messages,
+            self.integrity
+        )
+    }
+}
+
+fn survive(cuts: u32, chance: &mut Chance, sync_off: bool) -> anyhow::Result<Total> {
+    let temporary = tempfile::tempdir()?;
+    let mut plan = ServerPlan::new(temporary.path());
+    let power = PowerCut::prepare(&plan.data, &temporary.path().join("power"))?;
+    for (key, value) in power.environment() {
+        plan.environment
+            .push((OsString::from(key), value.into_os_string()));
+    }
+    if sync_off {
+        plan.arguments.push(SYNC_OFF.into());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let mut run = Run {
+        plan,
+        power,
+        scratch: temporary.path().join("copy"),
+        total: Total::default(),
+    };
+    let outcome = runtime.block_on(run.all(cuts, chance));
+    let tail = run.plan.log_tail();
+    outcome.with_context(|| tail)?;
+    Ok(run.total)
+}
+
+struct Run {
+    plan: ServerPlan,
+    power: PowerCut,
+    scratch: PathBuf,
+    total: Total,
+}
+
+impl Run {
+    async fn all(&mut self, cuts: u32, chance: &mut Chance) -> anyhow::Result<()> {
+        // The first life is cut like the others, but the users' tokens need its keys.
+        let mut server = self.plan.start()?;
+        let certificate = server.fingerprint();
+        let mut load = Load::new(&self.plan, USERS, PEERS, chance.next())?;
+        let mut wires = load.connect(&server).await?;
+        load.make_group(&wires).await?;
+        for cut in 1..=cuts {
+            let begun = Instant::now();
+            let tasks = load.run(&wires);
+            tokio::time::sleep(Duration::from_millis(chance.between(20, 900))).await;
+            server.check()?;
+            server.kill()?;
+            self.total.seconds_up += begun.elapsed().as_secs_f64();
+            // The acks that had come are read before the log is looked at.
+            tasks.join_all().await;
+            self.cut(chance).with_context(|| format!("cut {cut}"))?;
+            if chance.happens(0.15) {
+                self.cut_while_starting(chance)
+                    .with_context(|| format!("cut {cut}"))?;
+            }
+            server = self
+                .plan
+                .start()
+                .with_context(|| format!("after cut {cut}"))?;
+            ensure!(
+                server.fingerprint() == certificate,
+                "cut {cut}: another certificate"
+            );
+            wires = load.connect(&server).await?;
+            load.settle(&wires).await?;
+            let checked = load
+                .check(&wires)
+                .await
+                .with_context(|| format!("cut {cut}"))?;
+            self.total.messages = checked.messages;
+        }
+        (_, self.total.acked, self.total.heard) = load.counts();
+        Ok(())
+    }
+
+    fn cut(&mut self, chance: &mut Chance) -> anyhow::Result<()> {
+        let loss = if chance.happens(0.4) {
+            Loss::Everything
+        } else {
+            Loss::Part
+        };
+        self.total.whole += u32::from(loss == Loss::Everything);
+        let damage = self.power.cut(loss, chance)?;
+        self.total.sum.add(&damage);
+        self.total.integrity += integrity_check(&self.plan.data, &self.scratch)?;
+        Ok(())
+    }
+
+    /// Killed again while it recovers.
+    fn cut_while_starting(&mut self, chance: &mut Chance) -> anyhow::Result<()> {
+        self.plan
+            .start_and_kill(Duration::from_millis(chance.between(1, 150)))?;
+        self.total.early += 1;
+        self.cut(chance)
+    }
+}
+
+impl Damage {
+    fn add(&mut self, other: &Self) {
+        self.writes += other.writes;
+        self.unsynced += other.unsynced;
+        self.sectors_undone += other.sectors_undone;
+        self.sectors_kept += other.sectors_kept;
+        self.torn += other.torn;
+        self.resized += other.resized;
+        self.names_undone += other.names_undone;
+    }
+}
+
+/// Lets SQLite recover and check a copy of each database: the original is for the server to recover. Gives how many there were.
+fn integrity_check(data: &Path, scratch: &Path) -> anyhow::Result<u32> {
+    let mut checked = 0;
+    for database in databases(data)? {
+        if scratch.exists() {
+            fs::remove_dir_all(scratch)?;
+        }
+        fs::create_dir_all(scratch)?;
+        let copy = scratch.join("copy.db");
+        fs::copy(&database, &copy)?;
+        let mut beside: BTreeMap<&str, PathBuf> = BTreeMap::new();
+        for end in ["-wal", "-journal"] {
+            let mut name = database.as_os_str().to_owned();
+            name.push(end);
+            beside.insert(end, PathBuf::from(name));
+        }
+        for (end, path) in beside.iter().filter(|(_, path)| path.exists()) {
+            fs::copy(path, scratch.join(format!("copy.db{end}")))?;
+        }
+        let connection = rusqlite::Connection::open(&copy)?;
+        let answer: String =
+            connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+        ensure!(
+            answer == "ok",
+            "integrity_check of {}: {answer}",
+            database.display()
+        );
+        checked += 1;
+    }
+    Ok(checked)
+}
+
+fn databases(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(databases(&path)?);
+        } else if path.is_file() {
+            let mut head = Vec::new();
+            fs::File::open(&path)?.take(16).read_to_end(&mut head)?;
+            if head == b"SQLite format 3\0" {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
 }
