@@ -21,7 +21,9 @@ impl Times {
     /// None yet.
     pub(crate) fn new() -> anyhow::Result<Self> {
         // One minute: nothing here takes longer.
-        Ok(Self(Mutex::new(Histogram::new_with_bounds(1, 60_000_000, 3)?)))
+        Ok(Self(Mutex::new(Histogram::new_with_bounds(
+            1, 60_000_000, 3,
+        )?)))
     }
 
     /// One more.

@@ -1,0 +1,65 @@
+//! Times and measured windows of a load.
+
+use std::{
+    sync::{Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use hdrhistogram::Histogram;
+
+/// Not measured at the start of a load, in seconds: as the baseline's.
+const WARM_UP_S: f64 = 1.0;
+
+/// Microseconds since the first call.
+pub(super) fn micros() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed().as_micros() as u64
+}
+
+/// Times in µs, shared by tasks.
+#[derive(Debug)]
+pub(super) struct Times(Mutex<Histogram<u64>>);
+
+impl Times {
+    /// None yet.
+    pub(super) fn new() -> anyhow::Result<Self> {
+        // One minute: nothing here takes longer.
+        Ok(Self(Mutex::new(Histogram::new_with_bounds(
+            1, 60_000_000, 3,
+        )?)))
+    }
+
+    /// One more.
+    pub(super) fn record(&self, micros: u64) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .saturating_record(micros.max(1));
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .reset();
+    }
+
+    /// In ms.
+    pub(super) fn quantile_ms(&self, q: f64) -> f64 {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .value_at_quantile(q) as f64
+            / 1e3
+    }
+}
+
+/// Waits for the warm-up, then takes `read` before and after `seconds`: the growth per second.
+pub(super) async fn per_second(seconds: f64, start: impl FnOnce(), read: impl Fn() -> u64) -> f64 {
+    tokio::time::sleep(Duration::from_secs_f64(WARM_UP_S)).await;
+    start();
+    let (before, began) = (read(), Instant::now());
+    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+    (read() - before) as f64 / began.elapsed().as_secs_f64()
+}
