@@ -1,1 +1,5 @@
 //! The suite every store must pass.
+
+mod harness;
+
+pub use harness::{Harness, StoreHarness};

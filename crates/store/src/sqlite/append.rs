@@ -1,0 +1,395 @@
+//! `Op::Append`: checked first, written then, so that what is refused leaves nothing.
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Role, Sequence, Tombstone,
+    UserId, codec::encode,
+};
+use fireside_server_core::{
+    rights::EntryMeta,
+    storage::{
+        Append, Appended, Done, Effect, MemberOp, MemberRow, NewConversation, NewEntry,
+        NewUserRecord, Outcome, StoredEntry,
+    },
+};
+use rusqlite::params;
+
+use super::{
+    rows::{META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
+    trouble::Trouble,
+    writer::{Head, Writer},
+};
+
+/// The parts of [`Effect::Entries`].
+struct Addition<'a> {
+    entries: &'a [NewEntry],
+    bumps_version: bool,
+    members: &'a [MemberOp],
+    records: &'a [(UserId, NewUserRecord)],
+}
+
+/// An item that is changed, as it is with the changes so far.
+struct Changed {
+    meta: EntryMeta,
+    entry: Entry,
+}
+
+impl Writer<'_> {
+    pub(super) fn append(&mut self, append: &Append) -> Result<Appended, Trouble> {
+        let command = &append.command;
+        let addition = match &append.effect {
+            Effect::Refuse(code) => return self.refuse(append, Outcome::Refused(*code)),
+            Effect::Entries {
+                entries,
+                bumps_version,
+                members,
+                records,
+            } => Addition {
+                entries,
+                bumps_version: *bumps_version,
+                members,
+                records,
+            },
+        };
+        let (head, mut changed) = match self.check(append, &addition)? {
+            Ok(checked) => checked,
+            Err(refused) => {
+                let known = self.known(&command.user, command.nonce)?;
+                return Ok(known.map_or(refused, Appended::Known));
+            }
+        };
+
+        // Numbers need nothing but the head: the outcome is known before anything is written, so that the nonce's row can go first and
+        // say in the same step whether it is new.
+        let conversation = append.conversation;
+        let entries = number(conversation, append.create.as_ref(), head, addition.entries);
+        let outcome = Outcome::Done {
+            conversation: Some(conversation),
+            sequence: entries.first().map_or(0, |entry| entry.sequence),
+            ordinal: entries.first().map_or(0, |entry| entry.ordinal),
+            at: entries.first().map_or(command.now, |entry| entry.at),
+        };
+        if !self.remember(&command.user, command.nonce, &outcome, command.now)? {
+            let known = self.known(&command.user, command.nonce)?;
+            return known
+                .map(Appended::Known)
+                .ok_or_else(|| Trouble::damaged("outcome"));
+        }
+
+        let mut after = head;
+        after.version += u64::from(addition.bumps_version);
+        if let Some(new) = &append.create {
+            self.create(conversation, new, after)?;
+        } else if addition.bumps_version {
+            self.conn
+                .prepare_cached("UPDATE conversations SET version = ?2 WHERE id = ?1")?
+                .execute(params![conversation.0, int(after.version)])?;
+        }
+        let mut touched = append.create.as_ref().map_or_else(Vec::new, |new| {
+            new.members.iter().map(|(user, _)| user.clone()).collect()
+        });
+        let mut stored = Vec::with_capacity(entries.len());
+        for (entry, new) in entries.iter().zip(addition.entries) {
+            stored.push(self.put_entry(entry, new, &mut changed)?);
+            (after.last, after.ordinal, after.last_at) = (entry.sequence, entry.ordinal, entry.at);
+            if let Some(op) = &new.member {
+                self.member_op(conversation, op, entry.sequence, &head, &mut touched)?;
+            }
+        }
+        for op in addition.members {
+            let number = head.last + 1;
+            self.member_op(conversation, op, number, &head, &mut touched)?;
+        }
+        self.heads.insert(conversation, after);
+        let mut records = Vec::with_capacity(addition.records.len());
+        for (user, new) in addition.records {
+            records.push((user.clone(), self.put_record(user, new.record.clone())?));
+        }
+        let members = self.members_now(conversation, &touched)?;
+        Ok(Appended::Done(Done {
+            outcome,
+            entries: stored,
+            version: after.version,
+            records,
+            members,
+        }))
+    }
+
+    /// Remembers a refusal.
+    fn refuse(&mut self, append: &Append, outcome: Outcome) -> Result<Appended, Trouble> {
+        let command = &append.command;
+        if let Some(after) = command.after
+            && !self.has_outcome(&command.user, after)?
+        {
+            let known = self.known(&command.user, command.nonce)?;
+            return Ok(known.map_or(Appended::OutOfOrder, Appended::Known));
+        }
+        if !self.remember(&command.user, command.nonce, &outcome, command.now)? {
+            let known = self.known(&command.user, command.nonce)?;
+            return known
+                .map(Appended::Known)
+                .ok_or_else(|| Trouble::damaged("outcome"));
+        }
+        let version = self
+            .head(append.conversation)?
+            .map_or(0, |head| head.version);
+        Ok(Appended::Done(Done {
+            outcome,
+            entries: Vec::new(),
+            version,
+            records: Vec::new(),
+            members: Vec::<MemberRow>::new(),
+        }))
+    }
+
+    /// Everything that can refuse the append but its own nonce. Writes nothing.
+    #[expect(clippy::type_complexity, reason = "used once")]
+    fn check(
+        &mut self,
+        append: &Append,
+        addition: &Addition<'_>,
+    ) -> Result<Result<(Head, Vec<Changed>), Appended>, Trouble> {
+        if let Some(after) = append.command.after
+            && !self.has_outcome(&append.command.user, after)?
+        {
+            return Ok(Err(Appended::OutOfOrder));
+        }
+        let head = match (self.head(append.conversation)?, append.expected_version) {
+            (Some(head), Some(version)) if head.version == version => head,
+            (None, None) => {
+                let Some(new) = &append.create else {
+                    return Err(Trouble::Other(
+                        "an append to no conversation that makes none".to_owned(),
+                    ));
+                };
+                if new.kind == ConversationKind::Direct && self.is_block_missed(new, addition)? {
+                    return Ok(Err(Appended::Stale));
+                }
+                Head {
+                    kind: new.kind,
+                    version: 1,
+                    first: 1,
+                    last: 0,
+                    ordinal: 0,
+                    last_at: 0,
+                }
+            }
+            _ => return Ok(Err(Appended::Stale)),
+        };
+        let mut changed: Vec<Changed> = Vec::new();
+        for (index, new) in addition.entries.iter().enumerate() {
+            let Some((target, rev)) = new.target else {
+                continue;
+            };
+            let known = changed.iter().position(|one| one.meta.sequence == target);
+            let now = match known {
+                // The same item twice in one append: the second change was decided on the first.
+                Some(_) => head.last + index as u64,
+                None => match self.item(append.conversation, target)? {
+                    Some(item) if item.entry.tombstone.is_none() => {
+                        let now = item.meta.rev;
+                        changed.push(item);
+                        now
+                    }
+                    _ => return Ok(Err(Appended::Stale)),
+                },
+            };
+            if now != rev {
+                return Ok(Err(Appended::Stale));
+            }
+        }
+        Ok(Ok((head, changed)))
+    }
+
+    /// A conversation that does not exist has no version that a block could have bumped: whether its first message was decided on
+    /// the blocks of now is looked up.
+    fn is_block_missed(
+        &self,
+        new: &NewConversation,
+        addition: &Addition<'_>,
+    ) -> Result<bool, Trouble> {
+        if addition.entries.iter().all(|entry| entry.private) {
+            return Ok(false);
+        }
+        let [(one, _), (other, _)] = new.members.as_slice() else {
+            return Ok(false);
+        };
+        Ok(self.is_blocked(one, other)? || self.is_blocked(other, one)?)
+    }
+
+    fn create(&self, id: ConversationId, new: &NewConversation, head: Head) -> Result<(), Trouble> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO conversations (id, kind, version, name, history, creator, first) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                id.0,
+                new.kind.number(),
+                int(head.version),
+                new.name,
+                int(new.history_for_joiners),
+                new.creator.as_str(),
+                int(head.first)
+            ])?;
+        for (user, role) in &new.members {
+            self.put_first_member(id, user, *role)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an entry, and what it changes.
+    fn put_entry(
+        &self,
+        entry: &Entry,
+        new: &NewEntry,
+        changed: &mut [Changed],
+    ) -> Result<StoredEntry, Trouble> {
+        let target = changed
+            .iter_mut()
+            .find(|one| one.meta.sequence == entry.target);
+        let meta = meta_of(entry, new.private, target.as_ref().map(|one| &one.meta));
+        let body = Bytes::from(encode(entry));
+        if let Some(target) = target {
+            // The change's own row says nothing: after a recall no text may be left.
+            let bare = Entry {
+                content: Bytes::new(),
+                ..entry.clone()
+            };
+            self.insert(entry.conversation, &meta, &encode(&bare))?;
+            target.entry.apply(entry);
+            self.update(target)?;
+        } else {
+            self.insert(entry.conversation, &meta, &body)?;
+        }
+        Ok(StoredEntry { meta, body })
+    }
+
+    fn insert(&self, id: ConversationId, meta: &EntryMeta, body: &[u8]) -> Result<(), Trouble> {
+        self.conn
+            .prepare_cached(
+                "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?
+            .execute(params![
+                id.0,
+                int(meta.sequence),
+                meta.kind.number(),
+                meta.sender.as_str(),
+                int(meta.at),
+                int(meta.ordinal),
+                int(meta.rev),
+                int(flags(meta)),
+                int(meta.target),
+                meta.target_sender.as_ref().map(UserId::as_str),
+                mentions(meta),
+                body
+            ])?;
+        Ok(())
+    }
+
+    /// Writes an item's new state.
+    fn update(&self, changed: &mut Changed) -> Result<(), Trouble> {
+        let meta = &mut changed.meta;
+        let private = meta.private;
+        *meta = EntryMeta {
+            // A recalled message still counts.
+            countable: meta.countable,
+            ..meta_of(&changed.entry, private, None)
+        };
+        self.conn
+            .prepare_cached(
+                "UPDATE entries SET rev = ?3, flags = ?4, mentions = ?5, body = ?6 WHERE conversation = ?1 AND seq = ?2",
+            )?
+            .execute(params![
+                changed.entry.conversation.0,
+                int(meta.sequence),
+                int(meta.rev),
+                int(flags(meta)),
+                mentions(meta),
+                encode(&changed.entry)
+            ])?;
+        Ok(())
+    }
+
+    /// An item to change.
+    fn item(&self, id: ConversationId, number: Sequence) -> Result<Option<Changed>, Trouble> {
+        let mut statement = self.conn.prepare_cached(&format!(
+            "SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq = ?2"
+        ))?;
+        let mut rows = statement.query(params![id.0, int(number)])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let meta = entry_meta(row)?;
+        if meta.kind.is_change() {
+            return Ok(None);
+        }
+        let entry = decode_body(blob(row, 10)?)?;
+        Ok(Some(Changed { meta, entry }))
+    }
+}
+
+/// Gives entries their numbers, ordinals and times.
+fn number(
+    conversation: ConversationId,
+    create: Option<&NewConversation>,
+    head: Head,
+    new: &[NewEntry],
+) -> Vec<Entry> {
+    let (mut sequence, mut ordinal, mut at) = (head.last, head.ordinal, head.last_at);
+    new.iter()
+        .map(|new| {
+            sequence += 1;
+            at = at.max(new.at);
+            let mut entry = Entry {
+                conversation,
+                sequence,
+                kind: new.kind,
+                sender: new.sender.clone(),
+                at,
+                ordinal,
+                rev: 0,
+                nonce: new.nonce,
+                target: new.target.map_or(0, |(target, _)| target),
+                header: new.header.clone(),
+                content: new.content.clone(),
+                edited: false,
+                tombstone: tombstone(new),
+                member: member_change(new, create),
+            };
+            ordinal += u64::from(entry.is_countable());
+            entry.ordinal = ordinal;
+            entry
+        })
+        .collect()
+}
+
+fn tombstone(new: &NewEntry) -> Option<Tombstone> {
+    let default = (new.kind == EntryKind::Recall).then_some(Tombstone::Recalled);
+    new.tombstone.or(default)
+}
+
+/// What a member item says to its readers.
+fn member_change(new: &NewEntry, create: Option<&NewConversation>) -> Option<MemberChange> {
+    let created = create.filter(|_| new.kind == EntryKind::Created);
+    let (user, role) = match (&new.member, created) {
+        (Some(MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role }), _) => {
+            (user, Some(*role))
+        }
+        (
+            Some(
+                MemberOp::Leave { user }
+                | MemberOp::Invite { user, .. }
+                | MemberOp::Uninvite { user },
+            ),
+            _,
+        ) => (user, None),
+        (None, Some(created)) => (&created.creator, Some(Role::Owner)),
+        (None, None) => return None,
+    };
+    Some(MemberChange {
+        user: user.clone(),
+        role,
+        name: created.map_or_else(String::new, |created| created.name.clone()),
+    })
+}

@@ -1,0 +1,378 @@
+//! Reads: one snapshot per batch, `server_core::log` on top of it.
+
+use std::collections::{HashSet, VecDeque};
+
+use fireside_protocol::{
+    ConversationId, Entry, Nonce, Rev, Sequence, UserId,
+    frames::{Device, DevicesPage},
+};
+use fireside_server_core::{
+    log,
+    rights::EntryMeta,
+    storage::{
+        ConversationRow, Item, LoadedConversation, LoadedUser, LogReader, MemberRow, Op, Reply,
+        StoreError, StoredEntry, Target,
+    },
+};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+
+use super::{
+    queue::Queued,
+    rows::{
+        CONVERSATION, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, META, blob, conversation,
+        conversation_id, decode_body, device_id, entry_meta, int, member, stored_entry, text, uint,
+        user,
+    },
+    trouble::Trouble,
+    user_log::{ends, user_log},
+    writer::{Answer, log_end},
+};
+
+/// Conversations of a user told at a log-in.
+const CONVERSATIONS_MAX: i64 = 10_000;
+
+/// One snapshot of the file.
+#[derive(Debug)]
+pub(super) struct Snapshot<'c> {
+    conn: &'c Connection,
+}
+
+/// Carries out reads on one snapshot, taken after all of them were submitted. [`end`] ends it.
+pub(super) fn run(conn: &Connection, batch: &VecDeque<Queued>) -> Vec<Answer> {
+    let began = begin(conn);
+    let mut snapshot = Snapshot { conn };
+    batch
+        .iter()
+        .map(|(ticket, op)| {
+            let result = match (op, &began) {
+                (None, _) => Err(StoreError::Busy),
+                (Some(_), Err(trouble)) => Err(trouble.clone().into()),
+                (Some(op), Ok(())) => snapshot.read(op),
+            };
+            (*ticket, result)
+        })
+        .collect()
+}
+
+/// Ends the snapshot.
+pub(super) fn end(conn: &Connection) {
+    if !conn.is_autocommit() {
+        // Nothing was written: ending it can not fail in a way that matters.
+        let _ = conn
+            .prepare_cached("COMMIT")
+            .and_then(|mut commit| commit.execute([]));
+    }
+}
+
+fn begin(conn: &Connection) -> Result<(), Trouble> {
+    conn.prepare_cached("BEGIN")?.execute([])?;
+    Ok(())
+}
+
+impl Snapshot<'_> {
+    fn read(&mut self, op: &Op) -> Result<Reply, StoreError> {
+        match op {
+            Op::LoadConversation {
+                conversation,
+                peers,
+            } => Ok(Reply::Conversation(Box::new(
+                self.load_conversation(*conversation, peers.as_ref())?,
+            ))),
+            Op::LoadUser(user) => Ok(Reply::User(self.load_user(user)?)),
+            Op::LoadItem {
+                conversation,
+                target,
+            } => Ok(Reply::Item(self.load_item(*conversation, target)?)),
+            Op::UserLog { user, cursor, now } => {
+                Ok(Reply::UserLog(user_log(self.conn, user, *cursor, *now)?))
+            }
+            Op::Devices(user) => Ok(Reply::Devices(self.devices(user)?)),
+            Op::Page { user, request } => Ok(log::page(self, user, request)?
+                .map_or(Reply::NotFound, |page| Reply::Page(Box::new(page)))),
+            Op::Heads { user, request } => Ok(Reply::Heads(log::heads(self, user, request)?)),
+            Op::Members { user, request } => {
+                Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
+            }
+            _ => Err(StoreError::Unavailable("a write came to a reader".into())),
+        }
+    }
+
+    /// All rows of a query.
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToSql],
+        read: impl Fn(&Row<'_>) -> Result<T, Trouble>,
+    ) -> Result<Vec<T>, Trouble> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut values = Vec::new();
+        while let Some(row) = rows.next()? {
+            values.push(read(row)?);
+        }
+        Ok(values)
+    }
+
+    fn row<T>(
+        &self,
+        sql: &str,
+        params: &[&dyn ToSql],
+        read: impl Fn(&Row<'_>) -> Result<T, Trouble>,
+    ) -> Result<Option<T>, Trouble> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        rows.next()?.map(read).transpose()
+    }
+
+    fn load_conversation(
+        &self,
+        id: ConversationId,
+        peers: Option<&(UserId, UserId)>,
+    ) -> Result<LoadedConversation, Trouble> {
+        let row = self.conversation_row(id)?;
+        let members = self.rows(
+            &format!(
+                "SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 ORDER BY m.user"
+            ),
+            &[&id.0],
+            member,
+        )?;
+        let mut blocks = self.rows(
+            "SELECT b.blocker, b.blocked FROM members m JOIN blocks b ON b.blocker = m.user \
+             JOIN members n ON n.conversation = m.conversation AND n.user = b.blocked WHERE m.conversation = ?1 \
+             ORDER BY b.blocker, b.blocked",
+            &[&id.0],
+            |row| Ok((user(row, 0)?, user(row, 1)?)),
+        )?;
+        if let Some((one, other)) = peers {
+            for pair in [(one.clone(), other.clone()), (other.clone(), one.clone())] {
+                if !blocks.contains(&pair) && self.is_blocked(&pair.0, &pair.1)? {
+                    blocks.push(pair);
+                }
+            }
+        }
+        Ok(LoadedConversation {
+            row,
+            members,
+            blocks,
+        })
+    }
+
+    fn is_blocked(&self, blocker: &UserId, blocked: &UserId) -> Result<bool, Trouble> {
+        let found = self.row(
+            "SELECT 1 FROM blocks WHERE blocker = ?1 AND blocked = ?2",
+            &[&blocker.as_str(), &blocked.as_str()],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    fn conversation_row(&self, id: ConversationId) -> Result<Option<ConversationRow>, Trouble> {
+        let sql = format!("SELECT {CONVERSATION} FROM conversations c WHERE c.id = ?1");
+        self.row(&sql, &[&id.0], |row| self.with_end(conversation(row, 0)?))
+    }
+
+    fn with_end(&self, mut row: ConversationRow) -> Result<ConversationRow, Trouble> {
+        (row.last, row.ordinal, row.last_at) = log_end(self.conn, row.id)?;
+        Ok(row)
+    }
+
+    fn load_user(&self, id: &UserId) -> Result<LoadedUser, Trouble> {
+        let (user_sequence, _) = ends(self.conn, id)?;
+        let bounds = self.row(
+            "SELECT valid_after, banned_until FROM users WHERE id = ?1",
+            &[&id.as_str()],
+            |row| Ok((uint(row, 0)?, uint(row, 1)?)),
+        )?;
+        let (valid_after, banned_until) = bounds.unwrap_or_default();
+        let conversations = self.rows(
+            "SELECT conversation FROM members WHERE user = ?1 AND role IS NOT NULL ORDER BY conversation LIMIT ?2",
+            &[&id.as_str(), &CONVERSATIONS_MAX],
+            |row| conversation_id(row, 0),
+        )?;
+        Ok(LoadedUser {
+            user_sequence,
+            valid_after,
+            banned_until,
+            conversations,
+        })
+    }
+
+    fn load_item(&self, id: ConversationId, target: &Target) -> Result<Option<Item>, Trouble> {
+        let number = match target {
+            Target::Number(number) => *number,
+            Target::Nonce(user, nonce) => match self.number_of(id, user, *nonce)? {
+                Some(number) => number,
+                None => return Ok(None),
+            },
+        };
+        let sql = format!("SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq = ?2");
+        let item = self.row(&sql, &[&id.0, &int(number)], |row| {
+            let meta = entry_meta(row)?;
+            let entry: Entry = decode_body(blob(row, 10)?)?;
+            Ok(Item {
+                meta,
+                tombstone: entry.tombstone,
+            })
+        })?;
+        Ok(item.filter(|item| !item.meta.kind.is_change()))
+    }
+
+    /// The entry that a user's command made here.
+    fn number_of(
+        &self,
+        id: ConversationId,
+        user: &UserId,
+        nonce: Nonce,
+    ) -> Result<Option<Sequence>, Trouble> {
+        self.row(
+            "SELECT seq FROM nonces WHERE nonce = ?1 AND user = ?2 AND conversation = ?3 AND code = 0",
+            &[&nonce.0, &user.as_str(), &id.0],
+            |row| uint(row, 0),
+        )
+    }
+
+    fn devices(&self, user: &UserId) -> Result<DevicesPage, Trouble> {
+        let devices = self.rows(
+            "SELECT device, platform, agent, seen FROM devices WHERE user = ?1 ORDER BY seen DESC, device",
+            &[&user.as_str()],
+            |row| {
+                Ok(Device {
+                    device: device_id(row, 0)?,
+                    platform: text(row, 1)?.to_owned(),
+                    agent: text(row, 2)?.to_owned(),
+                    seen: uint(row, 3)?,
+                    online: false,
+                })
+            },
+        )?;
+        Ok(DevicesPage { devices })
+    }
+}
+
+impl LogReader for Snapshot<'_> {
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+        Ok(self.conversation_row(id)?)
+    }
+
+    fn member(
+        &mut self,
+        id: ConversationId,
+        user: &UserId,
+    ) -> Result<Option<MemberRow>, StoreError> {
+        let sql =
+            format!("SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 AND m.user = ?2");
+        Ok(self.row(&sql, &[&id.0, &user.as_str()], member)?)
+    }
+
+    fn peer(&mut self, id: ConversationId, user: &UserId) -> Result<Option<MemberRow>, StoreError> {
+        let sql = format!(
+            "SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 AND m.user <> ?2 LIMIT 1"
+        );
+        Ok(self.row(&sql, &[&id.0, &user.as_str()], member)?)
+    }
+
+    fn member_count(&mut self, id: ConversationId) -> Result<u32, StoreError> {
+        let count = self
+            .conn
+            .prepare_cached(
+                "SELECT count(*) FROM members WHERE conversation = ?1 AND role IS NOT NULL",
+            )
+            .and_then(|mut statement| statement.query_row(params![id.0], |row| row.get(0)))
+            .optional()
+            .map_err(Trouble::from)?;
+        Ok(count.unwrap_or(0))
+    }
+
+    fn members(
+        &mut self,
+        id: ConversationId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let sql = format!(
+            "SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 AND m.user > ?2 AND m.role IS NOT NULL \
+             ORDER BY m.user LIMIT ?3"
+        );
+        let after = after.map_or("", UserId::as_str);
+        Ok(self.rows(&sql, &[&id.0, &after, &limit], member)?)
+    }
+
+    fn memberships(
+        &mut self,
+        user: &UserId,
+    ) -> Result<Vec<(ConversationRow, MemberRow)>, StoreError> {
+        let sql = format!(
+            "SELECT {MEMBER}, {CONVERSATION} FROM {MEMBER_FROM} JOIN conversations c ON c.id = m.conversation \
+             WHERE m.user = ?1 AND m.intervals <> x''"
+        );
+        Ok(self.rows(&sql, &[&user.as_str()], |row| {
+            Ok((
+                self.with_end(conversation(row, MEMBER_COLUMNS)?)?,
+                member(row)?,
+            ))
+        })?)
+    }
+
+    fn blocked(&mut self, blocker: &UserId) -> Result<HashSet<UserId>, StoreError> {
+        let blocked = self.rows(
+            "SELECT blocked FROM blocks WHERE blocker = ?1",
+            &[&blocker.as_str()],
+            |row| user(row, 0),
+        )?;
+        Ok(blocked.into_iter().collect())
+    }
+
+    fn entries_below(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql = format!(
+            "SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+        );
+        Ok(self.rows(&sql, &[&id.0, &number(below), &limit], stored_entry)?)
+    }
+
+    fn entries_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql = format!(
+            "SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+        );
+        Ok(self.rows(&sql, &[&id.0, &number(above), &limit], stored_entry)?)
+    }
+
+    fn metas_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<EntryMeta>, StoreError> {
+        let sql = format!(
+            "SELECT {META} FROM entries WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+        );
+        Ok(self.rows(&sql, &[&id.0, &number(above), &limit], entry_meta)?)
+    }
+
+    fn changed(
+        &mut self,
+        id: ConversationId,
+        since: Rev,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql = format!(
+            "SELECT {META}, body FROM entries WHERE conversation = ?1 AND rev > ?2 AND rev > seq ORDER BY rev LIMIT ?3"
+        );
+        Ok(self.rows(&sql, &[&id.0, &number(since), &limit], stored_entry)?)
+    }
+}
+
+/// A number from a request, to compare with stored ones: all larger ones are alike.
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
