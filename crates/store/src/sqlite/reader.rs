@@ -89,7 +89,11 @@ impl Snapshot<'_> {
             Op::Devices(user) => Ok(Reply::Devices(self.devices(user)?)),
             Op::Page { user, request } => Ok(log::page(self, user, request)?
                 .map_or(Reply::NotFound, |page| Reply::Page(Box::new(page)))),
-            Op::Heads { user, request } => Ok(Reply::Heads(log::heads(self, user, request)?)),
+            Op::Heads {
+                user,
+                request,
+                only,
+            } => Ok(Reply::Heads(log::heads(self, user, request, only)?)),
             Op::Members { user, request } => {
                 Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
             }
