@@ -1,1 +1,16 @@
-//! See README.
+#![doc = include_str!("../README.md")]
+
+pub mod client_disk;
+mod client_side;
+pub mod database;
+pub mod device;
+pub mod network;
+pub mod oracle;
+pub mod proof;
+pub mod report;
+mod rest;
+pub mod rng;
+pub mod server_disk;
+pub mod server_side;
+mod workload;
+pub mod world;

@@ -1,0 +1,912 @@
+//! The server's state as plain data: what `SimStore` keeps, and how each operation changes it.
+//!
+//! Written apart from the SQLite store on purpose: both pass the same conformance suite, and neither copies the other's mistakes.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Rev, Sequence, UserId,
+    UserSequence, WallMs, encode,
+    frames::{Device, DevicesPage, UserLogPage, UserRecord, UserRecordKind},
+    limits,
+};
+use fireside_server_core::{
+    Breaks, log,
+    rights::{EntryMeta, Interval},
+    storage::{
+        Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
+        LoadedConversation, LoadedUser, LogReader, Mark, MemberOp, MemberRow, NewEntry,
+        NewUserRecord, Op, Outcome, PutDevice, Reply, SetBlock, StoreError, StoredEntry, Target,
+    },
+};
+
+type RecordKey = (u16, Option<ConversationId>, Option<UserId>);
+
+/// Everything a server keeps.
+#[derive(Clone, Debug, Default)]
+pub struct Database {
+    conversations: BTreeMap<ConversationId, Conversation>,
+    users: BTreeMap<UserId, User>,
+    nonces: BTreeMap<(UserId, Nonce), Outcome>,
+    blocks: BTreeSet<(UserId, UserId)>,
+    /// Built-in faults.
+    pub breaks: Breaks,
+    /// Outcomes made before the last restart are not found (a built-in fault).
+    forgotten: BTreeSet<(UserId, Nonce)>,
+}
+
+#[derive(Clone, Debug)]
+struct Conversation {
+    kind: ConversationKind,
+    version: u64,
+    name: String,
+    history: u64,
+    entries: Vec<Stored>,
+    members: BTreeMap<UserId, MemberRow>,
+}
+
+#[derive(Clone, Debug)]
+struct Stored {
+    meta: EntryMeta,
+    entry: Entry,
+}
+
+#[derive(Clone, Debug, Default)]
+struct User {
+    name: String,
+    sequence: UserSequence,
+    log: BTreeMap<RecordKey, UserRecord>,
+    devices: Vec<Device>,
+}
+
+impl Conversation {
+    fn last(&self) -> Sequence {
+        self.entries.len() as u64
+    }
+
+    fn row(&self, id: ConversationId) -> ConversationRow {
+        let last = self.entries.last();
+        ConversationRow {
+            id,
+            kind: self.kind,
+            version: self.version,
+            name: self.name.clone(),
+            history_for_joiners: self.history,
+            first: 1,
+            last: self.last(),
+            ordinal: last.map_or(0, |stored| stored.meta.ordinal),
+            last_at: last.map_or(0, |stored| stored.meta.at),
+        }
+    }
+
+    fn get(&self, sequence: Sequence) -> Option<&Stored> {
+        self.entries
+            .get(usize::try_from(sequence.checked_sub(1)?).ok()?)
+    }
+
+    fn get_mut(&mut self, sequence: Sequence) -> Option<&mut Stored> {
+        self.entries
+            .get_mut(usize::try_from(sequence.checked_sub(1)?).ok()?)
+    }
+
+    fn member(&mut self, user: &UserId, name: &str) -> &mut MemberRow {
+        self.members
+            .entry(user.clone())
+            .or_insert_with(|| MemberRow {
+                user: user.clone(),
+                role: None,
+                intervals: Vec::new(),
+                invited_by: None,
+                read: 0,
+                delivered: 0,
+                rights: 0,
+                name: name.to_owned(),
+            })
+    }
+}
+
+fn stored(stored: &Stored) -> StoredEntry {
+    StoredEntry {
+        meta: stored.meta.clone(),
+        body: encode(&stored.entry).into(),
+    }
+}
+
+impl Database {
+    /// The log of a conversation as it is: for the oracle's final comparison.
+    #[must_use]
+    pub fn entries(&self, id: ConversationId) -> Vec<(Entry, EntryMeta)> {
+        let found = self.conversations.get(&id);
+        found.map_or_else(Vec::new, |c| {
+            c.entries
+                .iter()
+                .map(|s| (s.entry.clone(), s.meta.clone()))
+                .collect()
+        })
+    }
+
+    /// All conversations with their kinds.
+    pub fn conversations(&self) -> impl Iterator<Item = (ConversationId, ConversationKind)> + '_ {
+        self.conversations
+            .iter()
+            .map(|(id, conversation)| (*id, conversation.kind))
+    }
+
+    /// The largest number of a conversation.
+    #[must_use]
+    pub fn last(&self, id: ConversationId) -> Sequence {
+        self.conversations.get(&id).map_or(0, Conversation::last)
+    }
+
+    /// A user's read marker in a conversation.
+    #[must_use]
+    pub fn read_marker(&self, id: ConversationId, user: &UserId) -> Sequence {
+        self.conversations
+            .get(&id)
+            .and_then(|c| c.members.get(user))
+            .map_or(0, |row| row.read)
+    }
+
+    /// Whether `user` blocks `other`.
+    #[must_use]
+    pub fn blocks(&self, user: &UserId, other: &UserId) -> bool {
+        self.blocks.contains(&(user.clone(), other.clone()))
+    }
+
+    /// What a restart does to the built-in faults.
+    pub fn restarted(&mut self) {
+        if self.breaks.dedupe_after_restart {
+            self.forgotten = self.nonces.keys().cloned().collect();
+        }
+    }
+
+    /// Carries out one operation.
+    ///
+    /// # Errors
+    /// None of its own; reading cannot fail here.
+    pub fn carry_out(&mut self, op: Op) -> Result<Reply, StoreError> {
+        Ok(match op {
+            Op::Append(append) => Reply::Appended(self.append(*append)),
+            Op::Mark(marks) => Reply::Marked(
+                marks
+                    .into_iter()
+                    .filter_map(|mark| self.mark(mark))
+                    .collect(),
+            ),
+            Op::SetBlock(block) => Reply::BlockSet(self.set_block(block)),
+            Op::PutDevice(put) => {
+                self.put_device(put);
+                Reply::Done
+            }
+            Op::RemoveDevice { command, device } => {
+                let user = self.users.entry(command.user.clone()).or_default();
+                user.devices.retain(|known| known.device != device);
+                self.remember(
+                    &command,
+                    Outcome::Done {
+                        conversation: None,
+                        sequence: 0,
+                        ordinal: 0,
+                        at: command.now,
+                    },
+                );
+                Reply::Done
+            }
+            Op::LoadConversation {
+                conversation,
+                peers,
+            } => Reply::Conversation(Box::new(self.load_conversation(conversation, peers))),
+            Op::LoadUser(user) => Reply::User(LoadedUser {
+                user_sequence: self.users.get(&user).map_or(0, |known| known.sequence),
+                valid_after: 0,
+                banned_until: 0,
+                conversations: self
+                    .conversations
+                    .iter()
+                    .filter(|(_, c)| c.members.get(&user).is_some_and(|m| m.role.is_some()))
+                    .map(|(id, _)| *id)
+                    .collect(),
+            }),
+            Op::LoadItem {
+                conversation,
+                target,
+            } => Reply::Item(self.load_item(conversation, &target)),
+            Op::Page { user, request } => match log::page(self, &user, &request)? {
+                Some(page) => Reply::Page(Box::new(page)),
+                None => Reply::NotFound,
+            },
+            Op::Heads {
+                user,
+                request,
+                only,
+            } => Reply::Heads(log::heads(self, &user, &request, &only)?),
+            Op::UserLog { user, cursor, now } => Reply::UserLog(self.user_log(&user, cursor, now)),
+            Op::Members { user, request } => match log::members(self, &user, &request)? {
+                Some(page) => Reply::Members(page),
+                None => Reply::NotFound,
+            },
+            Op::Devices(user) => Reply::Devices(DevicesPage {
+                devices: self
+                    .users
+                    .get(&user)
+                    .map_or_else(Vec::new, |known| known.devices.clone()),
+            }),
+        })
+    }
+
+    fn known(&self, user: &UserId, nonce: Nonce) -> Option<Outcome> {
+        let key = (user.clone(), nonce);
+        if self.breaks.dedupe || self.forgotten.contains(&key) {
+            return None;
+        }
+        self.nonces.get(&key).copied()
+    }
+
+    fn remember(&mut self, command: &Command, outcome: Outcome) {
+        let key = (command.user.clone(), command.nonce);
+        self.forgotten.remove(&key);
+        self.nonces.insert(key, outcome);
+    }
+
+    fn append(&mut self, append: Append) -> Appended {
+        let command = &append.command;
+        if let Some(outcome) = self.known(&command.user, command.nonce) {
+            return Appended::Known(outcome);
+        }
+        if command
+            .after
+            .is_some_and(|after| !self.nonces.contains_key(&(command.user.clone(), after)))
+        {
+            return Appended::OutOfOrder;
+        }
+        let (entries, bumps_version, members, records) = match append.effect {
+            Effect::Refuse(code) => {
+                let outcome = Outcome::Refused(code);
+                self.remember(command, outcome);
+                return Appended::Done(Done {
+                    outcome,
+                    entries: Vec::new(),
+                    version: 0,
+                    records: Vec::new(),
+                    members: Vec::new(),
+                });
+            }
+            Effect::Entries {
+                entries,
+                bumps_version,
+                members,
+                records,
+            } => (entries, bumps_version, members, records),
+        };
+        let version = self
+            .conversations
+            .get(&append.conversation)
+            .map(|conversation| conversation.version);
+        if version != append.expected_version && !(self.breaks.removal_race && version.is_some()) {
+            return Appended::Stale;
+        }
+        for entry in &entries {
+            if let Some((target, rev)) = entry.target {
+                let item = self
+                    .conversations
+                    .get(&append.conversation)
+                    .and_then(|c| c.get(target));
+                if item.is_none_or(|item| {
+                    item.meta.rev != rev || item.entry.tombstone.is_some() || item.meta.target != 0
+                }) {
+                    return Appended::Stale;
+                }
+            }
+        }
+        if let Some(new) = append.create {
+            let conversation = Conversation {
+                kind: new.kind,
+                version: 1,
+                name: new.name,
+                history: new.history_for_joiners,
+                entries: Vec::new(),
+                members: BTreeMap::new(),
+            };
+            self.conversations
+                .entry(append.conversation)
+                .or_insert(conversation);
+            for (user, role) in new.members {
+                let name = self.name(&user);
+                if let Some(conversation) = self.conversations.get_mut(&append.conversation) {
+                    let member = conversation.member(&user, &name);
+                    member.role = Some(role);
+                    member.intervals.push(Interval {
+                        from: 1,
+                        until: None,
+                    });
+                }
+            }
+        }
+        let mut done = Vec::new();
+        let mut changed = BTreeSet::new();
+        for entry in entries {
+            let member = entry.member.clone();
+            let made = self.add(append.conversation, entry);
+            if let Some(op) = member {
+                changed.insert(self.member_op(append.conversation, made.meta.sequence, op));
+            }
+            done.push(made);
+        }
+        for op in members {
+            changed.insert(self.member_op(append.conversation, 0, op));
+        }
+        let Some(conversation) = self.conversations.get_mut(&append.conversation) else {
+            return Appended::Stale;
+        };
+        conversation.version += u64::from(bumps_version);
+        let version = conversation.version;
+        let members = changed
+            .iter()
+            .filter_map(|user| conversation.members.get(user).cloned())
+            .collect();
+        let first = done.first();
+        let outcome = Outcome::Done {
+            conversation: Some(append.conversation),
+            sequence: first.map_or(0, |entry| entry.meta.sequence),
+            ordinal: first.map_or(0, |entry| entry.meta.ordinal),
+            at: first.map_or(append.command.now, |entry| entry.meta.at),
+        };
+        self.remember(&append.command, outcome);
+        let records = records
+            .into_iter()
+            .map(|(user, record)| self.record(user, record))
+            .collect();
+        Appended::Done(Done {
+            outcome,
+            entries: done,
+            version,
+            records,
+            members,
+        })
+    }
+
+    /// Gives an entry its number and keeps it; what is returned is what readers get live.
+    fn add(&mut self, id: ConversationId, new: NewEntry) -> StoredEntry {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            // The version check above has found it.
+            return StoredEntry {
+                meta: empty_meta(&new.sender),
+                body: Bytes::new(),
+            };
+        };
+        let sequence = conversation.last() + 1;
+        let before = conversation
+            .entries
+            .last()
+            .map_or((0, 0), |last| (last.meta.ordinal, last.meta.at));
+        let mut entry = Entry {
+            conversation: id,
+            sequence,
+            kind: new.kind,
+            sender: new.sender.clone(),
+            at: new.at.max(before.1),
+            ordinal: 0,
+            rev: 0,
+            nonce: new.nonce,
+            target: new.target.map_or(0, |(target, _)| target),
+            header: new.header,
+            content: new.content,
+            edited: false,
+            tombstone: new.tombstone,
+            member: new.member.as_ref().map(|op| {
+                member_change(
+                    op,
+                    if new.kind == EntryKind::Created {
+                        conversation.name.clone()
+                    } else {
+                        String::new()
+                    },
+                )
+            }),
+        };
+        let countable = entry.is_countable();
+        entry.ordinal = before.0 + u64::from(countable);
+        let mut meta = EntryMeta {
+            sequence,
+            kind: entry.kind,
+            sender: new.sender,
+            at: entry.at,
+            ordinal: entry.ordinal,
+            countable,
+            rev: sequence,
+            private: new.private,
+            target: entry.target,
+            target_sender: None,
+            target_private: false,
+            mentions: entry
+                .header
+                .as_ref()
+                .map_or_else(Vec::new, |header| header.mentions.clone()),
+            mention_all: entry
+                .header
+                .as_ref()
+                .is_some_and(|header| header.mention_all),
+        };
+        let live = entry.clone();
+        if let Some(target) = conversation.get_mut(entry.target) {
+            meta.target_sender = Some(target.meta.sender.clone());
+            meta.target_private = target.meta.private;
+            target.entry.apply(&entry);
+            target.meta.rev = sequence;
+            if entry.kind == EntryKind::Recall {
+                target.meta.mentions.clear();
+                target.meta.mention_all = false;
+            }
+            entry.content = Bytes::new();
+        }
+        conversation.entries.push(Stored {
+            meta: meta.clone(),
+            entry,
+        });
+        StoredEntry {
+            meta,
+            body: encode(&live).into(),
+        }
+    }
+
+    fn member_op(&mut self, id: ConversationId, at: Sequence, op: MemberOp) -> UserId {
+        let user = match &op {
+            MemberOp::Join { user, .. }
+            | MemberOp::Leave { user }
+            | MemberOp::SetRole { user, .. }
+            | MemberOp::Invite { user, .. }
+            | MemberOp::Uninvite { user } => user.clone(),
+        };
+        let name = self.name(&user);
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return user;
+        };
+        let member = conversation.member(&user, &name);
+        match op {
+            MemberOp::Join { role, history, .. } => {
+                member.role = Some(role);
+                member.invited_by = None;
+                let from = if history == 0 {
+                    at
+                } else {
+                    at.saturating_sub(history).max(1)
+                };
+                // Never what an earlier membership covers already.
+                let from = member
+                    .intervals
+                    .last()
+                    .and_then(|last| last.until)
+                    .map_or(from, |until| from.max(until + 1));
+                member.intervals.push(Interval { from, until: None });
+            }
+            MemberOp::Leave { .. } => {
+                member.role = None;
+                if let Some(interval) = member.intervals.last_mut() {
+                    interval.until = Some(at);
+                }
+            }
+            MemberOp::SetRole { role, .. } => member.role = Some(role),
+            MemberOp::Invite { by, .. } => member.invited_by = Some(by),
+            MemberOp::Uninvite { .. } => member.invited_by = None,
+        }
+        user
+    }
+
+    fn name(&self, user: &UserId) -> String {
+        self.users
+            .get(user)
+            .map_or_else(String::new, |known| known.name.clone())
+    }
+
+    fn record(&mut self, user: UserId, new: NewUserRecord) -> (UserId, UserRecord) {
+        let known = self.users.entry(user.clone()).or_default();
+        known.sequence += 1;
+        let mut record = new.record;
+        record.sequence = known.sequence;
+        let key_user = (record.kind == UserRecordKind::Block)
+            .then(|| record.user.clone())
+            .flatten();
+        known.log.insert(
+            (record.kind.number(), record.conversation, key_user),
+            record.clone(),
+        );
+        (user, record)
+    }
+
+    fn mark(&mut self, mark: Mark) -> Option<(UserId, UserRecord)> {
+        let conversation = self.conversations.get_mut(&mark.conversation)?;
+        let last = conversation.last();
+        let member = conversation.members.get_mut(&mark.user)?;
+        member.delivered = member.delivered.max(mark.delivered.min(last));
+        if mark.read.min(last) <= member.read {
+            return None;
+        }
+        member.read = mark.read.min(last);
+        let mut record = user_record(UserRecordKind::ReadMarker, mark.at);
+        record.conversation = Some(mark.conversation);
+        record.value = member.read;
+        Some(self.record(mark.user, NewUserRecord { record }))
+    }
+
+    fn set_block(&mut self, block: SetBlock) -> BlockSet {
+        if let Some(outcome) = self.known(&block.command.user, block.command.nonce) {
+            return BlockSet {
+                outcome,
+                bumped: Vec::new(),
+                records: Vec::new(),
+            };
+        }
+        let me = block.command.user.clone();
+        let pair = (me.clone(), block.other.clone());
+        let outcome = Outcome::Done {
+            conversation: None,
+            sequence: 0,
+            ordinal: 0,
+            at: block.command.now,
+        };
+        self.remember(&block.command, outcome);
+        let changed = if block.on {
+            self.blocks.insert(pair)
+        } else {
+            self.blocks.remove(&pair)
+        };
+        if !changed {
+            return BlockSet {
+                outcome,
+                bumped: Vec::new(),
+                records: Vec::new(),
+            };
+        }
+        let mut record = user_record(UserRecordKind::Block, block.command.now);
+        record.user = Some(block.other.clone());
+        record.gone = !block.on;
+        let mut records = vec![record];
+        let mut bumped = Vec::new();
+        for (id, conversation) in &mut self.conversations {
+            if !conversation.members.contains_key(&me)
+                || !conversation.members.contains_key(&block.other)
+            {
+                continue;
+            }
+            conversation.version += 1;
+            bumped.push((*id, conversation.version));
+            if conversation.kind != ConversationKind::Direct
+                && let Some(member) = conversation.members.get_mut(&me)
+            {
+                member.rights += 1;
+                let mut record = user_record(UserRecordKind::Rights, block.command.now);
+                record.conversation = Some(*id);
+                record.value = member.rights;
+                records.push(record);
+            }
+        }
+        let records = records
+            .into_iter()
+            .map(|record| self.record(me.clone(), NewUserRecord { record }))
+            .collect();
+        BlockSet {
+            outcome,
+            bumped,
+            records,
+        }
+    }
+
+    fn put_device(&mut self, put: PutDevice) {
+        let user = self.users.entry(put.user).or_default();
+        if !put.name.is_empty() {
+            user.name = put.name;
+        }
+        user.devices.retain(|known| known.device != put.device);
+        user.devices.push(Device {
+            device: put.device,
+            platform: put.platform,
+            agent: put.agent,
+            seen: put.at,
+            online: false,
+        });
+        while user.devices.len() > limits::DEVICES_PER_USER_MAX {
+            user.devices.remove(0);
+        }
+    }
+
+    fn load_conversation(
+        &self,
+        id: ConversationId,
+        peers: Option<(UserId, UserId)>,
+    ) -> LoadedConversation {
+        let found = self.conversations.get(&id);
+        let members: Vec<MemberRow> =
+            found.map_or_else(Vec::new, |c| c.members.values().cloned().collect());
+        let mut among: BTreeSet<&UserId> = members.iter().map(|member| &member.user).collect();
+        if let Some((one, other)) = &peers {
+            among.extend([one, other]);
+        }
+        let blocks = self
+            .blocks
+            .iter()
+            .filter(|(by, of)| among.contains(by) && among.contains(of))
+            .cloned()
+            .collect();
+        LoadedConversation {
+            row: found.map(|conversation| conversation.row(id)),
+            members,
+            blocks,
+        }
+    }
+
+    fn load_item(&self, id: ConversationId, target: &Target) -> Option<Item> {
+        let sequence = match target {
+            Target::Number(sequence) => *sequence,
+            Target::Nonce(user, nonce) => match self.nonces.get(&(user.clone(), *nonce))? {
+                Outcome::Done {
+                    conversation,
+                    sequence,
+                    ..
+                } if *conversation == Some(id) => *sequence,
+                _ => return None,
+            },
+        };
+        let item = self.conversations.get(&id)?.get(sequence)?;
+        (item.meta.target == 0).then(|| Item {
+            meta: item.meta.clone(),
+            tombstone: item.entry.tombstone,
+        })
+    }
+
+    fn user_log(&self, user: &UserId, cursor: UserSequence, now: WallMs) -> UserLogPage {
+        let Some(known) = self.users.get(user) else {
+            return UserLogPage {
+                records: Vec::new(),
+                cursor: 0,
+                reload: cursor > 0,
+                more: false,
+            };
+        };
+        // A cursor from a future this database does not have: everything anew.
+        let reload = cursor > known.sequence;
+        let cursor = if reload { 0 } else { cursor };
+        let mut records: Vec<UserRecord> = known
+            .log
+            .values()
+            .filter(|record| record.sequence > cursor)
+            .cloned()
+            .collect();
+        records.retain(|record| {
+            !(cursor == 0 && record.gone)
+                && (!record.gone || record.at + limits::USER_TOMBSTONE_MS >= now)
+        });
+        records.sort_by_key(|record| record.sequence);
+        let more = records.len() > limits::USER_RECORDS_MAX as usize;
+        records.truncate(limits::USER_RECORDS_MAX as usize);
+        let cursor = if more {
+            records.last().map_or(cursor, |record| record.sequence)
+        } else {
+            known.sequence
+        };
+        UserLogPage {
+            records,
+            cursor,
+            reload,
+            more,
+        }
+    }
+}
+
+fn empty_meta(sender: &UserId) -> EntryMeta {
+    EntryMeta {
+        sequence: 0,
+        kind: EntryKind::Message,
+        sender: sender.clone(),
+        at: 0,
+        ordinal: 0,
+        countable: false,
+        rev: 0,
+        private: false,
+        target: 0,
+        target_sender: None,
+        target_private: false,
+        mentions: Vec::new(),
+        mention_all: false,
+    }
+}
+
+fn member_change(op: &MemberOp, name: String) -> MemberChange {
+    match op {
+        MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role } => MemberChange {
+            user: user.clone(),
+            role: Some(*role),
+            name,
+        },
+        MemberOp::Leave { user } | MemberOp::Invite { user, .. } | MemberOp::Uninvite { user } => {
+            MemberChange {
+                user: user.clone(),
+                role: None,
+                name,
+            }
+        }
+    }
+}
+
+/// A record with nothing in it.
+#[must_use]
+pub const fn user_record(kind: UserRecordKind, at: WallMs) -> UserRecord {
+    UserRecord {
+        sequence: 0,
+        kind,
+        conversation: None,
+        user: None,
+        value: 0,
+        name: String::new(),
+        gone: false,
+        at,
+    }
+}
+
+impl LogReader for Database {
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+        Ok(self
+            .conversations
+            .get(&id)
+            .map(|conversation| conversation.row(id)))
+    }
+
+    fn member(
+        &mut self,
+        id: ConversationId,
+        user: &UserId,
+    ) -> Result<Option<MemberRow>, StoreError> {
+        Ok(self
+            .conversations
+            .get(&id)
+            .and_then(|conversation| conversation.members.get(user))
+            .cloned())
+    }
+
+    fn peer(&mut self, id: ConversationId, user: &UserId) -> Result<Option<MemberRow>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(None);
+        };
+        if conversation.kind != ConversationKind::Direct {
+            return Ok(None);
+        }
+        Ok(conversation
+            .members
+            .values()
+            .find(|member| member.user != *user)
+            .cloned())
+    }
+
+    fn member_count(&mut self, id: ConversationId) -> Result<u32, StoreError> {
+        let found = self.conversations.get(&id);
+        Ok(found.map_or(0, |c| {
+            c.members
+                .values()
+                .filter(|member| member.role.is_some())
+                .count() as u32
+        }))
+    }
+
+    fn members(
+        &mut self,
+        id: ConversationId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let rows = conversation
+            .members
+            .values()
+            .filter(|member| member.role.is_some());
+        Ok(rows
+            .filter(|member| after.is_none_or(|after| member.user > *after))
+            .take(limit as usize)
+            .cloned()
+            .collect())
+    }
+
+    fn memberships(
+        &mut self,
+        user: &UserId,
+    ) -> Result<Vec<(ConversationRow, MemberRow)>, StoreError> {
+        let rows = self.conversations.iter().filter_map(|(id, c)| {
+            c.members
+                .get(user)
+                .map(|member| (c.row(*id), member.clone()))
+        });
+        Ok(rows
+            .filter(|(_, member)| !member.intervals.is_empty())
+            .collect())
+    }
+
+    fn blocked(&mut self, user: &UserId) -> Result<HashSet<UserId>, StoreError> {
+        Ok(self
+            .blocks
+            .iter()
+            .filter(|(by, _)| by == user)
+            .map(|(_, of)| of.clone())
+            .collect())
+    }
+
+    fn entries_below(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let end = usize::try_from(below.saturating_sub(1))
+            .unwrap_or(usize::MAX)
+            .min(conversation.entries.len());
+        Ok(conversation.entries[..end]
+            .iter()
+            .rev()
+            .take(limit as usize)
+            .map(stored)
+            .collect())
+    }
+
+    fn entries_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let start = usize::try_from(above)
+            .unwrap_or(usize::MAX)
+            .min(conversation.entries.len());
+        Ok(conversation.entries[start..]
+            .iter()
+            .take(limit as usize)
+            .map(stored)
+            .collect())
+    }
+
+    fn metas_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<EntryMeta>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let start = usize::try_from(above)
+            .unwrap_or(usize::MAX)
+            .min(conversation.entries.len());
+        Ok(conversation.entries[start..]
+            .iter()
+            .take(limit as usize)
+            .map(|stored| stored.meta.clone())
+            .collect())
+    }
+
+    fn changed(
+        &mut self,
+        id: ConversationId,
+        since: Rev,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let mut changed: Vec<&Stored> = conversation
+            .entries
+            .iter()
+            .filter(|s| s.meta.rev > since && s.meta.rev != s.meta.sequence)
+            .collect();
+        changed.sort_by_key(|stored| stored.meta.rev);
+        Ok(changed
+            .into_iter()
+            .take(limit as usize)
+            .map(stored)
+            .collect())
+    }
+}

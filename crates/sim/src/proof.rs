@@ -1,0 +1,214 @@
+//! `./test simulate`: many seeds clean, every built-in fault caught.
+
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use fireside_client_core::Breaks as ClientBreaks;
+use fireside_server_core::Breaks as ServerBreaks;
+
+use crate::{
+    oracle::Violation,
+    report::Report,
+    world::{Plan, World},
+};
+
+/// Events of a seed in a full run.
+pub const STEPS: u64 = 20_000;
+/// Seeds within which a built-in fault must be caught.
+pub const CATCH_SEEDS: u64 = 100;
+/// All built-in faults.
+pub const BREAKS: &[&str] = &[
+    "dedupe",
+    "dedupe-after-restart",
+    "repair",
+    "ack-before-sync",
+    "cursor-before-rows",
+    "rev-ignored",
+    "skip-omitted",
+    "removal-race",
+    "outbox-order",
+    "overlay-kept",
+    "head-as-gap",
+    "unread-drift",
+];
+
+/// A plan with one built-in fault; `None` for a name that is none.
+#[must_use]
+pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
+    let mut server_breaks = ServerBreaks::default();
+    let mut client_breaks = ClientBreaks::default();
+    match fault {
+        None => {}
+        Some("dedupe") => server_breaks.dedupe = true,
+        Some("dedupe-after-restart") => server_breaks.dedupe_after_restart = true,
+        Some("repair") => client_breaks.repair = true,
+        Some("ack-before-sync") => server_breaks.ack_before_sync = true,
+        Some("cursor-before-rows") => client_breaks.cursor_before_rows = true,
+        Some("rev-ignored") => client_breaks.rev_ignored = true,
+        Some("skip-omitted") => server_breaks.skip_omitted = true,
+        Some("removal-race") => server_breaks.removal_race = true,
+        Some("outbox-order") => client_breaks.outbox_order = true,
+        Some("overlay-kept") => server_breaks.overlay_kept = true,
+        Some("head-as-gap") => client_breaks.head_as_gap = true,
+        Some("unread-drift") => server_breaks.unread_drift = true,
+        Some(_) => return None,
+    }
+    Some(Plan {
+        seed,
+        steps,
+        server_breaks,
+        client_breaks,
+    })
+}
+
+/// What came of one seed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Events.
+    pub steps: u64,
+    /// Hash over all events.
+    pub trace: u64,
+    /// Counts.
+    pub report: Report,
+    /// The first broken rule, and at which event.
+    pub violation: Option<Violation>,
+}
+
+/// Runs one seed. A panic of a core is a broken rule like any other.
+#[must_use]
+pub fn run_seed(plan: Plan, verbose: bool) -> Outcome {
+    let result = std::panic::catch_unwind(|| {
+        let mut world = World::new(plan);
+        world.verbose = verbose;
+        let violation = world.run().err();
+        for device in 0..world.devices.len() {
+            world.kill_client(device);
+        }
+        if let Some(node) = world.server.node.take() {
+            world.count_node(&node.counters());
+        }
+        world.count_logs();
+        Outcome {
+            steps: world.steps,
+            trace: world.trace,
+            report: world.report,
+            violation,
+        }
+    });
+    result.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Outcome {
+            steps: 0,
+            trace: 0,
+            report: Report::default(),
+            violation: Some(Violation {
+                rule: "panic",
+                seen: text.unwrap_or_else(|| "a panic without text".to_owned()),
+            }),
+        }
+    })
+}
+
+/// Runs seeds on all cores until all are done or one breaks a rule. Answers the counts, the events and the lowest broken seed.
+#[must_use]
+pub fn run_seeds(
+    first: u64,
+    seeds: u64,
+    steps: u64,
+    fault: Option<&str>,
+) -> (Report, u64, Option<(u64, Violation)>) {
+    let next = AtomicU64::new(first);
+    let stop = AtomicBool::new(false);
+    let gathered = Mutex::new((Report::default(), 0, None::<(u64, Violation)>));
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= first + seeds {
+                        return;
+                    }
+                    let Some(plan) = plan(seed, steps, fault) else {
+                        return;
+                    };
+                    let outcome = run_seed(plan, false);
+                    let mut gathered = gathered
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner);
+                    gathered.0.merge(&outcome.report);
+                    gathered.1 += outcome.steps;
+                    if let Some(violation) = outcome.violation {
+                        stop.store(true, Ordering::Relaxed);
+                        if gathered.2.as_ref().is_none_or(|(lowest, _)| seed < *lowest) {
+                            gathered.2 = Some((seed, violation));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    gathered
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The whole proof; a slice of it is the same with smaller numbers. Prints what it did.
+///
+/// # Errors
+/// What failed, with the command that shows it again.
+pub fn proof(slice: bool) -> Result<(), String> {
+    let seeds = if slice { 40 } else { 1_000 };
+    let start = Instant::now();
+    let (report, steps, broken) = run_seeds(1, seeds, STEPS, None);
+    println!(
+        "{seeds} seeds, {steps} events, {:.1} s:\n{report}",
+        start.elapsed().as_secs_f64()
+    );
+    if let Some((seed, violation)) = broken {
+        return Err(format!(
+            "seed {seed} broke `{}`: {}\nagain: ./test simulate --seed {seed}",
+            violation.rule, violation.seen
+        ));
+    }
+    if steps < seeds * STEPS {
+        return Err(format!(
+            "{steps} events are fewer than {seeds} seeds of {STEPS}"
+        ));
+    }
+    let missing: Vec<&str> = report.missing().collect();
+    if !missing.is_empty() {
+        return Err(format!("never happened: {}", missing.join(", ")));
+    }
+    // A caught fault panics or breaks a rule; the hook's text would only be noise here.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
+    for fault in BREAKS {
+        let start = Instant::now();
+        let (_, steps, broken) = run_seeds(1, CATCH_SEEDS, STEPS, Some(fault));
+        match broken {
+            Some((seed, violation)) => println!(
+                "  caught {fault:<22} by `{}` in seed {seed} ({steps} events, {:.1} s)",
+                violation.rule,
+                start.elapsed().as_secs_f64()
+            ),
+            None => missed.push(*fault),
+        }
+    }
+    std::panic::set_hook(hook);
+    if missed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "not caught within {CATCH_SEEDS} seeds: {}",
+            missed.join(", ")
+        ))
+    }
+}

@@ -1,0 +1,98 @@
+//! How often each fault and each mechanism happened.
+
+use std::collections::BTreeMap;
+
+/// What a full run must have seen at least once.
+pub const MECHANISMS: &[&str] = &[
+    "fault: link dropped",
+    "fault: datagram lost",
+    "fault: datagram doubled",
+    "fault: streams reordered",
+    "fault: slow reader",
+    "fault: server killed before sync",
+    "fault: server killed after sync",
+    "fault: server drained",
+    "fault: client killed",
+    "fault: client disk broken",
+    "fault: disk full",
+    "fault: disk stalled",
+    "fault: clock jumped",
+    "server lives",
+    "messages acknowledged",
+    "edits acknowledged",
+    "recalls acknowledged",
+    "joins",
+    "leaves and removals",
+    "late joiners with history",
+    "blocks",
+    "duplicate nonce answered",
+    "retry in order",
+    "stale version",
+    "skip",
+    "private entry",
+    "behind",
+    "head",
+    "hole repaired",
+    "reset",
+    "rights changed",
+    "page and live overlapping",
+    "early data accepted",
+    "early data refused",
+    "resumed",
+    "token renewed",
+    "typing delivered",
+    "rate limited",
+];
+
+/// Counts by name.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Report {
+    /// One more.
+    pub fn count(&mut self, name: &'static str) {
+        self.add(name, 1);
+    }
+
+    /// So many more.
+    pub fn add(&mut self, name: &'static str, n: u64) {
+        *self.counts.entry(name).or_default() += n;
+    }
+
+    /// How often.
+    #[must_use]
+    pub fn get(&self, name: &str) -> u64 {
+        self.counts.get(name).copied().unwrap_or_default()
+    }
+
+    /// Takes another's counts in.
+    pub fn merge(&mut self, other: &Self) {
+        for (name, n) in &other.counts {
+            self.add(name, *n);
+        }
+    }
+
+    /// Mechanisms that never happened.
+    pub fn missing(&self) -> impl Iterator<Item = &'static str> + '_ {
+        MECHANISMS
+            .iter()
+            .copied()
+            .filter(|name| self.get(name) == 0)
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for name in MECHANISMS {
+            writeln!(f, "  {:>12}  {name}", self.get(name))?;
+        }
+        for (name, n) in &self.counts {
+            if !MECHANISMS.contains(name) {
+                writeln!(f, "  {n:>12}  {name}")?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,387 @@
+//! What games do, and what breaks.
+
+use fireside_client_core::{
+    Command,
+    command::{MessageRef, Recipient},
+    view::{Body, MessageState, TimelineRow},
+};
+use fireside_protocol::{ConversationId, ConversationKind, Role, UserId};
+
+use crate::{
+    network::LinkKey,
+    world::{USERS, What, World},
+};
+
+/// Groups in one world.
+const GROUPS: usize = 4;
+
+impl World {
+    fn user(&mut self) -> UserId {
+        let n = self.rng.below(USERS as u64);
+        UserId::new(&format!("u{n:02}")).unwrap_or_else(|_| unreachable!("a fixed name"))
+    }
+
+    /// One command of one game.
+    pub(crate) fn work(&mut self) {
+        let index = self.rng.below(self.devices.len() as u64) as usize;
+        if self
+            .devices
+            .get(index)
+            .is_none_or(|device| device.session.is_none())
+        {
+            return;
+        }
+        match self.rng.below(1_000) {
+            0..=449 => self.write(index),
+            450..=549 => self.change(index),
+            550..=649 => self.read_up(index),
+            650..=769 => self.look(index),
+            770..=799 => {
+                if let Some(conversation) = self.known(index) {
+                    self.command(
+                        index,
+                        Command::LoadOlder {
+                            conversation,
+                            count: 20,
+                        },
+                    );
+                }
+            }
+            800..=839 => {
+                if let Some(conversation) = self.known(index) {
+                    let on = self.rng.chance(800);
+                    self.command(index, Command::Typing { conversation, on });
+                }
+            }
+            840..=929 => self.gather(index),
+            930..=949 => self.block(index),
+            950..=959 => self.give_token(index),
+            960..=974 => {
+                let on = self.rng.chance(500);
+                self.command(index, Command::SetVisible(on));
+            }
+            975..=984 => {
+                let on = self.rng.chance(300);
+                self.command(index, Command::SetBackgroundFill(on));
+            }
+            985..=994 => {
+                let pause = self.rng.between(100, 3_000);
+                if let Some(device) = self.devices.get_mut(index) {
+                    device.asleep_until = self.now + pause;
+                }
+            }
+            _ => {
+                if let Some(conversation) = self.known(index) {
+                    self.command(
+                        index,
+                        Command::Members {
+                            conversation,
+                            after: None,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    /// A conversation this device shows.
+    fn known(&mut self, index: usize) -> Option<ConversationId> {
+        let device = self.devices.get(index)?;
+        let mine: Vec<ConversationId> = device
+            .list
+            .iter()
+            .filter(|row| row.role.is_some() || row.kind == ConversationKind::Direct)
+            .map(|row| row.conversation)
+            .collect();
+        // Mostly the groups: that is where the members meet.
+        let groups: Vec<ConversationId> = mine
+            .iter()
+            .copied()
+            .filter(|id| self.groups.contains(id))
+            .collect();
+        if self.rng.chance(600) && !groups.is_empty() {
+            self.rng.pick(&groups).copied()
+        } else {
+            self.rng.pick(&mine).copied()
+        }
+    }
+
+    fn write(&mut self, index: usize) {
+        let to = if self.rng.chance(150) {
+            let user = self.user();
+            if self
+                .devices
+                .get(index)
+                .is_some_and(|device| device.user == user)
+            {
+                return;
+            }
+            Recipient::User(user)
+        } else {
+            let Some(conversation) = self.known(index) else {
+                return;
+            };
+            Recipient::Conversation(conversation)
+        };
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        device.texts += 1;
+        let text = format!("d{index}#{}", device.texts);
+        self.command(index, Command::SendText { to, text });
+    }
+
+    /// An own row of an open timeline, sent or not.
+    fn own_row(&mut self, index: usize, unsent: bool) -> Option<(ConversationId, TimelineRow)> {
+        let device = self.devices.get(index)?;
+        let rows = device
+            .timelines
+            .iter()
+            .flat_map(|(id, rows)| rows.iter().map(move |row| (*id, row)));
+        let mine = rows.filter(|(_, row)| {
+            let unsent_row = row.sequence.is_none() && row.state == MessageState::Sending;
+            row.sender == device.user
+                && matches!(row.body, Body::Text(_))
+                && (row.sequence.is_some() || (unsent && unsent_row))
+        });
+        let mine: Vec<(ConversationId, TimelineRow)> =
+            mine.map(|(id, row)| (id, row.clone())).collect();
+        self.rng.pick(&mine).cloned()
+    }
+
+    fn change(&mut self, index: usize) {
+        let recall = self.rng.chance(300) && !self.is_stormy();
+        // An unsent message may be edited; a recall of one could unmake it, which the model does not follow.
+        let Some((conversation, row)) = self.own_row(index, !recall) else {
+            return;
+        };
+        let message = match (row.sequence, row.nonce) {
+            (Some(sequence), _) => MessageRef::Sequence(sequence),
+            (None, Some(nonce)) => MessageRef::Nonce(nonce),
+            _ => return,
+        };
+        if recall {
+            if self.command(
+                index,
+                Command::Recall {
+                    conversation,
+                    message,
+                },
+            ) {
+                self.report.count("recalls acknowledged");
+            }
+            return;
+        }
+        let times = if self.is_stormy() && self.rng.chance(30) {
+            90
+        } else {
+            1
+        };
+        for _ in 0..times {
+            let Some(device) = self.devices.get_mut(index) else {
+                return;
+            };
+            device.texts += 1;
+            let text = format!("edit {index} {}", device.texts);
+            if self.command(
+                index,
+                Command::EditText {
+                    conversation,
+                    message,
+                    text,
+                },
+            ) {
+                self.report.count("edits acknowledged");
+            }
+        }
+    }
+
+    fn read_up(&mut self, index: usize) {
+        let Some(conversation) = self.known(index) else {
+            return;
+        };
+        let upto = if self.rng.chance(700) {
+            0
+        } else {
+            self.rng.between(1, 50)
+        };
+        self.command(index, Command::MarkRead { conversation, upto });
+    }
+
+    fn look(&mut self, index: usize) {
+        let Some(conversation) = self.known(index) else {
+            return;
+        };
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        if device.open.remove(&conversation) {
+            device.timelines.remove(&conversation);
+            self.command(index, Command::Close { conversation });
+        } else if device.open.len() < 8 {
+            device.open.insert(conversation);
+            if !self.command(index, Command::Open { conversation })
+                && let Some(device) = self.devices.get_mut(index)
+            {
+                device.open.remove(&conversation);
+            }
+        }
+    }
+
+    /// Makes, fills and empties groups.
+    fn gather(&mut self, index: usize) {
+        if self.groups.len() < GROUPS && self.rng.chance(300) {
+            let invite = (0..8).map(|_| self.user()).collect();
+            let history_for_joiners = *self.rng.pick(&[0, 5, u64::MAX]).unwrap_or(&0);
+            self.report.add(
+                "late joiners with history",
+                u64::from(history_for_joiners > 0),
+            );
+            let name = format!("group {}", self.groups.len());
+            self.command(
+                index,
+                Command::CreateGroup {
+                    name,
+                    invite,
+                    history_for_joiners,
+                },
+            );
+            return;
+        }
+        let invited = self
+            .devices
+            .get(index)
+            .and_then(|device| device.invitations.iter().next().copied());
+        if let Some(conversation) = invited {
+            if let Some(device) = self.devices.get_mut(index) {
+                device.invitations.remove(&conversation);
+            }
+            self.command(index, Command::Join { conversation });
+            return;
+        }
+        let groups: Vec<ConversationId> = self.groups.iter().copied().collect();
+        let Some(conversation) = self.rng.pick(&groups).copied() else {
+            return;
+        };
+        let user = self.user();
+        match self.rng.below(10) {
+            0..=5 => self.command(
+                index,
+                Command::Invite {
+                    conversation,
+                    users: vec![user],
+                },
+            ),
+            6..=7 => self.command(index, Command::RemoveMember { conversation, user }),
+            8 => self.command(index, Command::Leave { conversation }),
+            _ => {
+                let role = if self.rng.chance(700) {
+                    Role::Admin
+                } else {
+                    Role::Member
+                };
+                self.command(
+                    index,
+                    Command::SetRole {
+                        conversation,
+                        user,
+                        role,
+                    },
+                )
+            }
+        };
+    }
+
+    /// Only first devices block, so that a user's wishes have one order.
+    fn block(&mut self, index: usize) {
+        let user = self.user();
+        let Some(device) = self.devices.get_mut(index) else {
+            return;
+        };
+        if device.which != 0 || device.user == user || !device.connected {
+            return;
+        }
+        let on = !device.blocking.get(&user).copied().unwrap_or_default();
+        // Only a few pairs, so that most talk goes on.
+        if on && device.blocking.values().filter(|on| **on).count() >= 2 {
+            return;
+        }
+        device.blocking.insert(user.clone(), on);
+        self.report.count("blocks");
+        self.command(index, Command::Block { user, on });
+    }
+
+    /// Something breaks.
+    pub(crate) fn fault(&mut self) {
+        match self.rng.below(1_000) {
+            0..=399 => {
+                let keys: Vec<LinkKey> = self.links.keys().copied().collect();
+                if let Some(key) = self.rng.pick(&keys).copied() {
+                    self.report.count("fault: link dropped");
+                    let (one, other) = (self.rng.between(0, 5_000), self.rng.between(0, 5_000));
+                    self.schedule(one, What::ClientLost(key, None));
+                    self.schedule(other, What::ServerLost(key));
+                }
+            }
+            400..=549 => {
+                let index = self.rng.below(self.devices.len() as u64) as usize;
+                self.report.count("fault: client killed");
+                self.kill_client(index);
+                let away = if self.is_stormy() { 20_000 } else { 4_000 };
+                let away = self.rng.between(10, away);
+                self.schedule(away, What::ClientStart(index));
+            }
+            550..=609 => {
+                let synced = self.rng.chance(500);
+                self.kill_server(synced);
+            }
+            610..=639 => {
+                let now = self.server_now();
+                if let Some(node) = self.server.node.as_mut() {
+                    node.drain(now);
+                    self.server.draining = true;
+                    self.pump_server();
+                }
+            }
+            640..=699 => {
+                self.report.count("fault: disk full");
+                self.server.disk.full_until_ms = self.now + self.rng.between(20, 800);
+            }
+            700..=749 => {
+                self.report.count("fault: disk stalled");
+                self.server.disk.stalled_until_ms = self.now + self.rng.between(100, 2_500);
+            }
+            750..=869 => {
+                let keys: Vec<LinkKey> = self.links.keys().copied().collect();
+                if let Some(key) = self.rng.pick(&keys).copied() {
+                    self.report.count("fault: slow reader");
+                    let long = if self.is_stormy() { 20_000 } else { 3_000 };
+                    let pause = self.rng.between(100, long);
+                    if let Some(link) = self.links.get_mut(&key) {
+                        link.slow_until_ms = self.now + pause;
+                    }
+                    self.schedule(pause, What::Drained(key));
+                }
+            }
+            870..=899 => {
+                let index = self.rng.below(self.devices.len() as u64) as usize;
+                self.report.count("fault: client disk broken");
+                if let Some(device) = self.devices.get_mut(index) {
+                    device.disk.broken = true;
+                    device.forgetful = true;
+                }
+            }
+            900..=939 => {
+                self.report.count("fault: clock jumped");
+                self.server.clock_offset = self.rng.below(20_000) as i64 - 10_000;
+            }
+            _ => {
+                let index = self.rng.below(self.devices.len() as u64) as usize;
+                let jump = self.rng.below(60_000) as i64 - 30_000;
+                if let Some(device) = self.devices.get_mut(index) {
+                    device.clock_offset = jump;
+                }
+            }
+        }
+    }
+}
