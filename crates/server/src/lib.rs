@@ -1,1 +1,27 @@
-//! See README.
+#![doc = include_str!("../README.md")]
+
+pub mod bus;
+pub mod certificate;
+mod clock;
+mod connection;
+mod drain;
+mod driver;
+mod gateway;
+pub mod health;
+mod inbox;
+pub mod keys;
+mod log_in;
+mod page_stream;
+pub mod resume;
+pub mod server;
+mod session;
+pub mod settings;
+mod shared;
+mod side_stream;
+pub mod token;
+pub mod transport;
+
+pub use certificate::Fingerprint;
+pub use server::{RunningServer, Server, ServerCounters, StartError};
+pub use settings::{Settings, SettingsError};
+pub use token::{Claims, TokenKeys};

@@ -1,0 +1,334 @@
+//! One task per connection: reads the session stream, writes it, accepts page streams, takes datagrams.
+
+use std::{sync::Arc, time::Duration};
+
+use fireside_protocol::{
+    ClientFrame, Code, FrameBuffer, Lane, RawFrame,
+    frames::{Pong, StreamKind},
+    limits::FRAME_BYTES_MAX,
+};
+use fireside_server_core::Origin;
+use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt, ZeroRttAccepted};
+
+use crate::{
+    health::{count, uncount},
+    inbox::Input,
+    log_in::LogIn,
+    page_stream,
+    session::{CLOSING, CONFIRMED, Mailed, Session, WELCOMED},
+    shared::Shared,
+    side_stream::write_frames,
+};
+
+/// Bytes taken from a stream at once.
+const READ_BYTES: usize = 16 * 1024;
+/// A connection that ends waits this long for its last frames to be acknowledged.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// Counts a connection and its handshake, until both are over.
+pub(crate) struct Handshake {
+    shared: Arc<Shared>,
+    done: bool,
+}
+
+impl Handshake {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        count(&shared.counts.accepted);
+        count(&shared.counts.connections);
+        count(&shared.counts.handshakes);
+        Self {
+            shared,
+            done: false,
+        }
+    }
+
+    fn finish(&mut self) {
+        if !std::mem::replace(&mut self.done, true) {
+            uncount(&self.shared.counts.handshakes);
+        }
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.finish();
+        uncount(&self.shared.counts.connections);
+        self.shared.ended.notify_waiters();
+    }
+}
+
+/// How a connection ended.
+enum End {
+    /// By us, with a code.
+    Closed(Code),
+    /// By the client, the network or the idle timeout.
+    Lost,
+}
+
+/// Takes a connection from its first packet to its end.
+pub(crate) async fn run(incoming: Incoming, handshake: Handshake) {
+    // Early data is read before the handshake is done; for a server this never fails.
+    let Ok(Ok((connection, confirmed))) = incoming.accept().map(quinn::Connecting::into_0rtt)
+    else {
+        return;
+    };
+    let shared = handshake.shared.clone();
+    let session = Session::new(
+        shared.next_session(),
+        connection.clone(),
+        shared.inbox.clone(),
+    );
+    let mut peer = Peer {
+        log_in: LogIn::new(shared.clone(), session.clone()),
+        session: session.clone(),
+        shared,
+    };
+    let end = serve(&mut peer, confirmed, handshake).await;
+    if let End::Closed(code) = end {
+        close(&connection, code);
+    }
+    session.end();
+    // `peer.log_in` tells the node when it is dropped.
+}
+
+/// Closes with the code's number and name.
+pub(crate) fn close(connection: &Connection, code: Code) {
+    connection.close(
+        VarInt::from_u32(u32::from(code.number())),
+        code.key().as_bytes(),
+    );
+}
+
+async fn serve(peer: &mut Peer, confirmed: ZeroRttAccepted, handshake: Handshake) -> End {
+    let session = peer.session.clone();
+    let shared = peer.shared.clone();
+    let deadlines = watch_deadlines(
+        &session,
+        Duration::from_millis(shared.settings.limits.login_ms),
+    );
+    let talk = async {
+        let (send, receive) = match session.connection.accept_bi().await {
+            Ok(streams) => streams,
+            Err(_) => return End::Lost,
+        };
+        tokio::select! {
+            end = read_session(peer, receive) => end,
+            end = write_session(&session, send) => end,
+            end = accept_pages(&session, &shared) => end,
+            end = read_datagrams(&session, &shared) => end,
+        }
+    };
+    tokio::select! {
+        end = talk => end,
+        end = deadlines => end,
+        end = confirm(&session, confirmed, handshake) => end,
+    }
+}
+
+/// Waits for the end of the handshake, tells the node, and then keeps the connection counted.
+async fn confirm(session: &Session, confirmed: ZeroRttAccepted, mut handshake: Handshake) -> End {
+    if !confirmed.await {
+        return End::Lost;
+    }
+    handshake.finish();
+    session.confirm();
+    std::future::pending().await
+}
+
+/// Ends who does not log in in time, and who does not take its last frames.
+async fn watch_deadlines(session: &Session, log_in: Duration) -> End {
+    let decided = session.wait_for(WELCOMED | CLOSING);
+    if tokio::time::timeout(log_in, decided).await.is_err() {
+        session.refuse(0, Code::NotLoggedIn, 0);
+        session.close(Code::NotLoggedIn);
+    }
+    session.wait_for(CLOSING).await;
+    tokio::time::sleep(CLOSE_GRACE).await;
+    End::Closed(session.close_code().unwrap_or(Code::NotLoggedIn))
+}
+
+async fn write_session(session: &Session, mut send: SendStream) -> End {
+    loop {
+        match session.next_mail().await {
+            Mailed::Frames(frames) => {
+                if write_frames(session, &mut send, frames).await.is_err() {
+                    return End::Lost;
+                }
+            }
+            Mailed::Close(code) => {
+                // Closing at once would throw away what the client has not got yet.
+                let _ = send.finish();
+                let _ = send.stopped().await;
+                return End::Closed(code);
+            }
+        }
+    }
+}
+
+async fn accept_pages(session: &Arc<Session>, shared: &Arc<Shared>) -> End {
+    loop {
+        match session.connection.accept_bi().await {
+            // Their number is bounded by the transport: a stream counts until its answer is out.
+            Ok((send, receive)) => {
+                tokio::spawn(page_stream::run(
+                    session.clone(),
+                    shared.clone(),
+                    send,
+                    receive,
+                ));
+            }
+            Err(_) => return End::Lost,
+        }
+    }
+}
+
+async fn read_datagrams(session: &Session, shared: &Shared) -> End {
+    loop {
+        let Ok(datagram) = session.connection.read_datagram().await else {
+            return End::Lost;
+        };
+        if !session.has(WELCOMED) || !session.has(CONFIRMED) || session.has(CLOSING) {
+            continue;
+        }
+        let frame = RawFrame::from_datagram(&datagram).and_then(|raw| raw.client());
+        match frame {
+            Ok(frame) if frame.lane() == Lane::Datagram => {
+                // What may be lost is lost first.
+                if shared.inbox.try_reserve() {
+                    shared.inbox.push(Input::Request {
+                        session: session.key,
+                        origin: Origin {
+                            stream: 0,
+                            request: 0,
+                        },
+                        frame,
+                    });
+                }
+            }
+            Ok(_) => {}
+            Err(error) => bad_frame(session, shared, 0, error.code()),
+        }
+    }
+}
+
+/// Ends a connection whose bytes are not frames.
+pub(crate) fn bad_frame(session: &Session, shared: &Shared, request: u32, code: Code) {
+    count(&shared.counts.bad_frames);
+    tracing::debug!(session = session.key, code = code.key(), "bad frame");
+    session.refuse(request, code, 0);
+    session.close(code);
+}
+
+/// The reading side of a connection.
+struct Peer {
+    session: Arc<Session>,
+    shared: Arc<Shared>,
+    log_in: LogIn,
+}
+
+async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
+    let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
+    let mut kind_read = false;
+    loop {
+        peer.session.may_read().await;
+        if peer.session.has(CLOSING) {
+            return std::future::pending().await;
+        }
+        let chunk = match receive.read_chunk(READ_BYTES, true).await {
+            Ok(Some(chunk)) => chunk.bytes,
+            Ok(None) => {
+                // No more requests; answers still go out, until the client closes the connection.
+                if let Err(error) = buffer.finish() {
+                    bad_frame(&peer.session, &peer.shared, 0, error.code());
+                }
+                return std::future::pending().await;
+            }
+            Err(_) => return End::Lost,
+        };
+        let mut bytes = chunk.as_ref();
+        if !kind_read {
+            let Some((kind, rest)) = bytes.split_first() else {
+                continue;
+            };
+            if u16::from(*kind) != StreamKind::Session.number() {
+                bad_frame(&peer.session, &peer.shared, 0, Code::BadFrame);
+                return std::future::pending().await;
+            }
+            bytes = rest;
+            kind_read = true;
+        }
+        buffer.extend(bytes);
+        drop(chunk);
+        loop {
+            let raw = match buffer.next_frame() {
+                Ok(Some(raw)) => raw,
+                Ok(None) => break,
+                Err(error) => {
+                    bad_frame(&peer.session, &peer.shared, 0, error.code());
+                    return std::future::pending().await;
+                }
+            };
+            let request = raw.request;
+            match raw.client() {
+                Ok(frame) => peer.take(request, frame).await,
+                Err(error) => bad_frame(&peer.session, &peer.shared, request, error.code()),
+            }
+            peer.session.may_read().await;
+            if peer.session.has(CLOSING) {
+                return std::future::pending().await;
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Takes a frame of the session stream.
+    async fn take(&mut self, request: u32, frame: ClientFrame) {
+        let logged_in = self.session.has(WELCOMED);
+        match frame {
+            ClientFrame::Ping(ping) => {
+                let now = self.shared.clock.now().wall_ms;
+                let pong = Pong {
+                    counter: ping.counter,
+                    now,
+                };
+                self.session.send(request, &pong.into());
+            }
+            ClientFrame::Hello(_) | ClientFrame::Resume(_) if logged_in => {
+                self.session.refuse(request, Code::ArgumentInvalid, 0);
+            }
+            ClientFrame::Hello(hello) => self.log_in.hello(request, hello).await,
+            ClientFrame::Resume(resume) => self.log_in.resume(request, resume).await,
+            _ if !logged_in => {
+                self.session.refuse(request, Code::NotLoggedIn, 0);
+                self.session.close(Code::NotLoggedIn);
+            }
+            ClientFrame::SetToken(token) => self.log_in.set_token(request, &token.token).await,
+            ClientFrame::Unknown(_) if request == 0 => {}
+            ClientFrame::Unknown(_) => self.session.refuse(request, Code::UnknownRequest, 0),
+            frame if frame.lane() == Lane::Page => {
+                // Its answer would hold up the chat: it has a stream of its own.
+                self.session.refuse(request, Code::ArgumentInvalid, 0);
+            }
+            frame => self.request(request, frame).await,
+        }
+    }
+
+    async fn request(&mut self, request: u32, frame: ClientFrame) {
+        // Early data may be a replay: whatever changes something waits for the handshake.
+        self.session.wait_for(CONFIRMED | CLOSING).await;
+        if let ClientFrame::RevokeDevice(revoke) = &frame {
+            self.log_in.forget_device(revoke.device);
+        }
+        let unanswered = matches!(frame, ClientFrame::Delivered(_) | ClientFrame::Typing(_));
+        self.shared.inbox.reserve().await;
+        if request != 0 && !unanswered {
+            self.session.request_sent();
+        }
+        self.shared.inbox.push(Input::Request {
+            session: self.session.key,
+            origin: Origin { stream: 0, request },
+            frame,
+        });
+    }
+}

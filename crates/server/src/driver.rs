@@ -1,0 +1,192 @@
+//! The node's task: feeds the state machine in batches and carries out what it says.
+
+use std::{collections::HashMap, mem, sync::Arc};
+
+use fireside_protocol::Code;
+use fireside_server_core::{Node, NodeConfig, SessionKey};
+use fireside_store::Store;
+use tokio::time::Instant;
+
+use crate::{
+    bus::Bus,
+    clock::Clock,
+    inbox::{Inbox, Input},
+    session::Session,
+};
+
+/// Rounds of polls after one batch; what is left waits for the next round of the loop. A guard, not a pace.
+const POLL_ROUNDS_MAX: usize = 16;
+
+pub(crate) struct Driver {
+    node: Node,
+    store: Arc<dyn Store>,
+    bus: Arc<dyn Bus>,
+    inbox: Arc<Inbox>,
+    clock: Clock,
+    sessions: HashMap<SessionKey, Arc<Session>>,
+    draining: Option<Instant>,
+    closing: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        config: NodeConfig,
+        store: Arc<dyn Store>,
+        bus: Arc<dyn Bus>,
+        inbox: Arc<Inbox>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            node: Node::new(config),
+            store,
+            bus,
+            inbox,
+            clock,
+            sessions: HashMap::new(),
+            draining: None,
+            closing: false,
+        }
+    }
+
+    /// Runs until it was told to drain, has, and all sessions are gone.
+    pub(crate) async fn run(mut self) {
+        let mut batch = Vec::new();
+        loop {
+            self.inbox.wait(self.deadline()).await;
+            self.inbox.take(&mut batch);
+            let timer = self.node.poll_timeout();
+            let now = self.clock.now();
+            if timer.is_some_and(|at| at <= now.monotonic_ms) {
+                self.node.handle_timeout(now);
+            }
+            for input in batch.drain(..) {
+                self.handle(input);
+            }
+            if batch.capacity() > BATCH_KEPT {
+                batch = Vec::new();
+            }
+            self.poll();
+            if self.drain() {
+                return;
+            }
+            // Connections get their turn between batches, also on one thread.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let timer = self
+            .node
+            .poll_timeout()
+            .map(|at| self.clock.instant(at).into());
+        [timer, self.draining].into_iter().flatten().min()
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.clock.now();
+        let node = &mut self.node;
+        match input {
+            Input::Connected { session, login } => {
+                let (key, outbound) = (session.key, session.outbound.clone());
+                self.sessions.insert(key, session);
+                node.handle_connected(key, outbound, *login, now);
+            }
+            Input::Confirmed(session) => node.handle_confirmed(session, now),
+            Input::Token {
+                session,
+                expires,
+                roles,
+                origin,
+            } => {
+                node.handle_token(session, expires, roles, origin, now);
+            }
+            Input::Request {
+                session,
+                origin,
+                frame,
+            } => {
+                node.handle_request(session, origin, frame, now);
+            }
+            Input::Disconnected(session) => {
+                if self.sessions.remove(&session).is_some() {
+                    node.handle_disconnected(session, now);
+                }
+            }
+            Input::Drained(session) => node.handle_drained(session, now),
+            Input::Stored(results) => {
+                for (ticket, result) in results {
+                    node.handle_stored(ticket, result, now);
+                }
+            }
+            Input::Published(published) => node.handle_published(published, now),
+            Input::Config(config) => node.set_config(*config),
+            Input::Count(answer) => {
+                let _ = answer.send(node.counters());
+            }
+            Input::Drain { deadline } => {
+                self.draining = Some(deadline);
+                node.drain(now);
+            }
+        }
+    }
+
+    fn poll(&mut self) {
+        for _ in 0..POLL_ROUNDS_MAX {
+            let mut idle = true;
+            while let Some((ticket, op)) = self.node.poll_store() {
+                self.store.submit(ticket, op);
+            }
+            while let Some(published) = self.node.poll_publish() {
+                self.bus.publish(published);
+                idle = false;
+            }
+            while let Some(transmit) = self.node.poll_transmit() {
+                if let Some(session) = self.sessions.get(&transmit.session) {
+                    session.deliver(transmit);
+                }
+                idle = false;
+            }
+            while let Some((session, code)) = self.node.poll_disconnect() {
+                if let Some(session) = self.sessions.get(&session) {
+                    session.close(code);
+                }
+                idle = false;
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    /// Ends all sessions once nothing is in flight. `true`: all are gone.
+    fn drain(&mut self) -> bool {
+        let Some(deadline) = self.draining else {
+            return false;
+        };
+        if !self.closing && (self.node.is_drained() || Instant::now() >= deadline) {
+            self.closing = true;
+            for session in self.sessions.values() {
+                session.close(Code::Draining);
+            }
+        }
+        if self.closing {
+            // From here on only the ends of sessions count.
+            self.draining = Some(deadline.max(Instant::now() + CLOSING_STEP));
+        }
+        self.closing && self.sessions.is_empty()
+    }
+}
+
+/// Inputs a batch's memory is kept for.
+const BATCH_KEPT: usize = 4_096;
+/// How often the end is looked at while sessions close, if nothing else happens.
+const CLOSING_STEP: std::time::Duration = std::time::Duration::from_millis(200);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // A driver that ends early (a panic) must not leave connections hanging.
+        for (_, session) in mem::take(&mut self.sessions) {
+            session.close(Code::Overloaded);
+        }
+    }
+}

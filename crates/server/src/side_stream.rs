@@ -1,0 +1,58 @@
+//! One-way streams that the server opens: the first sync, and crowd events.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fireside_protocol::frames::StreamKind;
+use quinn::{SendStream, WriteError};
+
+use crate::session::{CLOSING, Session, Side, SideMailed};
+
+/// The sync stream gives way to the session stream: what is new goes before what is old.
+const SYNC_PRIORITY: i32 = -1;
+const CROWD_PRIORITY: i32 = -2;
+
+/// Opens the stream and writes what comes until it ends. A client that does not take it holds up only this stream.
+pub(crate) async fn run(session: Arc<Session>, side: Side) {
+    if write(&session, side).await.is_err() {
+        // The client stopped the stream, or the connection is gone: what is queued counts as sent.
+        session.fail_side(side);
+    }
+}
+
+async fn write(session: &Session, side: Side) -> Result<(), WriteError> {
+    let mut stream = session.connection.open_uni().await?;
+    let (kind, priority) = match side {
+        Side::Sync => (StreamKind::Sync, SYNC_PRIORITY),
+        Side::Crowd => (StreamKind::Crowd, CROWD_PRIORITY),
+    };
+    let _ = stream.set_priority(priority);
+    let kind = u8::try_from(kind.number()).unwrap_or(0);
+    stream.write_all(&[kind]).await?;
+    loop {
+        match session.next_side(side) {
+            SideMailed::Frames(frames) => write_frames(session, &mut stream, frames).await?,
+            SideMailed::Last => {
+                let _ = stream.finish();
+                return Ok(());
+            }
+            SideMailed::Idle if session.has(CLOSING) => return Ok(()),
+            SideMailed::Idle => session.wait_side(side).await,
+        }
+    }
+}
+
+/// Writes whole frames and counts them out as they go.
+pub(crate) async fn write_frames(
+    session: &Session,
+    stream: &mut SendStream,
+    mut frames: Vec<Bytes>,
+) -> Result<(), WriteError> {
+    let mut rest = frames.as_mut_slice();
+    while !rest.is_empty() {
+        let written = stream.write_chunks(rest).await?;
+        session.sent(written.chunks, written.bytes);
+        rest = rest.get_mut(written.chunks..).unwrap_or_default();
+    }
+    Ok(())
+}
