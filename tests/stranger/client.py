@@ -1,0 +1,506 @@
+"""A Fireside client in Python: aioquic and msgpack, written from docs/protocol.md.
+
+`Client` is the wire: frames, streams, requests and answers. `Timeline` is what a device keeps of one conversation.
+Nothing here was read from the Rust code.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import ssl
+import struct
+import time
+
+import msgpack
+from aioquic.asyncio.client import connect
+from aioquic.asyncio.protocol import QuicConnectionProtocol
+from aioquic.quic.configuration import QuicConfiguration
+from aioquic.quic.events import (
+    ConnectionTerminated,
+    DatagramFrameReceived,
+    StreamDataReceived,
+    StreamReset,
+)
+from cryptography.hazmat.primitives.serialization import Encoding
+
+ALPN = "fireside/1"
+FRAME_BYTES_MAX = 65_536
+PAGE_FRAME_BYTES_MAX = 1_048_576
+ANSWER_TIMEOUT = 20.0
+
+# Kinds, by the page's names.
+CLIENT = {
+    "Hello": 1, "Resume": 2, "Ping": 3, "SetToken": 4, "Attention": 5, "Send": 16, "Edit": 17, "Recall": 18, "Read": 19,
+    "Delivered": 20, "Typing": 21, "CreateGroup": 32, "Invite": 33, "Join": 34, "Leave": 35, "RemoveMember": 36, "SetRole": 37,
+    "Block": 38, "RevokeDevice": 39, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,
+    "DevicesRequest": 52,
+}
+SERVER = {
+    64: "Welcome", 65: "Refused", 66: "Ack", 67: "Done", 68: "Pong", 69: "Draining", 70: "Kicked", 72: "Entry", 73: "Skip",
+    74: "Head", 75: "UserRecord", 76: "Receipt", 77: "TypingOf", 96: "Page", 97: "HeadsPage", 98: "UserLogPage",
+    99: "MembersPage", 100: "DevicesPage",
+}
+MESSAGE, CREATED, JOINED, LEFT, REMOVED, ROLE, EDIT, RECALL = 1, 2, 3, 4, 5, 6, 32, 33
+NEWEST, BEFORE, AFTER, RANGE, AROUND = 0, 1, 2, 3, 4
+
+
+class Refused(Exception):
+    """A request was refused. The body is in `body`."""
+
+    def __init__(self, body):
+        super().__init__(f"code {body['e']}: {body.get('m', '')}")
+        self.body = body
+        self.code = body["e"]
+        self.retry_after = body.get("ra", 0) / 1000
+
+
+class Closed(Exception):
+    """The connection ended, with this application error code."""
+
+    def __init__(self, code, reason=""):
+        super().__init__(f"closed with code {code} {reason}")
+        self.code = code
+
+
+def encode_frame(kind, request, body):
+    """A frame of a body that is a map, or bytes that are taken as they are."""
+    packed = body if isinstance(body, bytes) else msgpack.packb(body)
+    return struct.pack(">IHI", len(packed) + 6, kind, request) + packed
+
+
+def decode_frames(buffer, limit):
+    """Takes whole frames off the front of a bytearray: (kind, request, body)."""
+    frames = []
+    while len(buffer) >= 4:
+        (length,) = struct.unpack_from(">I", buffer)
+        if length < 6 or length + 4 > limit:
+            raise ValueError(f"a frame of length {length}")
+        if len(buffer) < length + 4:
+            break
+        kind, request = struct.unpack_from(">HI", buffer, 4)
+        body = msgpack.unpackb(bytes(buffer[10 : length + 4]), strict_map_key=True)
+        if not isinstance(body, dict):
+            raise ValueError("a body that is no map")
+        frames.append((kind, request, body))
+        del buffer[: length + 4]
+    return frames
+
+
+def direct_id(one, other):
+    """The conversation of two users."""
+    low, high = sorted([one.encode(), other.encode()])
+    parts = b"fireside/direct/1" + bytes([len(low)]) + low + bytes([len(high)]) + high
+    return hashlib.sha256(parts).digest()[:16]
+
+
+def group_id(creator, nonce):
+    """The conversation that `creator` made with a `CreateGroup` of this nonce."""
+    name = creator.encode()
+    parts = b"fireside/made/1" + bytes([len(name)]) + name + bytes([16]) + nonce
+    return hashlib.sha256(parts).digest()[:16]
+
+
+def new_nonce(wall_ms=None, random=None):
+    """A UUIDv7."""
+    wall_ms = int(time.time() * 1000) if wall_ms is None else wall_ms
+    tail = bytearray(random or os.urandom(10))
+    tail[0] = 0x70 | (tail[0] & 0x0F)
+    tail[2] = 0x80 | (tail[2] & 0x3F)
+    return wall_ms.to_bytes(6, "big") + bytes(tail)
+
+
+def text_content(text):
+    return msgpack.packb({"t": text})
+
+
+def text_of(content):
+    return msgpack.unpackb(content)["t"] if content else None
+
+
+def _base64url(data):
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sign_token(secret, kid, claims, algorithm="HS256"):
+    """A JWT of these claims, signed with HS256."""
+    header = {"alg": algorithm, "typ": "JWT", "kid": kid}
+    message = ".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
+    signature = hmac.new(secret, message.encode(), hashlib.sha256).digest()
+    return f"{message}.{_base64url(signature)}"
+
+
+class _Protocol(QuicConnectionProtocol):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.owner = None
+        self.early = []
+
+    def quic_event_received(self, event):
+        # Events of the handshake may come before the owner is set.
+        if self.owner is None:
+            self.early.append(event)
+        else:
+            self.owner._on_event(event)
+
+
+class Client:
+    """One connection. Use `async with Client.open(...)`, then `log_in`."""
+
+    def __init__(self, protocol):
+        self._protocol = protocol
+        self._quic = protocol._quic
+        self._session = None
+        self._next_request = 1
+        self._waiting = {}
+        self._pages = {}
+        self._buffers = {}
+        self._uni_kinds = {}
+        self._limits = {}
+        self.events = []
+        self.sync = []
+        self.sync_done = asyncio.Event()
+        self.changed = asyncio.Event()
+        self.closed = None
+        self.unknown_kinds = 0
+        protocol.owner = self
+        for event in protocol.early:
+            self._on_event(event)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, host, port, fingerprint):
+        """A connection whose certificate has this SHA-256."""
+        configuration = QuicConfiguration(
+            is_client=True,
+            alpn_protocols=[ALPN],
+            verify_mode=ssl.CERT_NONE,
+            server_name="localhost",
+            max_datagram_frame_size=65_536,
+            idle_timeout=45.0,
+        )
+        async with connect(host, port, configuration=configuration, create_protocol=_Protocol) as protocol:
+            certificate = protocol._quic.tls._peer_certificate.public_bytes(Encoding.DER)
+            if hashlib.sha256(certificate).hexdigest() != fingerprint.lower():
+                raise ssl.SSLError("another certificate")
+            yield cls(protocol)
+
+    # Streams
+
+    def _on_event(self, event):
+        if isinstance(event, StreamDataReceived):
+            self._on_data(event.stream_id, event.data, event.end_stream)
+        elif isinstance(event, StreamReset):
+            self._fail_page(event.stream_id, Closed(event.error_code, "stream reset"))
+        elif isinstance(event, DatagramFrameReceived):
+            buffer = bytearray(event.data)
+            for kind, request, body in decode_frames(buffer, 1_000):
+                self._on_frame(kind, request, body)
+        elif isinstance(event, ConnectionTerminated):
+            self.closed = Closed(event.error_code, event.reason_phrase)
+            for waiter in [*self._waiting.values(), *self._pages.values()]:
+                if not waiter.done():
+                    waiter.set_exception(self.closed)
+            self._waiting.clear()
+            self._pages.clear()
+            self.sync_done.set()
+            self.changed.set()
+
+    def _on_data(self, stream, data, end):
+        buffer = self._buffers.setdefault(stream, bytearray())
+        buffer.extend(data)
+        # Streams of the server: bit 0 of the id says who opened it.
+        if stream & 1 and stream not in self._uni_kinds:
+            if not buffer:
+                return
+            self._uni_kinds[stream] = buffer.pop(0)
+        kind_of_stream = self._uni_kinds.get(stream)
+        limit = FRAME_BYTES_MAX if stream == self._session or kind_of_stream == 3 else PAGE_FRAME_BYTES_MAX
+        for kind, request, body in decode_frames(buffer, limit):
+            if stream in self._pages:
+                waiter = self._pages.pop(stream)
+                self._answer(waiter, kind, body)
+            elif kind_of_stream == 4:
+                self.sync.append((SERVER.get(kind), body))
+            else:
+                self._on_frame(kind, request, body)
+        if end:
+            if buffer:
+                raise ValueError("a stream ended inside a frame")
+            self._fail_page(stream, Closed(None, "the page stream ended without an answer"))
+            if kind_of_stream == 4:
+                self.sync_done.set()
+            self._buffers.pop(stream, None)
+
+    def _fail_page(self, stream, error):
+        waiter = self._pages.pop(stream, None)
+        if waiter and not waiter.done():
+            waiter.set_exception(error)
+
+    def _on_frame(self, kind, request, body):
+        name = SERVER.get(kind)
+        if name is None:
+            self.unknown_kinds += 1
+        elif request == 0:
+            self.events.append((name, body))
+            self.changed.set()
+        elif request in self._waiting:
+            self._answer(self._waiting.pop(request), kind, body)
+
+    @staticmethod
+    def _answer(waiter, kind, body):
+        if waiter.done():
+            return
+        if SERVER.get(kind) == "Refused":
+            waiter.set_exception(Refused(body))
+        else:
+            waiter.set_result((SERVER.get(kind), body))
+
+    # Sending
+
+    def send_raw(self, data, stream=None, end=False):
+        """Bytes on a stream as they are; without one, on a new bidirectional stream."""
+        if stream is None:
+            stream = self._quic.get_next_available_stream_id()
+        self._quic.send_stream_data(stream, data, end_stream=end)
+        self._protocol.transmit()
+        return stream
+
+    def open_session(self, data=b""):
+        """Opens the session stream."""
+        self._session = self.send_raw(b"\x01" + data)
+        return self._session
+
+    def send(self, name, body, request=None):
+        """A frame on the session stream; a future of its answer."""
+        if request is None:
+            request = self._next_request
+            self._next_request += 1
+        waiter = asyncio.get_running_loop().create_future()
+        if self.closed:
+            waiter.set_exception(self.closed)
+            return waiter
+        if request:
+            self._waiting[request] = waiter
+        frame = encode_frame(CLIENT.get(name, name), request, body)
+        if self._session is None:
+            self.open_session(frame)
+        else:
+            self.send_raw(frame, self._session)
+        return waiter
+
+    async def ask(self, name, body):
+        """A request and its answer's body."""
+        _, answer = await asyncio.wait_for(self.send(name, body), ANSWER_TIMEOUT)
+        return answer
+
+    async def command(self, name, body):
+        """A command, repeated under its nonce while the server says "not now"."""
+        while True:
+            try:
+                return await self.ask(name, body)
+            except Refused as refused:
+                if refused.code not in (500, 501, 502, 503, 504):
+                    raise
+                await asyncio.sleep(max(refused.retry_after, 0.05))
+
+    async def page(self, name, body):
+        """A request of the page lane, on a stream of its own."""
+        waiter = asyncio.get_running_loop().create_future()
+        stream = self._quic.get_next_available_stream_id()
+        self._pages[stream] = waiter
+        self.send_raw(b"\x02" + encode_frame(CLIENT.get(name, name), 1, body), stream, end=True)
+        _, answer = await asyncio.wait_for(waiter, ANSWER_TIMEOUT)
+        return answer
+
+    def datagram(self, name, body):
+        data = body if isinstance(body, bytes) else encode_frame(CLIENT[name], 0, body)
+        self._quic.send_datagram_frame(data)
+        self._protocol.transmit()
+
+    async def log_in(self, token, device=None, **fields):
+        """Hello and welcome."""
+        self.device = device or os.urandom(16)
+        body = {"v": 1, "w": 1, "k": token, "d": self.device, "a": "stranger", "p": "python", **fields}
+        name, welcome = await asyncio.wait_for(self.send("Hello", body), ANSWER_TIMEOUT)
+        assert name == "Welcome", name
+        self.user = welcome["u"]
+        self.welcome = welcome
+        return welcome
+
+    async def wait_closed(self, timeout=ANSWER_TIMEOUT):
+        """The code the connection is closed with."""
+        await self.wait_for(lambda: self.closed, timeout)
+        return self.closed.code
+
+    async def wait_for(self, condition, timeout=ANSWER_TIMEOUT):
+        """Waits until something holds of what has come."""
+        deadline = time.monotonic() + timeout
+        while not (found := condition()):
+            self.changed.clear()
+            if self.closed and not condition():
+                raise self.closed
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("it did not come: " + repr(self.events[-5:]))
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.changed.wait(), min(left, 0.5))
+        return found
+
+    async def event(self, name, condition=lambda body: True, timeout=ANSWER_TIMEOUT):
+        """Waits for an event; it stays in the list."""
+        find = lambda: next((body for kind, body in self.events if kind == name and condition(body)), None)
+        return await self.wait_for(find, timeout)
+
+    # Chat
+
+    def message(self, conversation, text, peer=None, nonce=None, after=None, **header):
+        """The body of a `Send`."""
+        body = {"i": nonce or new_nonce(), "c": conversation, "h": {"k": 1, **header}, "b": text_content(text)}
+        if peer:
+            body["pe"] = peer
+        if after:
+            body["af"] = after
+        return body
+
+    async def say(self, conversation, text, peer=None, **header):
+        return await self.command("Send", self.message(conversation, text, peer, **header))
+
+    async def say_to(self, user, text):
+        return await self.say(direct_id(self.user, user), text, peer=user)
+
+
+class Timeline:
+    """What a device keeps of one conversation."""
+
+    def __init__(self, conversation):
+        self.conversation = conversation
+        self.items = {}
+        self.early_changes = {}
+        self.covered = set()
+        self.live = set()
+        self.changes_to = 0
+        self.head = 0
+        self.visible_from = 1
+
+    def apply_event(self, name, body):
+        if body.get("c") != self.conversation:
+            return
+        if name == "Entry":
+            self._entry(body)
+        elif name == "Skip":
+            self._cover(range(body["f"], body["l"] + 1))
+        elif name == "Head":
+            self.head = max(self.head, body["n"])
+            self.visible_from = max(body.get("vf", 1), 1)
+
+    def _entry(self, entry):
+        if 32 <= entry["k"] <= 63:
+            target = entry["g"]
+            if target in self.items:
+                self._change(self.items[target], entry)
+            elif entry["n"] > self.early_changes.get(target, {"n": 0})["n"]:
+                self.early_changes[target] = entry
+        else:
+            self._merge(entry)
+        self._cover([entry["n"]])
+
+    def _merge(self, item):
+        number = item["n"]
+        held = self.items.get(number)
+        if held is None or self.rev(held) < self.rev(item):
+            self.items[number] = dict(item)
+        if number in self.early_changes:
+            self._change(self.items[number], self.early_changes.pop(number))
+
+    @staticmethod
+    def rev(item):
+        return item.get("r") or item["n"]
+
+    def _change(self, item, change):
+        if change["n"] <= self.rev(item):
+            return
+        item["r"] = change["n"]
+        if change["k"] == EDIT:
+            item["b"] = change["b"]
+            item["e"] = True
+        elif change["k"] == RECALL:
+            item.pop("b", None)
+            item["x"] = change.get("x", 1)
+            item["h"] = {key: value for key, value in item["h"].items() if key not in ("mn", "ma", "re")}
+
+    def _cover(self, numbers):
+        self.live.update(numbers)
+        self.covered.update(numbers)
+        self.head = max(self.head, *numbers)
+        self._follow()
+
+    def _follow(self):
+        while self.changes_to + 1 in self.live:
+            self.changes_to += 1
+
+    def held(self):
+        """Covered numbers as ranges, ascending."""
+        ranges = []
+        for number in sorted(self.covered):
+            if ranges and ranges[-1]["l"] + 1 == number:
+                ranges[-1]["l"] = number
+            else:
+                ranges.append({"f": number, "l": number})
+        return ranges
+
+    def holes(self):
+        """Ranges between the first number that may be seen and the head that are not accounted for."""
+        ranges = []
+        for number in range(self.visible_from, self.head + 1):
+            if number in self.covered:
+                continue
+            if ranges and ranges[-1][1] + 1 == number:
+                ranges[-1][1] = number
+            else:
+                ranges.append([number, number])
+        return ranges
+
+    def request(self, anchor, number=0, to=0, limit=0):
+        body = {"c": self.conversation, "a": anchor, "n": number, "m": to, "l": limit}
+        if self.covered:
+            body["s"] = self.changes_to
+            body["h"] = self.held()[-65:]
+        return body
+
+    def apply_page(self, page):
+        """Pages are asked for one after the other here, so the smallest `as_of` since the asking is the page's own."""
+        if page.get("rs"):
+            self.items.clear()
+            self.covered.clear()
+            self.changes_to = 0
+        for entry in page.get("e", []) + page.get("g", []):
+            self._merge(entry)
+        self.covered.update(range(page["f"], page["l"] + 1))
+        self.head = max(self.head, page["a"])
+        self.changes_to = max(self.changes_to, page["a"])
+        self._follow()
+
+    async def catch_up(self, client, limit=0):
+        """Brings the conversation up to date."""
+        self.apply_page(await client.page("PageRequest", self.request(NEWEST, limit=limit)))
+        await self.fill(client, limit)
+
+    async def fill(self, client, limit=0):
+        """Asks for all holes, newest first."""
+        while holes := self.holes():
+            first, last = holes[-1]
+            before = len(self.covered)
+            self.apply_page(await client.page("PageRequest", self.request(RANGE, first, last, limit)))
+            assert len(self.covered) > before, f"a page for {first}-{last} brought nothing"
+
+    def lines(self):
+        """What a person sees, in order: number, kind, sender, text or tombstone, edited."""
+        lines = []
+        for number, item in sorted(self.items.items()):
+            shown = item.get("x") or text_of(item.get("b"))
+            lines.append((number, item["k"], item["u"], shown, bool(item.get("e"))))
+        return lines
