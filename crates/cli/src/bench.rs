@@ -76,19 +76,18 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let programs = Programs::find(args.baseline.clone())?;
     let mut report = Report::new(args.json);
     report.note(&world::settings_note());
-    let all: [(
-        BenchName,
-        fn(&BenchArgs, &Programs, &mut Report) -> anyhow::Result<()>,
-    ); 4] = [
-        (Durable, durable::run),
-        (Fanout, fanout::run),
-        (Login, login::run),
-        (Idle, idle::run),
-    ];
-    for (name, bench) in all {
-        if args.name == name || args.name == All {
-            bench(args, &programs, &mut report).with_context(|| format!("bench {name:?}"))?;
-        }
+    let wants = |name| args.name == name || args.name == All;
+    if wants(Durable) {
+        durable::run(args, &programs, &mut report).context("bench durable")?;
+    }
+    if wants(Fanout) {
+        fanout::run(args, &programs, &mut report).context("bench fanout")?;
+    }
+    if wants(Login) {
+        login::run(args, &programs, &mut report).context("bench login")?;
+    }
+    if wants(Idle) {
+        idle::run(args, &programs, &mut report).context("bench idle")?;
     }
     let missed = report.missed();
     anyhow::ensure!(!args.check || missed == 0, "{missed} aims were missed");

@@ -92,15 +92,13 @@ pub(crate) async fn load(net: &Net, load: LoadArgs, shape: Shape) -> anyhow::Res
         sender.room.add_permits(shape.outstanding);
     }
     let clear = || shared.complete.clear();
-    let measured = window(load.warm_up, load.seconds, clear, || {
-        shared.delivered.load(Ordering::Relaxed)
-    });
-    let (count, took) = tokio::select! {
-        result = measured => result,
+    let measured = window(&load, clear, || shared.delivered.load(Ordering::Relaxed));
+    let measured = tokio::select! {
+        result = measured => result?,
         Some(ended) = tasks.join_next() => bail!("a client ended: {ended:?}"),
     };
     Ok(json!({
-        "per_second": count as f64 / took, "p50_ms": shared.complete.quantile_ms(0.5),
+        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "p50_ms": shared.complete.quantile_ms(0.5),
         "p99_ms": shared.complete.quantile_ms(0.99), "groups": shape.groups, "members": shape.members,
         "senders": shape.senders, "outstanding": shape.outstanding, "payload": load.payload,
     }))

@@ -35,6 +35,9 @@ struct LoadArgs {
     /// The server.
     #[arg(long)]
     connect: SocketAddr,
+    /// The server's process, to count its processor time.
+    #[arg(long)]
+    server_pid: Option<u32>,
     /// Length of the measured window, in seconds.
     #[arg(long, default_value_t = 5.0)]
     seconds: f64,

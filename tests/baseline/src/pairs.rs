@@ -89,18 +89,13 @@ pub(crate) async fn load(
             Arc::clone(&times),
         ));
     }
-    let measured = window(
-        load.warm_up,
-        load.seconds,
-        || times.clear(),
-        || acked.load(Ordering::Relaxed),
-    );
-    let (count, took) = tokio::select! {
-        result = measured => result,
+    let measured = window(&load, || times.clear(), || acked.load(Ordering::Relaxed));
+    let measured = tokio::select! {
+        result = measured => result?,
         Some(ended) = tasks.join_next() => bail!("a client ended: {ended:?}"),
     };
     Ok(json!({
-        "per_second": count as f64 / took, "p50_ms": times.quantile_ms(0.5), "p99_ms": times.quantile_ms(0.99),
+        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "p50_ms": times.quantile_ms(0.5), "p99_ms": times.quantile_ms(0.99),
         "pairs": pairs, "outstanding": outstanding, "payload": load.payload, "received": received.load(Ordering::Relaxed),
     }))
 }

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use hdrhistogram::Histogram;
+
+use crate::LoadArgs;
 
 /// Microseconds since the program's first call.
 pub(crate) fn micros() -> u64 {
@@ -57,18 +60,51 @@ impl Times {
     }
 }
 
-/// Waits for the warm-up, then takes `read` before and after `seconds`: (difference, measured seconds).
+/// What a load did in its measured window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// How often.
+    pub(crate) per_second: f64,
+    /// Per second of processor time that this process and the server used: foreign load moves it less.
+    pub(crate) per_cpu_second: f64,
+}
+
+/// Waits for the warm-up, then measures how much `read` grows in the window.
 pub(crate) async fn window(
-    warm_up: f64,
-    seconds: f64,
+    load: &LoadArgs,
     start: impl FnOnce(),
     read: impl Fn() -> u64,
-) -> (u64, f64) {
-    tokio::time::sleep(Duration::from_secs_f64(warm_up)).await;
+) -> anyhow::Result<Window> {
+    tokio::time::sleep(Duration::from_secs_f64(load.warm_up)).await;
     start();
-    let (before, began) = (read(), Instant::now());
-    tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-    (read() - before, began.elapsed().as_secs_f64())
+    let (before, cpu_before, began) = (read(), cpu_seconds(load)?, Instant::now());
+    tokio::time::sleep(Duration::from_secs_f64(load.seconds)).await;
+    let count = (read() - before) as f64;
+    Ok(Window {
+        per_second: count / began.elapsed().as_secs_f64(),
+        per_cpu_second: count / (cpu_seconds(load)? - cpu_before).max(0.01),
+    })
+}
+
+/// Processor time of this process and of the server, if it was named.
+fn cpu_seconds(load: &LoadArgs) -> anyhow::Result<f64> {
+    /// Clock ticks a second in /proc: 100 on every Linux that Rust runs on.
+    const TICKS_PER_S: f64 = 100.0;
+    let mut ticks = 0.0;
+    for process in [
+        Some("self".to_owned()),
+        load.server_pid.map(|pid| pid.to_string()),
+    ]
+    .into_iter()
+    .flatten()
+    {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+        let fields = stat.rsplit_once(')').context("no name in stat")?.1;
+        for number in fields.split_whitespace().skip(11).take(2) {
+            ticks += number.parse::<f64>()?;
+        }
+    }
+    Ok(ticks / TICKS_PER_S)
 }
 
 /// Returns when standard input ends: whoever started this program is gone or done.

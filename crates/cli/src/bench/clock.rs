@@ -7,6 +7,8 @@ use std::{
 
 use hdrhistogram::Histogram;
 
+use crate::bench::process::{Server, own_cpu};
+
 /// Not measured at the start of a load, in seconds: as the baseline's.
 const WARM_UP_S: f64 = 1.0;
 
@@ -55,11 +57,30 @@ impl Times {
     }
 }
 
-/// Waits for the warm-up, then takes `read` before and after `seconds`: the growth per second.
-pub(super) async fn per_second(seconds: f64, start: impl FnOnce(), read: impl Fn() -> u64) -> f64 {
+/// What a load did in its measured window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    /// How often.
+    pub(super) per_second: f64,
+    /// Per second of processor time that this process and the server used: foreign load moves it less.
+    pub(super) per_cpu_second: f64,
+}
+
+/// Waits for the warm-up, then measures how much `read` grows in `seconds`.
+pub(super) async fn window(
+    seconds: f64,
+    server: &Server,
+    start: impl FnOnce(),
+    read: impl Fn() -> u64,
+) -> anyhow::Result<Window> {
     tokio::time::sleep(Duration::from_secs_f64(WARM_UP_S)).await;
     start();
-    let (before, began) = (read(), Instant::now());
+    let cpu = || anyhow::Ok(own_cpu()? + server.cpu()?);
+    let (before, cpu_before, began) = (read(), cpu()?, Instant::now());
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
-    (read() - before) as f64 / began.elapsed().as_secs_f64()
+    let count = (read() - before) as f64;
+    Ok(Window {
+        per_second: count / began.elapsed().as_secs_f64(),
+        per_cpu_second: count / (cpu()? - cpu_before).max(0.01),
+    })
 }

@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 
 use crate::bench::{
     BenchArgs,
-    clock::{Times, micros, per_second},
-    process::Programs,
+    clock::{Times, Window, micros, window},
+    process::{Programs, Server},
     report::{Aim, Case, Report},
     rounds::{Sample, alternate},
     wire::{self, Clients, SOCKETS, Session},
@@ -56,23 +56,16 @@ pub(super) fn run(
 
 fn raw(args: &BenchArgs, programs: &Programs) -> anyhow::Result<Sample> {
     let folder = Folder::new()?;
-    let seconds = args.seconds.to_string();
     let plain = folder.path().join("plain");
     let sqlite =
-        programs.raw_load(&["sqlite", "--seconds", "1", "--db", &plain.to_string_lossy()])?;
+        programs.raw_run(&["sqlite", "--seconds", "1", "--db", &plain.to_string_lossy()])?;
     let relay = folder.path().join("relay");
     let server = programs.raw_server(&["relay", "--db", &relay.to_string_lossy()])?;
-    let (address, pairs, outstanding) = (
-        server.address.to_string(),
-        PAIRS.to_string(),
-        OUTSTANDING.to_string(),
-    );
-    let load = ["--connect", &address, "--seconds", &seconds];
+    let (pairs, outstanding) = (PAIRS.to_string(), OUTSTANDING.to_string());
     let shape = ["--pairs", &pairs, "--outstanding", &outstanding];
-    let mut found = programs.raw_load(&[&["pairs"], &load[..], &shape[..]].concat())?;
+    let mut found = programs.raw_load("pairs", &server, args.seconds, &shape)?;
     let value = found["per_second"].as_f64().context("no rate")?;
     found["sqlite_alone_per_second"] = sqlite["per_second"].clone();
-    found["server_cpu_s"] = json!(server.cpu()?);
     Ok(Sample {
         values: vec![value],
         more: found,
@@ -85,13 +78,13 @@ fn ours(args: &BenchArgs, programs: &Programs) -> anyhow::Result<Sample> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(load(args, Arc::clone(&folder), server.address));
+    let result = runtime.block_on(load(args, Arc::clone(&folder), &server));
     runtime.shutdown_background();
     server.check()?;
     let (rate, mut more) = result?;
-    more["server_cpu_s"] = json!(server.cpu()?);
+    more["per_cpu_second"] = json!(rate.per_cpu_second);
     Ok(Sample {
-        values: vec![rate],
+        values: vec![rate.per_second],
         more,
     })
 }
@@ -106,9 +99,9 @@ struct Counts {
 async fn load(
     args: &BenchArgs,
     folder: Arc<Folder>,
-    server: std::net::SocketAddr,
-) -> anyhow::Result<(f64, Value)> {
-    let clients = Clients::new(server, SOCKETS, &Arc::default())?;
+    server: &Server,
+) -> anyhow::Result<(Window, Value)> {
+    let clients = Clients::new(server.address, SOCKETS, &Arc::default())?;
     let counts = Arc::new(Counts {
         acked: AtomicU64::new(0),
         received: AtomicU64::new(0),
@@ -122,13 +115,14 @@ async fn load(
         let writer = clients.enter(&folder, from).await?;
         tasks.spawn(send(writer, from, to, Arc::clone(&counts)));
     }
-    let rate = per_second(
+    let rate = window(
         args.seconds,
+        server,
         || counts.times.clear(),
         || counts.acked.load(Ordering::Relaxed),
     );
     let rate = tokio::select! {
-        rate = rate => rate,
+        rate = rate => rate?,
         Some(ended) = tasks.join_next() => match ended {
             Ok(Err(error)) => return Err(error.context("a client ended")),
             other => bail!("a client ended: {other:?}"),

@@ -16,8 +16,8 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::bench::{
     BenchArgs,
-    clock::{Times, micros, per_second},
-    process::Programs,
+    clock::{Times, Window, micros, window},
+    process::{Programs, Server},
     report::{Aim, Case, Report},
     rounds::{Sample, alternate},
     wire::{self, Clients, Frames, Out, SOCKETS, Session},
@@ -92,13 +92,7 @@ fn raw(args: &BenchArgs, programs: &Programs, shape: Shape) -> anyhow::Result<Sa
     ]
     .map(|number| number.to_string());
     let [groups, members, senders, outstanding] = &numbers;
-    let (address, seconds) = (server.address.to_string(), args.seconds.to_string());
-    let mut found = programs.raw_load(&[
-        "groups",
-        "--connect",
-        &address,
-        "--seconds",
-        &seconds,
+    let shape = [
         "--groups",
         groups,
         "--members",
@@ -107,8 +101,8 @@ fn raw(args: &BenchArgs, programs: &Programs, shape: Shape) -> anyhow::Result<Sa
         senders,
         "--outstanding",
         outstanding,
-    ])?;
-    found["server_cpu_s"] = json!(server.cpu()?);
+    ];
+    let found = programs.raw_load("groups", &server, args.seconds, &shape)?;
     Ok(Sample {
         values: vec![found["per_second"].as_f64().context("no rate")?],
         more: found,
@@ -121,13 +115,13 @@ fn ours(args: &BenchArgs, programs: &Programs, shape: Shape) -> anyhow::Result<S
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(load(args, &folder, server.address, shape));
+    let result = runtime.block_on(load(args, &folder, &server, shape));
     runtime.shutdown_background();
     server.check()?;
     let (rate, mut more) = result?;
-    more["server_cpu_s"] = json!(server.cpu()?);
+    more["per_cpu_second"] = json!(rate.per_cpu_second);
     Ok(Sample {
-        values: vec![rate],
+        values: vec![rate.per_second],
         more,
     })
 }
@@ -152,10 +146,10 @@ struct Shared {
 async fn load(
     args: &BenchArgs,
     folder: &Folder,
-    server: std::net::SocketAddr,
+    server: &Server,
     shape: Shape,
-) -> anyhow::Result<(f64, Value)> {
-    let clients = Clients::new(server, SOCKETS, &Arc::default())?;
+) -> anyhow::Result<(Window, Value)> {
+    let clients = Clients::new(server.address, SOCKETS, &Arc::default())?;
     let senders = (0..shape.groups * shape.senders)
         .map(|_| Sender {
             readers: (0..COUNTED).map(|_| AtomicU32::new(0)).collect(),
@@ -208,13 +202,14 @@ async fn load(
     for sender in &shared.senders {
         sender.room.add_permits(shape.outstanding);
     }
-    let rate = per_second(
+    let rate = window(
         args.seconds,
+        server,
         || shared.complete.clear(),
         || shared.delivered.load(Ordering::Relaxed),
     );
     let rate = tokio::select! {
-        rate = rate => rate,
+        rate = rate => rate?,
         Some(ended) = tasks.join_next() => match ended {
             Ok(Err(error)) => return Err(error.context("a client ended")),
             other => bail!("a client ended: {other:?}"),

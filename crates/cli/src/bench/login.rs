@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::bench::{
     BenchArgs,
-    clock::{Times, micros, per_second},
-    process::Programs,
+    clock::{Times, Window, micros, window},
+    process::{Programs, Server},
     report::{Aim, Case, Report},
     rounds::{Sample, alternate},
     wire::{self, Clients, SOCKETS, Session, Tickets},
@@ -48,25 +48,12 @@ pub(super) fn run(
 
 fn raw(args: &BenchArgs, programs: &Programs, resumed: bool) -> anyhow::Result<Sample> {
     let server = programs.raw_server(&["accept"])?;
-    let (address, workers, seconds) = (
-        server.address.to_string(),
-        WORKERS.to_string(),
-        args.seconds.to_string(),
-    );
-    let mut arguments = vec![
-        "handshakes",
-        "--connect",
-        &address,
-        "--workers",
-        &workers,
-        "--seconds",
-        &seconds,
-    ];
+    let workers = WORKERS.to_string();
+    let mut shape = vec!["--workers", &workers];
     if resumed {
-        arguments.push("--resumed");
+        shape.push("--resumed");
     }
-    let mut found = programs.raw_load(&arguments)?;
-    found["server_cpu_s"] = json!(server.cpu()?);
+    let found = programs.raw_load("handshakes", &server, args.seconds, &shape)?;
     Ok(Sample {
         values: vec![found["per_second"].as_f64().context("no rate")?],
         more: found,
@@ -79,13 +66,13 @@ fn ours(args: &BenchArgs, programs: &Programs, resumed: bool) -> anyhow::Result<
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let result = runtime.block_on(load(args, folder, server.address, resumed));
+    let result = runtime.block_on(load(args, folder, &server, resumed));
     runtime.shutdown_background();
     server.check()?;
     let (rate, mut more) = result?;
-    more["server_cpu_s"] = json!(server.cpu()?);
+    more["per_cpu_second"] = json!(rate.per_cpu_second);
     Ok(Sample {
-        values: vec![rate],
+        values: vec![rate.per_second],
         more,
     })
 }
@@ -93,10 +80,10 @@ fn ours(args: &BenchArgs, programs: &Programs, resumed: bool) -> anyhow::Result<
 async fn load(
     args: &BenchArgs,
     folder: Arc<Folder>,
-    server: std::net::SocketAddr,
+    server: &Server,
     resumed: bool,
-) -> anyhow::Result<(f64, Value)> {
-    let clients = Clients::new(server, SOCKETS, &Arc::default())?;
+) -> anyhow::Result<(Window, Value)> {
+    let clients = Clients::new(server.address, SOCKETS, &Arc::default())?;
     clients
         .enter(&folder, WORKERS)
         .await?
@@ -148,13 +135,13 @@ async fn load(
         full.store(0, Ordering::Relaxed);
     };
     let rate = tokio::select! {
-        rate = per_second(args.seconds, start, || count.load(Ordering::Relaxed)) => rate,
+        rate = window(args.seconds, server, start, || count.load(Ordering::Relaxed)) => rate?,
         Some(ended) = tasks.join_next() => match ended {
             Ok(Err(error)) => return Err(error.context("a log-in failed")),
             other => bail!("a log-in failed: {other:?}"),
         },
     };
-    let (full, all) = (full.load(Ordering::Relaxed), rate * args.seconds);
+    let (full, all) = (full.load(Ordering::Relaxed), rate.per_second * args.seconds);
     ensure!(
         !resumed || full as f64 <= all / 100.0,
         "{full} of {all} handshakes were full"

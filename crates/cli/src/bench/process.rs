@@ -79,8 +79,33 @@ impl Programs {
         Ok(Server { child, address })
     }
 
-    /// Runs a load of the baseline to its end.
-    pub(super) fn raw_load(&self, arguments: &[&str]) -> anyhow::Result<Value> {
+    /// Runs a load of the baseline against a server of it, to its end.
+    pub(super) fn raw_load(
+        &self,
+        name: &str,
+        server: &Server,
+        seconds: f64,
+        more: &[&str],
+    ) -> anyhow::Result<Value> {
+        let (address, pid, seconds) = (
+            server.address.to_string(),
+            server.child.id().to_string(),
+            seconds.to_string(),
+        );
+        let common = [
+            name,
+            "--connect",
+            &address,
+            "--server-pid",
+            &pid,
+            "--seconds",
+            &seconds,
+        ];
+        self.raw_run(&[&common[..], more].concat())
+    }
+
+    /// Runs a part of the baseline that needs no server.
+    pub(super) fn raw_run(&self, arguments: &[&str]) -> anyhow::Result<Value> {
         let output = Command::new(&self.baseline)
             .args(arguments)
             .stderr(Stdio::inherit())
@@ -185,6 +210,11 @@ fn process_ticks(pid: &str, children: bool) -> anyhow::Result<f64> {
         .map(str::parse)
         .collect::<Result<_, _>>()?;
     Ok(numbers.iter().take(if children { 4 } else { 2 }).sum())
+}
+
+/// Processor time of this process, without its children, in seconds.
+pub(super) fn own_cpu() -> anyhow::Result<f64> {
+    Ok(process_ticks("self", false)? / TICKS_PER_S)
 }
 
 /// Processor time of others, measured from `new` on.

@@ -91,6 +91,9 @@ fn lines(cases: &[Case], rounds: &[(Sample, Sample)], foreign: f64) -> anyhow::R
                 .fold((f64::MAX, 0.0f64), |(a, b), r| (a.min(*r), b.max(*r)));
             let mut more = Map::new();
             if at == 0 {
+                if let Some(ratio) = ratio_per_cpu(rounds)? {
+                    more.insert("ratio_per_cpu".to_owned(), ratio.into());
+                }
                 more.insert("ours".to_owned(), last_ours.more.clone());
                 more.insert("raw".to_owned(), last_raw.more.clone());
             }
@@ -107,6 +110,16 @@ fn lines(cases: &[Case], rounds: &[(Sample, Sample)], foreign: f64) -> anyhow::R
             })
         })
         .collect()
+}
+
+/// The median ratio of what both sides did per second of processor time, where they say so: foreign load moves it less.
+fn ratio_per_cpu(rounds: &[(Sample, Sample)]) -> anyhow::Result<Option<f64>> {
+    let of = |sample: &Sample| sample.more["per_cpu_second"].as_f64();
+    let ratios: Option<Vec<f64>> = rounds
+        .iter()
+        .map(|(ours, raw)| Some(of(ours)? / of(raw)?))
+        .collect();
+    ratios.map(|ratios| median(&ratios)).transpose()
 }
 
 /// The middle one; of two the mean.
