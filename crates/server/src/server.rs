@@ -311,12 +311,15 @@ fn certificate_source(settings: &Settings) -> CertificateSource {
 
 fn open_store(settings: &Settings, inbox: &Arc<Inbox>) -> Result<Arc<dyn Store>, StartError> {
     let config = SqliteConfig {
-        path: settings.server.data.join(STORE_FILE),
         readers: settings.store.readers.max(1),
         writes_queued_max: settings.store.writes_queued_max,
         reads_queued_max: settings.store.reads_queued_max,
         synchronous_off: settings.store.synchronous_off,
+        writer_cache_bytes: settings.store.writer_cache_bytes,
+        reader_cache_bytes: settings.store.reader_cache_bytes,
+        file_bytes_max: settings.store.file_bytes_max,
         forget_nonces: settings.store.forget_nonces,
+        ..SqliteConfig::new(settings.server.data.join(STORE_FILE))
     };
     let inbox = inbox.clone();
     let sink: Sink = Arc::new(move |results| inbox.push(Input::Stored(results)));

@@ -7,6 +7,7 @@ use std::{
 
 use fireside_protocol::limits;
 use fireside_server_core::{NodeConfig, node::DevicePolicy};
+use fireside_store::SqliteConfig;
 use serde::Deserialize;
 
 /// The port unless settings say otherwise.
@@ -171,6 +172,12 @@ pub struct StoreSettings {
     pub writes_queued_max: usize,
     /// Reads queued.
     pub reads_queued_max: usize,
+    /// Page cache of the writer, in bytes.
+    pub writer_cache_bytes: usize,
+    /// Page cache of each reader, in bytes.
+    pub reader_cache_bytes: usize,
+    /// Size of the file at which writes fail as full, in bytes; 0 the disk's.
+    pub file_bytes_max: u64,
     /// Does not wait for the disk: a power cut loses acknowledged messages. Only to show that the power-cut proof notices.
     pub synchronous_off: bool,
     /// Forgets known nonces at the start. Only to show that the crash proof notices.
@@ -240,10 +247,14 @@ impl Default for TransportSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
+        let store = SqliteConfig::new("");
         Self {
-            readers: 2,
-            writes_queued_max: 65_536,
-            reads_queued_max: 16_384,
+            readers: store.readers,
+            writes_queued_max: store.writes_queued_max,
+            reads_queued_max: store.reads_queued_max,
+            writer_cache_bytes: store.writer_cache_bytes,
+            reader_cache_bytes: store.reader_cache_bytes,
+            file_bytes_max: store.file_bytes_max,
             synchronous_off: false,
             forget_nonces: false,
         }
