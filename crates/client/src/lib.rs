@@ -1,1 +1,17 @@
-//! See README.
+#![doc = include_str!("../README.md")]
+
+mod cache;
+mod client;
+mod config;
+mod connection;
+mod driver;
+pub mod limits;
+mod queue;
+mod route;
+mod trust;
+
+pub use cache::{Found, StoreError};
+pub use client::{Client, Stats};
+pub use config::{ClientConfig, RouteProbe, StartError, Trust};
+pub use fireside_client_core as core;
+pub use queue::Tick;

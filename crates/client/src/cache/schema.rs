@@ -1,0 +1,62 @@
+//! The cache's tables and how older ones become newer ones.
+
+/// Each brings the tables from its index to the next version (`user_version`). Only ever add to the end.
+pub(super) const MIGRATIONS: &[&str] = &["
+CREATE TABLE profile (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    user TEXT,
+    device BLOB NOT NULL,
+    user_cursor INTEGER NOT NULL,
+    heads_since INTEGER NOT NULL,
+    blocked BLOB NOT NULL,
+    invitations BLOB NOT NULL,
+    row_counter INTEGER NOT NULL
+);
+CREATE TABLE conversation (
+    conversation BLOB PRIMARY KEY,
+    head BLOB NOT NULL,
+    covered BLOB NOT NULL,
+    changes_to INTEGER NOT NULL,
+    last_known INTEGER NOT NULL,
+    rights INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE item (
+    id INTEGER PRIMARY KEY,
+    conversation BLOB NOT NULL,
+    sequence INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    rev INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    -- As it was given; `words` is what the index has of it.
+    text TEXT NOT NULL,
+    words TEXT NOT NULL,
+    UNIQUE (conversation, sequence)
+);
+CREATE TABLE outbox (
+    nonce BLOB PRIMARY KEY,
+    conversation BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    tried INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE VIRTUAL TABLE item_text USING fts5 (
+    words, content = 'item', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+);
+-- A recalled word must be gone from the index at once, not at the next merge.
+INSERT INTO item_text (item_text, rank) VALUES ('secure-delete', 1);
+"];
+
+/// For every connection. A crash of the process loses nothing; a power cut may lose the last moments, which the server still has,
+/// and unsent messages of these moments.
+pub(super) const PRAGMAS: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA secure_delete = ON;
+PRAGMA temp_store = MEMORY;
+PRAGMA cache_size = -2000;
+PRAGMA journal_size_limit = 4194304;
+";

@@ -1,0 +1,417 @@
+//! What stands between the game's thread and the client's: bounded queues, nothing else.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use fireside_client_core::{
+    Command, CommandError, Event, EventClass, RequestId,
+    event::{CallError, Completion},
+};
+use fireside_protocol::{Code, ConversationId, UserId};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    cache::SearchQuery,
+    limits::{
+        EPHEMERAL_KEYS_MAX, EPHEMERAL_MAX, NOTICES_MAX, PENDING_CALLS_MAX, SEARCHES_MAX,
+        STATES_MAX, VIEW_EVENTS_MAX,
+    },
+};
+
+/// What a tick did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tick {
+    /// Events given to the callback.
+    pub delivered: usize,
+    /// Events that wait for the next tick.
+    pub left: usize,
+}
+
+/// Called when something can be ticked.
+pub(crate) type Wake = Box<dyn Fn() + Send>;
+
+struct Queue {
+    sender: Sender<Event>,
+    receiver: Receiver<Event>,
+}
+
+impl Queue {
+    fn new(limit: usize) -> Self {
+        let (sender, receiver) = bounded(limit);
+        Self { sender, receiver }
+    }
+}
+
+/// Shared by the handles and the client's thread.
+pub(crate) struct Queues {
+    commands_in: Sender<(RequestId, Command)>,
+    commands: Receiver<(RequestId, Command)>,
+    /// Calls taken and not yet delivered as completed.
+    pending: AtomicUsize,
+    next_request: AtomicU64,
+    /// Calls the client's thread has taken from `commands` and not completed. Whoever takes an id out of it completes the call.
+    outstanding: Mutex<HashSet<RequestId>>,
+    completions: Queue,
+    /// Events in `completions` that complete no call.
+    states: AtomicUsize,
+    views: Queue,
+    notices: Queue,
+    ephemeral: Queue,
+    /// Eighths of events that the lowest class may take; kept between ticks, so that ticks of one event are fair too.
+    low_credit: AtomicUsize,
+    /// The client's thread found a queue full.
+    starved: AtomicBool,
+    /// The game was woken and has not ticked since.
+    woken: AtomicBool,
+    wake: Mutex<Option<Wake>>,
+    wait: (Sender<()>, Receiver<()>),
+    searches: (Sender<SearchQuery>, Receiver<SearchQuery>),
+    /// Wakes the client's thread.
+    pub(crate) notify: Notify,
+    pub(crate) closing: AtomicBool,
+}
+
+impl Queues {
+    pub(crate) fn new() -> Self {
+        let (commands_in, commands) = bounded(PENDING_CALLS_MAX);
+        Self {
+            commands_in,
+            commands,
+            pending: AtomicUsize::new(0),
+            next_request: AtomicU64::new(1),
+            outstanding: Mutex::default(),
+            completions: Queue::new(PENDING_CALLS_MAX + STATES_MAX),
+            states: AtomicUsize::new(0),
+            views: Queue::new(VIEW_EVENTS_MAX),
+            notices: Queue::new(NOTICES_MAX),
+            ephemeral: Queue::new(EPHEMERAL_MAX),
+            low_credit: AtomicUsize::new(0),
+            starved: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
+            wake: Mutex::new(None),
+            wait: bounded(1),
+            searches: bounded(SEARCHES_MAX),
+            notify: Notify::new(),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    // ---- the game's side
+
+    pub(crate) fn command(&self, command: Command) -> Result<RequestId, CommandError> {
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Code::Cancelled.into());
+        }
+        if self.pending.fetch_add(1, Ordering::SeqCst) >= PENDING_CALLS_MAX {
+            self.pending.fetch_sub(1, Ordering::SeqCst);
+            return Err(Code::Busy.into());
+        }
+        let request = self.next_request.fetch_add(1, Ordering::Relaxed);
+        if self.commands_in.try_send((request, command)).is_err() {
+            self.pending.fetch_sub(1, Ordering::SeqCst);
+            return Err(Code::Busy.into());
+        }
+        // Shut down meanwhile: nobody may be there to take it any more.
+        if self.closing.load(Ordering::SeqCst) {
+            self.cancel_untaken();
+        }
+        self.notify.notify_one();
+        Ok(request)
+    }
+
+    pub(crate) fn tick(
+        &self,
+        max_events: usize,
+        max_time: Duration,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Tick {
+        // Before the queues are looked at: what comes in from now on wakes again.
+        self.woken.store(false, Ordering::SeqCst);
+        let start = Instant::now();
+        let late = |eighths: u32| start.elapsed() >= max_time / 8 * eighths;
+        let queues = [
+            &self.completions,
+            &self.views,
+            &self.notices,
+            &self.ephemeral,
+        ];
+        let mut delivered = 0;
+        if let Some(lowest) = queues.iter().rposition(|queue| !queue.receiver.is_empty()) {
+            // The lowest class that has something gets an eighth of events and of time, whatever the others have.
+            let credit = self.low_credit.load(Ordering::Relaxed);
+            let low_due = lowest > 0 && credit + max_events.min(1 << 20) >= 8;
+            let reserve = if low_due && self.waiting() > max_events {
+                ((credit + max_events.min(1 << 20)) / 8)
+                    .min(queues[lowest].receiver.len())
+                    .min(max_events)
+            } else {
+                0
+            };
+            for queue in &queues[..lowest] {
+                // The first event is always delivered: even a budget of nothing gets on.
+                while delivered < max_events - reserve
+                    && (delivered == 0 || !late(7))
+                    && self.deliver(queue, on_event)
+                {
+                    delivered += 1;
+                }
+            }
+            let mut low = 0;
+            while delivered < max_events
+                && (delivered == 0 || !late(8) || (low_due && low == 0))
+                && self.deliver(queues[lowest], on_event)
+            {
+                delivered += 1;
+                low += 1;
+            }
+            let keep = if lowest == 0 {
+                0
+            } else {
+                (credit + delivered)
+                    .saturating_sub(low * 8)
+                    .min(8 * EPHEMERAL_MAX)
+            };
+            self.low_credit.store(keep, Ordering::Relaxed);
+        }
+        if delivered > 0 && self.starved.swap(false, Ordering::SeqCst) {
+            self.notify.notify_one();
+        }
+        Tick {
+            delivered,
+            left: self.waiting(),
+        }
+    }
+
+    fn deliver(&self, queue: &Queue, on_event: &mut dyn FnMut(Event)) -> bool {
+        let Ok(event) = queue.receiver.try_recv() else {
+            return false;
+        };
+        if event.class() == EventClass::Completion {
+            match event {
+                Event::Completed { .. } => self.pending.fetch_sub(1, Ordering::SeqCst),
+                _ => self.states.fetch_sub(1, Ordering::SeqCst),
+            };
+        }
+        on_event(event);
+        true
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        let queues = [
+            &self.completions,
+            &self.views,
+            &self.notices,
+            &self.ephemeral,
+        ];
+        queues.iter().map(|queue| queue.receiver.len()).sum()
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_wake(&self, wake: Option<Wake>) {
+        *self.wake.lock() = wake;
+        self.woken.store(false, Ordering::SeqCst);
+        // What waits already is told too.
+        self.notify.notify_one();
+    }
+
+    /// Waits until something can be ticked. `false`: nothing came in time.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        while self.waiting() == 0 {
+            if self.wait.1.recv_deadline(deadline).is_err() {
+                return self.waiting() > 0;
+            }
+        }
+        true
+    }
+
+    pub(crate) fn search(&self, query: SearchQuery) -> Result<(), CommandError> {
+        if self.closing.load(Ordering::SeqCst) {
+            return Err(Code::Cancelled.into());
+        }
+        self.searches.0.try_send(query).map_err(|_| Code::Busy)?;
+        self.notify.notify_one();
+        Ok(())
+    }
+
+    // ---- the client thread's side
+
+    pub(crate) fn take_search(&self) -> Option<SearchQuery> {
+        self.searches.1.try_recv().ok()
+    }
+
+    /// The next command, if there is one; from then on it is outstanding.
+    pub(crate) fn take_command(&self) -> Option<(RequestId, Command)> {
+        let (request, command) = self.commands.try_recv().ok()?;
+        self.outstanding.lock().insert(request);
+        Some((request, command))
+    }
+
+    /// Completes a call, once: a second completion of it goes nowhere.
+    pub(crate) fn complete(&self, request: RequestId, result: Result<Completion, CallError>) {
+        if self.outstanding.lock().remove(&request) {
+            self.push_completion(request, result);
+        }
+    }
+
+    fn push_completion(&self, request: RequestId, result: Result<Completion, CallError>) {
+        let pushed = self
+            .completions
+            .sender
+            .try_send(Event::Completed { request, result });
+        debug_assert!(pushed.is_ok(), "a call without its place in the queue");
+    }
+
+    /// Completes everything that is pending as cancelled. Safe to call from both sides at once.
+    pub(crate) fn cancel_all(&self) {
+        self.cancel_untaken();
+        let left = std::mem::take(&mut *self.outstanding.lock());
+        for request in left {
+            self.push_completion(request, Err(cancelled()));
+        }
+        self.wake();
+    }
+
+    fn cancel_untaken(&self) {
+        while let Ok((request, _)) = self.commands.try_recv() {
+            self.push_completion(request, Err(cancelled()));
+        }
+    }
+
+    /// Tells the game, if it does not know, that something can be ticked.
+    pub(crate) fn wake(&self) {
+        if self.waiting() == 0 || self.woken.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let _ = self.wait.0.try_send(());
+        if let Some(wake) = self.wake.lock().as_ref() {
+            wake();
+        }
+    }
+}
+
+fn cancelled() -> CallError {
+    CallError {
+        code: Code::Cancelled,
+        text: Code::Cancelled.text().to_owned(),
+        retry_after_ms: 0,
+    }
+}
+
+/// Moves events from the core into the queues; what finds no room waits here (bounded) or in the core.
+#[derive(Default)]
+pub(crate) struct Outlet {
+    missed: u64,
+    ephemeral: VecDeque<(EphemeralKey, Event)>,
+}
+
+#[derive(Eq, PartialEq)]
+enum EphemeralKey {
+    Typing(ConversationId, UserId),
+    Other,
+}
+
+impl Outlet {
+    /// Moves what there is room for. `poll` gives the core's next event of a class. `true` if anything moved.
+    pub(crate) fn pump(
+        &mut self,
+        queues: &Queues,
+        mut poll: impl FnMut(EventClass) -> Option<Event>,
+    ) -> bool {
+        let mut moved = false;
+        loop {
+            if queues.states.load(Ordering::SeqCst) >= STATES_MAX {
+                self.starve(queues);
+                if queues.states.load(Ordering::SeqCst) >= STATES_MAX {
+                    break;
+                }
+            }
+            let Some(event) = poll(EventClass::Completion) else {
+                break;
+            };
+            moved = true;
+            match event {
+                Event::Completed { request, result } => queues.complete(request, result),
+                other => {
+                    queues.states.fetch_add(1, Ordering::SeqCst);
+                    let pushed = queues.completions.sender.try_send(other);
+                    debug_assert!(pushed.is_ok(), "a state without its place in the queue");
+                }
+            }
+        }
+        while self.room(queues, &queues.views) {
+            let Some(event) = poll(EventClass::View) else {
+                break;
+            };
+            moved = true;
+            let _ = queues.views.sender.try_send(event);
+        }
+        if self.missed > 0 && self.room(queues, &queues.notices) {
+            moved = true;
+            let count = std::mem::take(&mut self.missed);
+            let _ = queues.notices.sender.try_send(Event::Missed { count });
+        }
+        while let Some(event) = poll(EventClass::Notice) {
+            moved = true;
+            if self.missed > 0 || !self.room(queues, &queues.notices) {
+                self.missed += match event {
+                    Event::Missed { count } => count,
+                    _ => 1,
+                };
+            } else {
+                let _ = queues.notices.sender.try_send(event);
+            }
+        }
+        while let Some(event) = poll(EventClass::Ephemeral) {
+            moved = true;
+            self.keep_newest(event);
+        }
+        while !self.ephemeral.is_empty() && self.room(queues, &queues.ephemeral) {
+            if let Some((_, event)) = self.ephemeral.pop_front() {
+                let _ = queues.ephemeral.sender.try_send(event);
+            }
+        }
+        moved
+    }
+
+    fn keep_newest(&mut self, event: Event) {
+        let key = match &event {
+            Event::Typing {
+                conversation, user, ..
+            } => EphemeralKey::Typing(*conversation, user.clone()),
+            _ => EphemeralKey::Other,
+        };
+        if let Some(slot) = self.ephemeral.iter_mut().find(|(other, _)| *other == key) {
+            slot.1 = event;
+            return;
+        }
+        if self.ephemeral.len() == EPHEMERAL_KEYS_MAX {
+            self.ephemeral.pop_front();
+        }
+        self.ephemeral.push_back((key, event));
+    }
+
+    fn room(&self, queues: &Queues, queue: &Queue) -> bool {
+        if !queue.sender.is_full() {
+            return true;
+        }
+        self.starve(queues);
+        // Looked at again: a tick may have made room before it could see the mark.
+        !queue.sender.is_full()
+    }
+
+    fn starve(&self, queues: &Queues) {
+        queues.starved.store(true, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,302 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::{collections::HashMap, sync::Arc};
+
+use fireside_client_core::ConnectionState;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(5);
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+fn typing(name: &str, on: bool) -> Event {
+    Event::Typing {
+        conversation: ConversationId([1; 16]),
+        user: user(name),
+        on,
+    }
+}
+
+fn view(generation: u64) -> Event {
+    Event::Conversations {
+        generation,
+        diffs: Vec::new(),
+    }
+}
+
+fn notice(sequence: u64) -> Event {
+    Event::MessageReceived {
+        conversation: ConversationId([1; 16]),
+        sequence,
+        sender: user("a"),
+        text: None,
+        at: 0,
+    }
+}
+
+/// A core that has these events.
+struct Fake(HashMap<EventClass, VecDeque<Event>>);
+
+impl Fake {
+    fn of(events: impl IntoIterator<Item = Event>) -> Self {
+        let mut fake = Self(HashMap::new());
+        fake.add(events);
+        fake
+    }
+
+    fn add(&mut self, events: impl IntoIterator<Item = Event>) {
+        for event in events {
+            self.0.entry(event.class()).or_default().push_back(event);
+        }
+    }
+
+    fn left(&self, class: EventClass) -> usize {
+        self.0.get(&class).map_or(0, VecDeque::len)
+    }
+
+    fn pump(&mut self, outlet: &mut Outlet, link: &Queues) {
+        outlet.pump(link, |class| self.0.get_mut(&class)?.pop_front());
+    }
+}
+
+fn ticked(link: &Queues, max: usize) -> (Vec<Event>, Tick) {
+    let mut events = Vec::new();
+    let tick = link.tick(max, LONG, &mut |event| events.push(event));
+    (events, tick)
+}
+
+#[test]
+fn classes_come_in_order_within_the_budget() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    Fake::of([
+        typing("a", true),
+        notice(1),
+        view(1),
+        Event::State(ConnectionState::Connecting),
+    ])
+    .pump(&mut outlet, &link);
+    let (events, tick) = ticked(&link, 3);
+    let classes: Vec<EventClass> = events.iter().map(Event::class).collect();
+    assert_eq!(
+        classes,
+        [EventClass::Completion, EventClass::View, EventClass::Notice]
+    );
+    assert_eq!(
+        tick,
+        Tick {
+            delivered: 3,
+            left: 1
+        }
+    );
+    assert_eq!(
+        ticked(&link, 3).1,
+        Tick {
+            delivered: 1,
+            left: 0
+        }
+    );
+    assert_eq!(ticked(&link, 3).1, Tick::default());
+}
+
+#[test]
+fn the_lowest_class_gets_an_eighth() {
+    for budget in [1_usize, 3, 8, 32] {
+        let (link, mut outlet) = (Queues::new(), Outlet::default());
+        let mut core = Fake::of((0..400).map(view));
+        core.add((0..20).map(|i| typing(&format!("user{i}"), true)));
+        let mut low = 0;
+        let mut all = 0;
+        while all < 160 {
+            core.pump(&mut outlet, &link);
+            let (events, _) = ticked(&link, budget);
+            all += events.len();
+            low += events
+                .iter()
+                .filter(|event| event.class() == EventClass::Ephemeral)
+                .count();
+        }
+        assert!(
+            low >= 19 && low <= 20 + budget / 8,
+            "budget {budget}: {low} of {all}"
+        );
+    }
+}
+
+#[test]
+fn time_is_a_budget_too() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    Fake::of((0..100).map(view)).pump(&mut outlet, &link);
+    let mut count = 0;
+    let tick = link.tick(usize::MAX / 2, Duration::from_millis(5), &mut |_| {
+        count += 1;
+        let end = Instant::now() + Duration::from_millis(2);
+        while Instant::now() < end {
+            std::hint::spin_loop();
+        }
+    });
+    assert_eq!(tick.delivered, count);
+    assert!((1..=4).contains(&count), "{count} events of 2 ms in 5 ms");
+    assert_eq!(tick.left, 100 - count);
+    let tick = link.tick(10, Duration::ZERO, &mut |_| ());
+    assert_eq!(tick.delivered, 1, "even no time gets on");
+}
+
+#[test]
+fn views_wait_in_the_core_and_room_is_told() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let mut core = Fake::of((0..300).map(view));
+    core.pump(&mut outlet, &link);
+    assert_eq!(core.left(EventClass::View), 300 - VIEW_EVENTS_MAX);
+    assert!(link.starved.load(Ordering::SeqCst));
+    ticked(&link, 1);
+    assert!(
+        !link.starved.load(Ordering::SeqCst),
+        "the client's thread was told"
+    );
+    core.pump(&mut outlet, &link);
+    assert_eq!(core.left(EventClass::View), 300 - VIEW_EVENTS_MAX - 1);
+}
+
+#[test]
+fn notices_without_room_become_missed() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let extra = 50;
+    let mut core = Fake::of((0..(NOTICES_MAX as u64 + extra)).map(notice));
+    core.pump(&mut outlet, &link);
+    assert_eq!(ticked(&link, 10).1.delivered, 10);
+    core.add([notice(9_999)]);
+    core.pump(&mut outlet, &link);
+    let (events, _) = ticked(&link, 5_000);
+    let missed: Vec<u64> = events
+        .iter()
+        .filter_map(|e| match e {
+            Event::Missed { count } => Some(*count),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(missed, [extra]);
+    assert_eq!(
+        events.last(),
+        Some(&notice(9_999)),
+        "later ones come after the gap is told"
+    );
+}
+
+#[test]
+fn ephemeral_events_are_newest_per_key() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let fill: Vec<Event> = (0..EPHEMERAL_MAX)
+        .map(|i| typing(&format!("fill{i}"), true))
+        .collect();
+    Fake::of(fill).pump(&mut outlet, &link);
+    Fake::of((0..100).map(|i| typing("ada", i % 2 == 0))).pump(&mut outlet, &link);
+    Fake::of((0..1_000).map(|i| typing(&format!("other{i}"), true))).pump(&mut outlet, &link);
+    assert!(outlet.ephemeral.len() <= EPHEMERAL_KEYS_MAX);
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let mut core = Fake::of((0..100).map(|i| typing("ada", i % 2 == 0)));
+    core.pump(&mut outlet, &link);
+    assert_eq!(ticked(&link, 200).0, [typing("ada", false)]);
+}
+
+#[test]
+fn pending_calls_are_bounded_and_their_places_kept() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    for _ in 0..PENDING_CALLS_MAX {
+        link.command(Command::Devices).unwrap();
+    }
+    assert_eq!(link.command(Command::Devices).unwrap_err().code, Code::Busy);
+    // States can not take the places of completions.
+    let states = (0..500).map(|i| {
+        Event::State(ConnectionState::Reconnecting {
+            attempt: i,
+            next_in_ms: 0,
+        })
+    });
+    let mut core = Fake::of(states);
+    core.pump(&mut outlet, &link);
+    assert_eq!(core.left(EventClass::Completion), 500 - STATES_MAX);
+    while let Some((request, _)) = link.take_command() {
+        link.complete(request, Ok(Completion::Done));
+        link.complete(request, Ok(Completion::Done));
+    }
+    assert_eq!(link.pending(), PENDING_CALLS_MAX, "pending until delivered");
+    let (events, _) = ticked(&link, 5_000);
+    assert_eq!(
+        events
+            .iter()
+            .filter(|e| matches!(e, Event::Completed { .. }))
+            .count(),
+        PENDING_CALLS_MAX
+    );
+    assert_eq!(link.pending(), 0);
+    link.command(Command::Devices).unwrap();
+}
+
+#[test]
+fn the_game_is_woken_once_until_it_ticks() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let wakes = Arc::new(AtomicUsize::new(0));
+    let counter = wakes.clone();
+    link.set_wake(Some(Box::new(move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+    })));
+    link.wake();
+    assert_eq!(wakes.load(Ordering::SeqCst), 0, "nothing to tick");
+    for i in 0..3 {
+        Fake::of([view(i)]).pump(&mut outlet, &link);
+        link.wake();
+    }
+    assert_eq!(wakes.load(Ordering::SeqCst), 1);
+    ticked(&link, 1);
+    Fake::of([view(9)]).pump(&mut outlet, &link);
+    link.wake();
+    assert_eq!(wakes.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn cancelling_from_both_sides_completes_each_call_once() {
+    for round in 0..50 {
+        let link = Arc::new(Queues::new());
+        let (game, client) = (link.clone(), link.clone());
+        let calls = std::thread::spawn(move || {
+            let mut taken = Vec::new();
+            for _ in 0..200 {
+                taken.extend(game.command(Command::Devices));
+            }
+            taken
+        });
+        let driver = std::thread::spawn(move || {
+            for _ in 0..50 {
+                if let Some((request, _)) = client.take_command() {
+                    client.complete(request, Ok(Completion::Done));
+                }
+            }
+            while !client.closing.load(Ordering::SeqCst) {
+                client.take_command();
+            }
+            client.cancel_all();
+        });
+        for _ in 0..round * 100 {
+            std::hint::spin_loop();
+        }
+        link.closing.store(true, Ordering::SeqCst);
+        link.cancel_all();
+        let mut taken = calls.join().unwrap();
+        driver.join().unwrap();
+        let (events, _) = ticked(&link, 5_000);
+        let mut done: Vec<RequestId> = events
+            .iter()
+            .filter_map(|e| match e {
+                Event::Completed { request, .. } => Some(*request),
+                _ => None,
+            })
+            .collect();
+        done.sort_unstable();
+        taken.sort_unstable();
+        assert_eq!(done, taken, "round {round}");
+        assert_eq!(link.pending(), 0);
+    }
+}
