@@ -11,4 +11,5 @@ pub mod powercut;
 pub mod process;
 pub mod proofs;
 pub mod proxy;
+pub mod tmux;
 pub mod wire;

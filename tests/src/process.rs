@@ -14,6 +14,8 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
+const LISTENING: &str = "listening on ";
+const CERTIFICATE: &str = "certificate sha256 ";
 /// How long a server may take from its start to its first line.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// Lines of its log that are shown when it fails.
@@ -182,14 +184,11 @@ impl Server {
                     bail!("the server ended: {}", server.child.wait()?)
                 }
             };
-            if let Some(address) = line.strip_prefix("listening on ") {
-                server.address = address
-                    .trim()
-                    .parse()
-                    .context("the address it listens on")?;
+            if line.starts_with(LISTENING) {
+                server.address = address_on(&line)?;
                 listens = true;
-            } else if let Some(hex) = line.strip_prefix("certificate sha256 ") {
-                server.fingerprint = fingerprint(hex.trim())?;
+            } else if line.starts_with(CERTIFICATE) {
+                server.fingerprint = fingerprint_on(&line)?;
                 certified = true;
             }
         }
@@ -300,8 +299,28 @@ fn signal(pid: u32, name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fingerprint(hex: &str) -> anyhow::Result<[u8; 32]> {
-    let hex = hex.replace(':', "");
+/// The address in what a server printed.
+///
+/// # Errors
+/// When it is not there.
+pub fn address_on(screen: &str) -> anyhow::Result<SocketAddr> {
+    let line = screen.lines().find_map(|line| line.strip_prefix(LISTENING));
+    line.and_then(|line| line.trim().parse().ok())
+        .context("no line says where the server listens")
+}
+
+/// The certificate's fingerprint in what a server printed.
+///
+/// # Errors
+/// When it is not there.
+pub fn fingerprint_on(screen: &str) -> anyhow::Result<[u8; 32]> {
+    let line = screen
+        .lines()
+        .find_map(|line| line.strip_prefix(CERTIFICATE));
+    let hex = line
+        .context("no line has the certificate's fingerprint")?
+        .trim()
+        .replace(':', "");
     ensure!(
         hex.len() == 64 && hex.is_ascii(),
         "not a fingerprint: {hex}"
