@@ -6,6 +6,7 @@
 
 pub mod book;
 pub mod chance;
+pub mod flood;
 pub mod load;
 pub mod powercut;
 pub mod process;

@@ -4,10 +4,24 @@ use std::{process::ExitCode, time::Instant};
 
 use fireside_tests::{
     chance::Chance,
+    flood,
     proofs::{PROOFS, Scale},
 };
 
 fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().collect();
+    if let [_, command, plan] = arguments.as_slice()
+        && command == "flood"
+    {
+        // A part of the proof `overload`, in a process of its own.
+        return match flood::child(plan.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("flood: {error:?}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let mut args = std::env::args().skip(1);
     let mut name = None;
     let mut scale = Scale {

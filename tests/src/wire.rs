@@ -187,6 +187,27 @@ impl Outcome {
     }
 }
 
+/// The server said no to a log-in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct LoginRefused {
+    /// Why.
+    pub code: Code,
+    /// When to try again, in ms; 0 not said.
+    pub retry_after_ms: u64,
+}
+
+impl std::fmt::Display for LoginRefused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "log-in refused: {}, again in {} ms",
+            self.code, self.retry_after_ms
+        )
+    }
+}
+
+impl std::error::Error for LoginRefused {}
+
 type Waiting = Arc<Mutex<HashMap<u32, oneshot::Sender<ServerFrame>>>>;
 
 /// A logged-in session.
@@ -234,7 +255,14 @@ impl Wire {
             .context("no welcome in time")?;
         let welcome = match answer.map_err(|_| closed(&connection))? {
             ServerFrame::Welcome(welcome) => welcome,
-            ServerFrame::Refused(refused) => bail!("log-in refused: {}", refused.code()),
+            ServerFrame::Refused(refused) => {
+                let (code, retry_after_ms) = (refused.code(), refused.retry_after_ms);
+                return Err(LoginRefused {
+                    code,
+                    retry_after_ms,
+                }
+                .into());
+            }
             other => bail!("log-in answered with {other:?}"),
         };
         let wire = Self {
@@ -462,7 +490,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 fn closed(connection: &Connection) -> anyhow::Error {
     match connection.close_reason() {
-        Some(reason) => anyhow::anyhow!("the connection ended: {reason}"),
+        Some(reason) => anyhow::Error::new(reason).context("the connection ended"),
         None => anyhow::anyhow!("the session stream ended"),
     }
 }
