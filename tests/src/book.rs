@@ -39,6 +39,8 @@ pub struct Book {
     promises: HashMap<Nonce, Promise>,
     /// Texts are made unique; readers other than the sender may get entries without the nonce.
     by_text: HashMap<String, Nonce>,
+    /// Shown to their author, and so never to be lost once their outbox could be emptied.
+    shown: HashSet<Nonce>,
     heard: BTreeMap<(ConversationId, u64), Nonce>,
     repeats: u64,
 }
@@ -110,23 +112,79 @@ impl Book {
             return Ok(());
         }
         let nonce = self.name(entry)?;
-        let before = self
-            .heard
-            .insert((entry.conversation, entry.sequence), nonce);
+        self.heard_as(nonce, entry.conversation, entry.sequence)
+    }
+
+    /// As [`Book::heard`], for a message whose name is known.
+    ///
+    /// # Errors
+    /// When another message was heard under its number.
+    pub fn heard_as(
+        &mut self,
+        nonce: Nonce,
+        conversation: ConversationId,
+        sequence: u64,
+    ) -> anyhow::Result<()> {
+        let before = self.heard.insert((conversation, sequence), nonce);
         ensure!(
             before.is_none_or(|before| before == nonce),
-            "two messages were heard as number {} of {}",
-            entry.sequence,
-            entry.conversation
+            "two messages were heard as number {sequence} of {conversation}"
         );
         Ok(())
     }
 
-    /// The nonce of a message: as it says, or by its text.
+    /// The nonce of a message by its text. Clients give nonces themselves; the book then has one of its own.
     fn name(&self, entry: &Entry) -> anyhow::Result<Nonce> {
-        let by_text = || text_of(entry).and_then(|text| self.by_text.get(&text).copied());
-        let name = entry.nonce.or_else(by_text);
+        let name = text_of(entry).and_then(|text| self.by_text.get(&text).copied());
         name.with_context(|| format!("number {} was never sent", entry.sequence))
+    }
+
+    /// The nonce of a text that was promised.
+    #[must_use]
+    pub fn name_of(&self, text: &str) -> Option<Nonce> {
+        self.by_text.get(text).copied()
+    }
+
+    /// What became of a command so far.
+    #[must_use]
+    pub fn fate(&self, nonce: Nonce) -> Option<Fate> {
+        self.promises.get(&nonce).map(|promise| promise.fate)
+    }
+
+    /// Notes that a message was shown to its author. `true`: for the first time.
+    pub fn shown(&mut self, nonce: Nonce) -> bool {
+        self.shown.insert(nonce)
+    }
+
+    /// Fails if a message that was shown to its author is in doubt still: all outboxes are empty, so it must have been sent.
+    ///
+    /// # Errors
+    /// The first such message that `logged` does not have.
+    pub fn check_shown(&self, logged: &HashSet<Nonce>) -> anyhow::Result<()> {
+        for nonce in &self.shown {
+            let Some(promise) = self.promises.get(nonce) else {
+                continue;
+            };
+            let refused = matches!(promise.fate, Fate::Refused(_));
+            ensure!(
+                refused || logged.contains(nonce),
+                "LOST: {} was shown to its author and is in no log",
+                promise.text
+            );
+        }
+        Ok(())
+    }
+
+    /// The names of the messages of a log.
+    ///
+    /// # Errors
+    /// When there is one that nobody sent.
+    pub fn names(&self, log: &WholeLog) -> anyhow::Result<HashSet<Nonce>> {
+        let messages = log
+            .items
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Message);
+        messages.map(|entry| self.name(entry)).collect()
     }
 
     /// Commands, acks, and messages heard so far.
@@ -324,11 +382,24 @@ mod tests {
         breach(&book, &[(1, 1), (2, 2), (3, 2)], "twice");
         breach(&book, &[(1, 2), (2, 1)], "acked as 2 and is 1");
         breach(&book, &[(1, 1), (3, 2)], "acked as 2 and is 3");
-        breach(&book, &[(1, 1), (2, 2), (3, 9)], "never sent");
+        let other = Entry {
+            content: encode(&TextContent { text: "?".into() }).into(),
+            ..entry(3, 9)
+        };
+        assert!(book.heard(&other).is_err());
         book.heard(&entry(3, 3)).unwrap();
         breach(&book, &[(1, 1), (2, 2)], "heard by somebody");
         assert!(book.heard(&entry(3, 2)).is_err());
+        book.shown(Nonce([3; 16]));
+        let logged = book.names(&log(&[(1, 1), (2, 2)])).unwrap();
+        assert!(
+            book.check_shown(&logged)
+                .unwrap_err()
+                .to_string()
+                .contains("LOST")
+        );
         book.refused(Nonce([3; 16]), Code::Forbidden).unwrap();
+        assert!(book.check_shown(&logged).is_ok());
         breach(&book, &[(1, 1), (2, 2), (3, 3)], "was refused");
         assert!(book.acked(Nonce([1; 16]), 5).is_err());
         assert!(book.refused(Nonce([1; 16]), Code::Forbidden).is_err());

@@ -4,8 +4,10 @@
 //! built from: a server as a child process ([`process`]), clients as child processes ([`agent`]), bad networks ([`proxy`]),
 //! power cuts ([`powercut`]), repeatable chance ([`chance`]).
 
+pub mod agent;
 pub mod book;
 pub mod chance;
+pub mod disk;
 pub mod flood;
 pub mod load;
 pub mod powercut;

@@ -2,11 +2,8 @@
 //! acknowledged, or told anybody, is there afterwards, once, under the same number.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
-    fs,
-    io::Read,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -15,6 +12,7 @@ use anyhow::{Context, bail, ensure};
 use super::Scale;
 use crate::{
     chance::Chance,
+    disk::integrity_check,
     load::Load,
     powercut::{Damage, Loss, PowerCut},
     process::ServerPlan,
@@ -216,53 +214,4 @@ impl Damage {
         self.resized += other.resized;
         self.names_undone += other.names_undone;
     }
-}
-
-/// Lets SQLite recover and check a copy of each database: the original is for the server to recover. Gives how many there were.
-fn integrity_check(data: &Path, scratch: &Path) -> anyhow::Result<u32> {
-    let mut checked = 0;
-    for database in databases(data)? {
-        if scratch.exists() {
-            fs::remove_dir_all(scratch)?;
-        }
-        fs::create_dir_all(scratch)?;
-        let copy = scratch.join("copy.db");
-        fs::copy(&database, &copy)?;
-        let mut beside: BTreeMap<&str, PathBuf> = BTreeMap::new();
-        for end in ["-wal", "-journal"] {
-            let mut name = database.as_os_str().to_owned();
-            name.push(end);
-            beside.insert(end, PathBuf::from(name));
-        }
-        for (end, path) in beside.iter().filter(|(_, path)| path.exists()) {
-            fs::copy(path, scratch.join(format!("copy.db{end}")))?;
-        }
-        let connection = rusqlite::Connection::open(&copy)?;
-        let answer: String =
-            connection.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
-        ensure!(
-            answer == "ok",
-            "integrity_check of {}: {answer}",
-            database.display()
-        );
-        checked += 1;
-    }
-    Ok(checked)
-}
-
-fn databases(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            found.extend(databases(&path)?);
-        } else if path.is_file() {
-            let mut head = Vec::new();
-            fs::File::open(&path)?.take(16).read_to_end(&mut head)?;
-            if head == b"SQLite format 3\0" {
-                found.push(path);
-            }
-        }
-    }
-    Ok(found)
 }

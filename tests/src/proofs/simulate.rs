@@ -1,11 +1,11 @@
-//! The deterministic world, seed by seed.
+//! The deterministic world, seed by seed: `crates/sim` has it; here it is one proof among the others.
 
 use super::Scale;
 
-/// Not built yet: fails, so that nobody takes silence for success.
+/// 1,000 seeds (a slice: fewer), every fault and mechanism counted, every built-in break caught.
 ///
 /// # Errors
-/// Always.
-pub fn run(_scale: Scale) -> anyhow::Result<()> {
-    anyhow::bail!("simulate is not built yet")
+/// What failed, with the command that shows it again.
+pub fn run(scale: Scale) -> anyhow::Result<()> {
+    fireside_sim::proof::proof(!scale.full).map_err(anyhow::Error::msg)
 }
