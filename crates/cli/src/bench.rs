@@ -4,10 +4,12 @@
 //! Both sides have the same layout (one server process, one load process), transport settings, payloads and client load, and take
 //! turns. The raw side is the program `fireside-baseline`, found beside this one.
 
+mod catchup;
 mod clock;
 mod durable;
 mod fanout;
 mod idle;
+mod latency;
 mod login;
 mod process;
 mod report;
@@ -24,6 +26,8 @@ use crate::bench::{process::Programs, report::Report};
 /// What to measure.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
 pub(crate) enum BenchName {
+    /// Time of a message from the send call to the other client's event.
+    Latency,
     /// Acknowledged 1:1 messages a second.
     Durable,
     /// Deliveries a second in groups.
@@ -32,6 +36,8 @@ pub(crate) enum BenchName {
     Idle,
     /// Log-ins a second, full and resumed.
     Login,
+    /// Time until a client that was away is right again.
+    Catchup,
     /// All of them.
     All,
 }
@@ -72,11 +78,14 @@ pub(crate) struct BenchArgs {
 /// # Errors
 /// A process that does not start or ends early; a wrong or missing delivery; with `check` a missed aim.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    use BenchName::{All, Durable, Fanout, Idle, Login};
+    use BenchName::{All, Catchup, Durable, Fanout, Idle, Latency, Login};
     let programs = Programs::find(args.baseline.clone())?;
     let mut report = Report::new(args.json);
     report.note(&world::settings_note());
     let wants = |name| args.name == name || args.name == All;
+    if wants(Latency) {
+        latency::run(args, &programs, &mut report).context("bench latency")?;
+    }
     if wants(Durable) {
         durable::run(args, &programs, &mut report).context("bench durable")?;
     }
@@ -88,6 +97,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     }
     if wants(Idle) {
         idle::run(args, &programs, &mut report).context("bench idle")?;
+    }
+    if wants(Catchup) {
+        catchup::run(args, &programs, &mut report).context("bench catchup")?;
     }
     let missed = report.missed();
     anyhow::ensure!(!args.check || missed == 0, "{missed} aims were missed");

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use fireside_client::Trust;
 use serde_json::Value;
 
 use crate::bench::world::Folder;
@@ -49,18 +50,31 @@ impl Programs {
             .stderr(std::fs::File::create(&log)?);
         let mut child = command.spawn().context("fireside serve")?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("listening on ")
-                .and_then(|address| address.trim().parse().ok())
-        });
-        let Some(address) = address else {
+        let (mut address, mut trust) = (None, None);
+        for line in lines.by_ref().map_while(Result::ok) {
+            if let Some(text) = line.strip_prefix("listening on ") {
+                address = Some(text.trim().parse()?);
+            } else if let Some(text) = line.strip_prefix("certificate sha256 ") {
+                trust = Some(Trust::Pinned(
+                    fingerprint(text.trim()).context("its certificate's fingerprint")?,
+                ));
+            }
+            if address.is_some() && trust.is_some() {
+                break;
+            }
+        }
+        let (Some(address), Some(trust)) = (address, trust) else {
             let status = child.wait()?;
             let log = std::fs::read_to_string(&log).unwrap_or_default();
             anyhow::bail!("fireside serve does not listen ({status}): {log}");
         };
         // What it says later must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        Ok(Server { child, address })
+        Ok(Server {
+            child,
+            address,
+            trust,
+        })
     }
 
     /// Starts a server of the baseline.
@@ -76,7 +90,11 @@ impl Programs {
         let value: Value =
             serde_json::from_str(&line).with_context(|| format!("it said {line:?}"))?;
         let address = value["listening"].as_str().context("no address")?.parse()?;
-        Ok(Server { child, address })
+        Ok(Server {
+            child,
+            address,
+            trust: Trust::Roots,
+        })
     }
 
     /// Runs a load of the baseline against a server of it, to its end.
@@ -159,6 +177,8 @@ pub(super) struct Server {
     child: Child,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// How ours proves who it is.
+    pub(super) trust: Trust,
 }
 
 impl Server {
@@ -196,6 +216,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// 64 hexadecimal digits, with or without colons.
+fn fingerprint(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b':').collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// User and system ticks of a process; with those of its waited-for children if wanted.

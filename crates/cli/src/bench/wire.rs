@@ -13,10 +13,10 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use bytes::{Bytes, BytesMut};
 use fireside_protocol::{
-    ALPN, ClientFrame, ConversationId, FrameBuffer, Header, Nonce, ServerFrame, TextContent,
-    UserId, VERSION, decode, encode,
-    frames::{Hello, Resume, Send, StreamKind, Welcome},
-    limits::{FRAME_BYTES_MAX, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS},
+    ALPN, ClientFrame, ConversationId, FrameBuffer, Header, Nonce, RawFrame, ServerFrame,
+    TextContent, UserId, VERSION, decode, encode,
+    frames::{Anchor, Hello, Page, PageRequest, Resume, Send, StreamKind, Welcome},
+    limits::{FRAME_BYTES_MAX, IDLE_TIMEOUT_MS, KEEP_ALIVE_MS, PAGE_FRAME_BYTES_MAX},
 };
 use quinn::{
     AsyncUdpSocket, Runtime, TokioRuntime, VarInt, crypto::rustls::QuicClientConfig,
@@ -38,6 +38,8 @@ const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const SOCKETS: usize = 4;
 /// TLS tickets kept for a server: it sends two a handshake.
 const TICKETS_MAX: usize = 8;
+/// Bytes of a first sync that are read.
+const SYNC_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a message's text.
 pub(super) const TEXT_BYTES: usize = 200;
 
@@ -88,10 +90,19 @@ impl Clients {
 
     /// Logs in as user number `index` and reads the first sync in the background.
     pub(super) async fn enter(&self, folder: &Folder, index: usize) -> anyhow::Result<Session> {
-        let connection = self.connect(index).await?;
-        let session = Session::log_in(connection, &hello(folder, index)?).await?;
+        let session = self.enter_quiet(folder, index).await?;
         session.drain_sync();
         Ok(session)
+    }
+
+    /// Logs in as user number `index`; the first sync is left to read.
+    pub(super) async fn enter_quiet(
+        &self,
+        folder: &Folder,
+        index: usize,
+    ) -> anyhow::Result<Session> {
+        let connection = self.connect(index).await?;
+        Session::log_in(connection, &hello(folder, index)?).await
     }
 }
 
@@ -193,6 +204,44 @@ impl Session {
                 while let Ok(Some(_)) = stream.read_chunk(READ_BYTES, true).await {}
             }
         });
+    }
+
+    /// The bytes of the first sync, without the byte that says so.
+    pub(super) async fn read_sync(&self) -> anyhow::Result<Vec<u8>> {
+        let mut stream = self.connection.accept_uni().await?;
+        let mut bytes = stream.read_to_end(SYNC_BYTES_MAX).await?;
+        ensure!(
+            bytes.first() == Some(&(StreamKind::Sync.number() as u8)),
+            "not a sync stream"
+        );
+        bytes.remove(0);
+        Ok(bytes)
+    }
+
+    /// The newest page of a conversation, as bytes and read.
+    pub(super) async fn page(
+        &self,
+        conversation: ConversationId,
+        limit: u32,
+    ) -> anyhow::Result<(Bytes, Page)> {
+        let (mut send, mut recv) = self.connection.open_bi().await?;
+        let request = ClientFrame::PageRequest(PageRequest {
+            conversation,
+            anchor: Anchor::Newest.number(),
+            number: 0,
+            to: 0,
+            limit,
+            since: 0,
+            held: Vec::new(),
+        });
+        send.write_all(&[StreamKind::Page.number() as u8]).await?;
+        send.write_all(&request.encode(1)).await?;
+        send.finish()?;
+        let bytes = Bytes::from(recv.read_to_end(PAGE_FRAME_BYTES_MAX).await?);
+        match RawFrame::from_bytes(&bytes, PAGE_FRAME_BYTES_MAX)?.server()? {
+            ServerFrame::Page(page) => Ok((bytes, page)),
+            other => bail!("an answer of kind {}", other.kind()),
+        }
     }
 
     /// Sends a command and waits for its answer; what else comes is dropped.
