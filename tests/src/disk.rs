@@ -6,9 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use fireside_protocol::{ConversationId, Entry, decode};
 use rusqlite::Connection;
+
+use crate::wire::WholeLog;
 
 /// The SQLite databases under a folder.
 ///
@@ -98,4 +100,36 @@ pub fn cached_items(
         items.push(decode::<Entry>(&body?.into())?);
     }
     Ok(items)
+}
+
+/// Whether a client's cache holds exactly the items of the log.
+///
+/// # Errors
+/// The first difference.
+pub fn cache_is_log(
+    folder: &Path,
+    scratch: &Path,
+    conversation: ConversationId,
+    log: &WholeLog,
+) -> anyhow::Result<()> {
+    // What a reader sees; not the sender's names.
+    let seen = |e: &Entry| {
+        let body = (e.content.clone(), e.edited, e.tombstone, e.member.clone());
+        (e.sequence, e.rev(), e.kind, e.sender.clone(), e.at, body)
+    };
+    let held: Vec<_> = cached_items(folder, scratch, conversation)?
+        .iter()
+        .map(seen)
+        .collect();
+    let logged: Vec<_> = log.items.iter().map(seen).collect();
+    if let Some((one, other)) = held.iter().zip(&logged).find(|(one, other)| one != other) {
+        bail!("the cache of {conversation} has {one:?} where the log has {other:?}");
+    }
+    ensure!(
+        held.len() == logged.len(),
+        "the cache of {conversation} has {} items, the log {}",
+        held.len(),
+        logged.len()
+    );
+    Ok(())
 }

@@ -10,6 +10,7 @@ pub mod chance;
 pub mod disk;
 pub mod flood;
 pub mod load;
+pub mod person;
 pub mod powercut;
 pub mod process;
 pub mod proofs;

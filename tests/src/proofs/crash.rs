@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 use fireside_protocol::{
-    ConversationId, Entry, Nonce, UserId,
+    ConversationId, Nonce, UserId,
     frames::{CreateGroup, Join},
 };
 
@@ -20,7 +20,7 @@ use crate::{
     agent::{Agent, AgentPlan, Report},
     book::{Book, Fate, Promise},
     chance::Chance,
-    disk::{cached_items, integrity_check},
+    disk::{cache_is_log, integrity_check},
     process::{Server, ServerPlan},
     wire::{self, Dialer, Target, WholeLog, Wire},
 };
@@ -392,7 +392,8 @@ impl Stage {
                 if !is_member {
                     continue;
                 }
-                while let Err(error) = same(&device.plan.folder, &self.scratch, *conversation, log)
+                while let Err(error) =
+                    cache_is_log(&device.plan.folder, &self.scratch, *conversation, log)
                 {
                     ensure!(Instant::now() < deadline, "{}: {error:#}", device.name);
                     thread::sleep(Duration::from_millis(50));
@@ -424,35 +425,6 @@ impl Stage {
             Ok(logs)
         })
     }
-}
-
-/// Whether a cache holds exactly the items of the log.
-fn same(
-    folder: &Path,
-    scratch: &Path,
-    conversation: ConversationId,
-    log: &WholeLog,
-) -> anyhow::Result<()> {
-    // What a reader sees; not the sender's names.
-    let seen = |e: &Entry| {
-        let body = (e.content.clone(), e.edited, e.tombstone, e.member.clone());
-        (e.sequence, e.rev(), e.kind, e.sender.clone(), e.at, body)
-    };
-    let held: Vec<_> = cached_items(folder, scratch, conversation)?
-        .iter()
-        .map(seen)
-        .collect();
-    let logged: Vec<_> = log.items.iter().map(seen).collect();
-    if let Some((one, other)) = held.iter().zip(&logged).find(|(one, other)| one != other) {
-        bail!("the cache of {conversation} has {one:?} where the log has {other:?}");
-    }
-    ensure!(
-        held.len() == logged.len(),
-        "the cache of {conversation} has {} items, the log {}",
-        held.len(),
-        logged.len()
-    );
-    Ok(())
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
