@@ -1,10 +1,29 @@
 #![doc = include_str!("../README.md")]
 
+mod appended;
+mod attention;
+mod behind;
 pub mod breaks;
+mod commands;
+pub mod config;
+mod conversation;
+mod decide;
+mod enter;
+mod fanout;
+mod groups;
 pub mod log;
 pub mod node;
+pub mod outbound;
+mod output;
+mod rate;
+mod receipts;
 pub mod rights;
+mod session;
+mod slab;
 pub mod storage;
+mod sync;
+mod timers;
+mod users;
 
 pub use breaks::Breaks;
 pub use node::{Login, Node, NodeConfig, Origin, SessionKey, Transmit};

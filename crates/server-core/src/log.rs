@@ -1,8 +1,4 @@
 //! Pages and heads from any [`LogReader`]: what a reader sees of a log, in one place for every store.
-//!
-//! A reader sees numbers up to its *horizon*: the last number of the log for a member, the entry that ended the membership for
-//! who is none any more. An item that was changed behind the horizon is withheld (the log keeps no older state of it), unless it
-//! was recalled: an empty body tells nothing.
 
 use std::collections::HashSet;
 
@@ -14,8 +10,8 @@ use fireside_protocol::{
         PageRequest, Range,
     },
     limits::{
-        HEADS_MAX, HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_FRAME_BYTES_MAX,
-        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, UNREAD_COUNT_MAX,
+        HEADS_MAX, HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_ITEMS_DEFAULT,
+        PAGE_ITEMS_MAX, SESSION_QUEUE_BYTES_MAX, UNREAD_COUNT_MAX,
     },
 };
 
@@ -242,7 +238,6 @@ impl Viewer {
         user: &UserId,
         blocked: HashSet<UserId>,
     ) -> Self {
-        let until = member.intervals.last().and_then(|interval| interval.until);
         Self {
             id: row.id,
             rights: Reader {
@@ -250,30 +245,17 @@ impl Viewer {
                 intervals: member.intervals.clone(),
                 blocked,
             },
-            horizon: until.unwrap_or(Sequence::MAX).min(row.last),
+            horizon: row.last,
         }
     }
 
-    /// Whether the reader may have this entry's body.
     fn sees(&self, entry: &StoredEntry) -> bool {
-        visible(&entry.meta, &self.rights) && (entry.meta.rev <= self.horizon || is_recalled(entry))
+        visible(&entry.meta, &self.rights)
     }
 
-    /// The stretch of numbers outside all intervals that `number` is in, if it is in one.
-    fn gap(&self, number: Sequence) -> Option<(Sequence, Sequence)> {
-        let (mut low, mut high) = (1, Sequence::MAX);
-        for interval in &self.rights.intervals {
-            let until = interval.until.unwrap_or(Sequence::MAX);
-            if interval.from <= number && number <= until {
-                return None;
-            }
-            if until < number {
-                low = low.max(until + 1);
-            } else {
-                high = high.min(interval.from.saturating_sub(1));
-            }
-        }
-        Some((low, high))
+    /// The first number the reader may see anything of.
+    fn from(&self) -> Sequence {
+        self.rights.visible_from().unwrap_or(Sequence::MAX)
     }
 }
 
@@ -299,6 +281,15 @@ impl Draft {
         (self.limit - self.items.len()).clamp(16, 256) as u32
     }
 
+    /// Withholds numbers.
+    fn skip(&mut self, first: Sequence, last: Sequence) {
+        match self.skips.last_mut() {
+            Some(range) if range.last + 1 == first => range.last = last,
+            Some(range) if last + 1 == range.first => range.first = first,
+            _ => self.skips.push(Range { first, last }),
+        }
+    }
+
     /// Takes an entry in; `false` if it found no room.
     fn take(&mut self, viewer: &Viewer, entry: StoredEntry) -> bool {
         if !self.has_room() {
@@ -306,10 +297,7 @@ impl Draft {
         }
         let number = entry.meta.sequence;
         if !viewer.sees(&entry) {
-            self.skips.push(Range {
-                first: number,
-                last: number,
-            });
+            self.skip(number, number);
         } else if !entry.meta.kind.is_change() {
             let Some(left) = self.bytes_left.checked_sub(entry.body.len()) else {
                 return false;
@@ -332,20 +320,17 @@ impl Draft {
         let top = top.min(viewer.horizon);
         let mut next = top;
         'walk: while next >= floor && self.has_room() {
-            if let Some((low, _)) = viewer.gap(next) {
-                let low = low.max(floor);
-                self.skips.push(Range {
-                    first: low,
-                    last: next,
-                });
-                next = low - 1;
-                continue;
+            if next < viewer.from() {
+                // Nothing that low can be seen, however much it is.
+                self.skip(floor, next);
+                next = floor - 1;
+                break;
             }
             let entries = reader.entries_below(viewer.id, next + 1, self.batch())?;
             let before = next;
             for entry in entries {
                 let number = entry.meta.sequence;
-                if number != next || number < floor || viewer.gap(number).is_some() {
+                if number != next || number < floor.max(viewer.from()) {
                     break;
                 }
                 if !self.take(viewer, entry) {
@@ -370,12 +355,9 @@ impl Draft {
     ) -> Result<(Sequence, Sequence), StoreError> {
         let mut next = bottom;
         'walk: while next <= top && self.has_room() {
-            if let Some((_, high)) = viewer.gap(next) {
-                let high = high.min(top);
-                self.skips.push(Range {
-                    first: next,
-                    last: high,
-                });
+            if next < viewer.from() {
+                let high = top.min(viewer.from() - 1);
+                self.skip(next, high);
                 next = high + 1;
                 continue;
             }
@@ -383,7 +365,7 @@ impl Draft {
             let before = next;
             for entry in entries {
                 let number = entry.meta.sequence;
-                if number != next || number > top || viewer.gap(number).is_some() {
+                if number != next || number > top {
                     break;
                 }
                 if !self.take(viewer, entry) {
@@ -629,10 +611,6 @@ fn blocked_by(
     }
 }
 
-fn is_recalled(entry: &StoredEntry) -> bool {
-    decode::<Entry>(&entry.body).is_ok_and(|entry| entry.tombstone.is_some())
-}
-
 /// Ascending ranges with neighbours made one.
 fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
     ranges.sort_unstable_by_key(|range| range.first);
@@ -646,14 +624,14 @@ fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
     out
 }
 
-/// Bytes of items and changes in a page: leaves room for skips and the frame around them.
-const PAGE_BYTES: usize = PAGE_FRAME_BYTES_MAX - 96 * 1024;
+/// Bytes of items and changes in a page: with its skips it fits the queue of a session that does not read.
+const PAGE_BYTES: usize = SESSION_QUEUE_BYTES_MAX - 64 * 1024;
 /// Bytes of items in a page that brings changes too, so that a few large items do not force a reset.
 const HELD_PAGE_BYTES: usize = PAGE_BYTES / 2;
 /// Entries looked at for one page: bounds the work where much is withheld.
 const SCANNED_PER_PAGE_MAX: usize = 4_096;
 /// Skips in a page, at most 23 bytes each.
-const SKIPS_PER_PAGE_MAX: usize = 2_048;
+const SKIPS_PER_PAGE_MAX: usize = 1_024;
 /// Reads of up to 500 changes for one page; more answers `reset`.
 const CHANGE_READS_MAX: usize = 8;
 /// Newest entries read with their bodies for a head: most heads need no more.

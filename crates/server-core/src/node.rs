@@ -1,24 +1,38 @@
 //! The front door: one server node. Takes requests, storage results and time; gives frames, operations and published entries.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
 };
 
 use bytes::Bytes;
-use fireside_protocol::{ClientFrame, Code, ConversationId, DeviceId, Lane, Now, UserId, WallMs};
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, DeviceId, Lane, Now, ServerFrame, UserId, WallMs,
+    frames::{Done, Draining, Kicked, Refused},
+    limits::TOKEN_LEEWAY_MS,
+};
 
 use crate::{
-    Breaks,
+    commands::Pending,
+    conversation::Conversations,
+    output::Output,
+    receipts::Marks,
     rights::EntryMeta,
+    session::Sessions,
     storage::{Op, Reply, StoreError, StoredEntry, Ticket},
+    timers::{Due, Timers},
+    users::Users,
+};
+pub use crate::{
+    config::{Counters, DevicePolicy, NodeConfig},
+    outbound::Outbound,
 };
 
 /// Names a session within one life of a node. Never used twice.
 pub type SessionKey = u64;
 
 /// Where a request came from; its answer goes back there.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Origin {
     /// 0: the session stream. Otherwise the gateway's name for a page stream, which ends with the answer.
     pub stream: u64,
@@ -58,7 +72,7 @@ pub struct Login {
     pub agent: String,
     /// When the token was issued; before the user's `valid_after` it is refused.
     pub issued_at: WallMs,
-    /// When the token ends.
+    /// When the token ends; 0 never.
     pub token_expires: WallMs,
     /// Request id of the hello.
     pub request: u32,
@@ -76,49 +90,6 @@ pub struct Login {
     pub no_sync: bool,
     /// Still early data: kicks no device, notes no log-in, moves nothing until [`Node::handle_confirmed`].
     pub early: bool,
-}
-
-/// Bytes and frames on their way to one session, shared with its transport. The core adds before it hands a frame out, the
-/// transport takes away after it has written; when it falls under half after [`Outbound::was_full`], it calls [`Node::handle_drained`].
-#[derive(Debug, Default)]
-pub struct Outbound {
-    bytes: AtomicUsize,
-    frames: AtomicUsize,
-    full: AtomicBool,
-}
-
-impl Outbound {
-    /// Bytes queued.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
-    }
-
-    /// Frames queued.
-    #[must_use]
-    pub fn frames(&self) -> usize {
-        self.frames.load(Ordering::Relaxed)
-    }
-
-    /// Counts a frame in.
-    pub fn add(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.frames.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Notes that a frame found no room.
-    pub fn set_full(&self) {
-        self.full.store(true, Ordering::Release);
-    }
-
-    /// Counts written frames out. `true`: there is room again after it was full; call [`Node::handle_drained`] once.
-    pub fn sent(&self, frames: usize, bytes: usize) -> bool {
-        let left = self.bytes.fetch_sub(bytes, Ordering::AcqRel) - bytes;
-        let frames_left = self.frames.fetch_sub(frames, Ordering::AcqRel) - frames;
-        left <= fireside_protocol::limits::SESSION_QUEUE_BYTES_MAX / 2
-            && frames_left <= fireside_protocol::limits::SESSION_QUEUE_FRAMES_MAX / 2
-            && self.full.swap(false, Ordering::AcqRel)
-    }
 }
 
 /// What nodes tell each other after a commit. One node tells itself, through `LocalBus`.
@@ -144,94 +115,50 @@ impl Published {
     }
 }
 
-/// Several devices of one user at once.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum DevicePolicy {
-    /// All.
-    #[default]
-    All,
-    /// One per platform; the newest wins.
-    OnePerPlatform,
-    /// One; the newest wins.
-    One,
-}
-
-/// Settings of a node.
-#[derive(Clone, Debug)]
-pub struct NodeConfig {
-    /// Direct messages per second and user.
-    pub rate_direct_per_s: u32,
-    /// Group messages per second and user.
-    pub rate_group_per_s: u32,
-    /// Entries per second and conversation.
-    pub rate_conversation_per_s: u32,
-    /// Other requests per second and user.
-    pub rate_requests_per_s: u32,
-    /// Members of a group.
-    pub group_members_max: usize,
-    /// Several devices at once.
-    pub device_policy: DevicePolicy,
-    /// Age to which a message may be edited by its author, in ms.
-    pub edit_window_ms: u64,
-    /// Age to which a message may be recalled by its author, in ms.
-    pub recall_window_ms: u64,
-    /// Conversations kept in memory.
-    pub conversations_max: usize,
-    /// Operations submitted and not answered; above it requests are refused as overloaded.
-    pub store_pending_max: usize,
-    /// Sessions of this node.
-    pub sessions_max: usize,
-    /// Built-in faults, for the simulator.
-    pub breaks: Breaks,
-}
-
-impl Default for NodeConfig {
-    fn default() -> Self {
-        use fireside_protocol::limits;
-        Self {
-            rate_direct_per_s: limits::RATE_DIRECT_PER_S,
-            rate_group_per_s: limits::RATE_GROUP_PER_S,
-            rate_conversation_per_s: limits::RATE_CONVERSATION_PER_S,
-            rate_requests_per_s: limits::RATE_REQUESTS_PER_S,
-            group_members_max: limits::GROUP_MEMBERS_MAX,
-            device_policy: DevicePolicy::All,
-            edit_window_ms: 15 * 60_000,
-            recall_window_ms: 15 * 60_000,
-            conversations_max: 100_000,
-            store_pending_max: 16_384,
-            sessions_max: 50_000,
-            breaks: Breaks::default(),
-        }
-    }
-}
-
-/// What a node counted since it started; for metrics, the simulator and the proofs.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[expect(missing_docs, reason = "named after what they count")]
-pub struct Counters {
-    pub appended: u64,
-    pub known_nonces: u64,
-    pub stale: u64,
-    pub out_of_order: u64,
-    pub skips: u64,
-    pub behind: u64,
-    pub heads_sent: u64,
-    pub rate_limited: u64,
-    pub overloaded: u64,
-    pub store_errors: u64,
-}
-
 /// One server node as a state machine. Call a `handle_*`, then every `poll_*` until it is `None`.
 #[derive(Debug)]
 pub struct Node {
-    config: NodeConfig,
+    pub(crate) config: NodeConfig,
+    pub(crate) sessions: Sessions,
+    pub(crate) users: Users,
+    pub(crate) conversations: Conversations,
+    pub(crate) pending: HashMap<Ticket, Pending>,
+    /// Writes submitted and not answered, oldest first, with the monotonic ms of their submission.
+    pub(crate) writes: VecDeque<(Ticket, u64)>,
+    pub(crate) marks: Marks,
+    pub(crate) timers: Timers,
+    pub(crate) out: Output,
+    pub(crate) counters: Counters,
+    /// Sessions that had no room for a user-log record.
+    pub(crate) lost_records: Vec<SessionKey>,
+    /// Sessions whose queue emptied while they were marked behind.
+    pub(crate) roomy: Vec<SessionKey>,
+    pub(crate) next_ticket: Ticket,
+    pub(crate) next_age: u64,
+    pub(crate) draining: bool,
 }
 
 impl Node {
     /// A node with nothing in memory.
     #[must_use]
     pub fn new(config: NodeConfig) -> Self {
-        Self { config }
+        Self {
+            config,
+            sessions: HashMap::new(),
+            users: Users::default(),
+            conversations: Conversations::default(),
+            pending: HashMap::new(),
+            writes: VecDeque::new(),
+            marks: Marks::default(),
+            timers: Timers::default(),
+            out: Output::default(),
+            counters: Counters::default(),
+            lost_records: Vec::new(),
+            roomy: Vec::new(),
+            next_ticket: 1,
+            next_age: 1,
+            draining: false,
+        }
     }
 
     /// Takes new settings (limits, policies) without a restart.
@@ -240,6 +167,7 @@ impl Node {
     }
 
     /// A session whose log-in the gateway has checked. The answer is `Welcome` or `Refused` (then [`Node::poll_disconnect`]).
+    /// Requests may follow at once.
     pub fn handle_connected(
         &mut self,
         session: SessionKey,
@@ -247,14 +175,12 @@ impl Node {
         login: Login,
         now: Now,
     ) {
-        let _ = (session, outbound, login, now);
-        unimplemented!()
+        self.enter(session, outbound, login, now);
     }
 
     /// The handshake of an early session is done: it is a full one now.
     pub fn handle_confirmed(&mut self, session: SessionKey, now: Now) {
-        let _ = (session, now);
-        unimplemented!()
+        self.confirm(session, now);
     }
 
     /// A checked new token of the same user.
@@ -266,8 +192,11 @@ impl Node {
         origin: Origin,
         now: Now,
     ) {
-        let _ = (session, token_expires, roles, origin, now);
-        unimplemented!()
+        // Nothing depends on a role yet; the gateway keeps them.
+        drop(roles);
+        self.set_token_timer(session, token_expires, now);
+        let done = Done { reserved: 0 };
+        self.answer(session, origin, &ServerFrame::Done(done));
     }
 
     /// A request (not hello, resume, set-token or ping: those are the gateway's).
@@ -278,81 +207,203 @@ impl Node {
         frame: ClientFrame,
         now: Now,
     ) {
-        let _ = (session, origin, frame, now);
-        unimplemented!()
+        self.request(session, origin, frame, now);
+        self.flush_marks(now);
     }
 
     /// The connection is gone.
     pub fn handle_disconnected(&mut self, session: SessionKey, now: Now) {
-        let _ = (session, now);
-        unimplemented!()
+        let _ = now;
+        self.leave(session);
     }
 
     /// The session's queue has room again after it was full.
     pub fn handle_drained(&mut self, session: SessionKey, now: Now) {
-        let _ = (session, now);
-        unimplemented!()
+        self.catch_up(session, now);
     }
 
     /// What came of an operation. Write replies must come in the order of submission.
     pub fn handle_stored(&mut self, ticket: Ticket, result: Result<Reply, StoreError>, now: Now) {
-        let _ = (ticket, result, now);
-        unimplemented!()
+        self.stored(ticket, result, now);
+        self.flush_marks(now);
     }
 
     /// Something the bus brought, own publications included.
     pub fn handle_published(&mut self, published: Published, now: Now) {
-        let _ = (published, now);
-        unimplemented!()
+        self.deliver(published, now);
     }
 
     /// Time went on to [`Node::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
-        let _ = now;
-        unimplemented!()
+        while let Some(due) = self.timers.take(now.monotonic_ms) {
+            match due {
+                Due::Token(session) => self.check_token(session, now),
+                Due::Heads(session) => self.heads_due(session, now),
+                Due::Receipts(conversation) => self.flush_receipts(conversation, now),
+            }
+        }
+        self.flush_marks(now);
     }
 
     /// Tells all sessions that the server goes down and refuses new commands as `draining`; appends in flight finish.
     pub fn drain(&mut self, now: Now) {
         let _ = now;
-        unimplemented!()
+        if self.draining {
+            return;
+        }
+        self.draining = true;
+        let frame = ServerFrame::Draining(Draining {
+            retry_after_ms: DRAINING_RETRY_MS,
+        })
+        .encode(0);
+        let mut keys: Vec<SessionKey> = self.sessions.keys().copied().collect();
+        keys.sort_unstable();
+        for key in keys {
+            if let Some(session) = self.sessions.get(&key) {
+                self.out
+                    .push(key, session, Lane::Control, 0, false, frame.clone());
+            }
+        }
     }
 
     /// Whether nothing is in flight any more.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        unimplemented!()
+        self.writes.is_empty() && self.marks.is_empty() && !self.waits_for_decision()
     }
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        unimplemented!()
+        self.out.transmits.pop_front()
     }
 
     /// The next operation to submit.
     pub fn poll_store(&mut self) -> Option<(Ticket, Op)> {
-        unimplemented!()
+        self.out.ops.pop_front()
     }
 
     /// The next thing to tell all nodes.
     pub fn poll_publish(&mut self) -> Option<Published> {
-        unimplemented!()
+        self.out.published.pop_front()
     }
 
-    /// The next session to end, after its frames are out.
+    /// The next session to end, after its frames are out. The node has forgotten it.
     pub fn poll_disconnect(&mut self) -> Option<(SessionKey, Code)> {
-        unimplemented!()
+        self.out.disconnects.pop_front()
+    }
+
+    /// The next device that was signed out: its resume secrets must go.
+    pub fn poll_revoked(&mut self) -> Option<(UserId, DeviceId)> {
+        self.out.revoked.pop_front()
     }
 
     /// When to call [`Node::handle_timeout`], in monotonic ms.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<u64> {
-        unimplemented!()
+        self.timers.next()
     }
 
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        unimplemented!()
+        Counters {
+            sessions: self.sessions.len() as u64,
+            users: self.users.len() as u64,
+            conversations: self.conversations.loaded as u64,
+            store_pending: self.pending.len() as u64,
+            ..self.counters
+        }
+    }
+
+    /// Submits an operation.
+    pub(crate) fn submit(&mut self, op: Op, pending: Pending, now: Now) -> Ticket {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        if op.is_write() {
+            self.writes.push_back((ticket, now.monotonic_ms));
+        }
+        self.pending.insert(ticket, pending);
+        self.out.ops.push_back((ticket, op));
+        ticket
+    }
+
+    /// How long the oldest write has waited, in ms: what the store is behind.
+    pub(crate) fn write_lag_ms(&self, now: Now) -> u64 {
+        let oldest = self.writes.front();
+        oldest.map_or(0, |(_, at)| now.monotonic_ms.saturating_sub(*at))
+    }
+
+    /// Answers a request. A session that has no room for its own answers ends.
+    pub(crate) fn answer(&mut self, key: SessionKey, origin: Origin, frame: &ServerFrame) {
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        if !self.out.answer(key, session, origin, frame) {
+            self.counters.overloaded += 1;
+            self.end(key, Code::Overloaded, None);
+        }
+    }
+
+    /// Ends a session, telling it why if `kicked`.
+    pub(crate) fn end(&mut self, key: SessionKey, code: Code, kicked: Option<Kicked>) {
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        if let Some(kicked) = kicked {
+            let frame = ServerFrame::Kicked(kicked).encode(0);
+            self.out.push(key, session, Lane::Control, 0, false, frame);
+        }
+        self.counters.kicked += 1;
+        self.out.disconnects.push_back((key, code));
+        self.leave(key);
+    }
+
+    /// Sets the timer of a session's token.
+    pub(crate) fn set_token_timer(&mut self, key: SessionKey, expires: WallMs, now: Now) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let due = Due::Token(key);
+        self.timers.clear(session.token_timer, due);
+        session.token_expires = expires;
+        session.token_timer = 0;
+        if expires != 0 {
+            let left = (expires + TOKEN_LEEWAY_MS).saturating_sub(now.wall_ms);
+            session.token_timer = now.monotonic_ms + left;
+            self.timers.set(session.token_timer, due);
+        }
+    }
+
+    fn check_token(&mut self, key: SessionKey, now: Now) {
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        let expires = session.token_expires;
+        if expires + TOKEN_LEEWAY_MS > now.wall_ms {
+            // The wall clock went back meanwhile.
+            self.set_token_timer(key, expires, now);
+        } else {
+            self.end(key, Code::TokenExpired, Some(kicked(Code::TokenExpired)));
+        }
     }
 }
+
+/// Why a session ends.
+pub(crate) fn kicked(code: Code) -> Kicked {
+    Kicked {
+        code: code.number(),
+        text: code.text().to_owned(),
+        until: 0,
+    }
+}
+
+/// A refusal, with when to come again.
+pub(crate) fn refused(code: Code, retry_after_ms: u64) -> Refused {
+    Refused {
+        retry_after_ms,
+        ..Refused::new(code)
+    }
+}
+
+/// When clients of a draining server connect again at the earliest, in ms.
+const DRAINING_RETRY_MS: u64 = 500;

@@ -69,7 +69,8 @@ impl Reader {
             .is_some_and(|interval| interval.until.is_none_or(|until| sequence <= until))
     }
 
-    fn covers(&self, sequence: Sequence) -> bool {
+    /// Whether a number falls into a membership.
+    pub(crate) fn covers(&self, sequence: Sequence) -> bool {
         self.intervals.iter().any(|interval| {
             interval.from <= sequence && interval.until.is_none_or(|until| sequence <= until)
         })

@@ -1,0 +1,308 @@
+//! Decides a command on a conversation's committed state: what to add to the log, or why not. Pure.
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, ConversationKind, EntryKind, Header, MessageKind, Now, Role,
+    TextContent, Tombstone, UserId, decode,
+    frames::{Edit, Recall, Send, UserRecord, UserRecordKind},
+    limits::{CONTENT_BYTES_MAX, MENTIONS_MAX},
+    text::check_text,
+};
+
+use crate::{
+    config::NodeConfig,
+    conversation::Loaded,
+    groups,
+    rights::visible,
+    storage::{Item, MemberOp, NewConversation, NewEntry, NewUserRecord, Target},
+};
+
+/// Everything a decision may look at.
+pub(crate) struct Case<'a> {
+    pub(crate) config: &'a NodeConfig,
+    /// Where.
+    pub(crate) id: ConversationId,
+    /// What is committed there.
+    pub(crate) state: &'a Loaded,
+    /// Who asks.
+    pub(crate) me: &'a UserId,
+    pub(crate) now: Now,
+    /// The item asked for by [`Decision::Item`].
+    pub(crate) item: Option<&'a Option<Item>>,
+    /// The answer to [`Decision::Blocks`]: who of those named blocks or is blocked by `me`.
+    pub(crate) hidden: Option<&'a [UserId]>,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(crate) enum Decision {
+    /// Try to make this durable.
+    Append(Plan),
+    /// Refused for good.
+    Refuse(Code),
+    /// Undecided without this item.
+    Item(Target),
+    /// Undecided without the blocks between these and the asker.
+    Blocks(Vec<UserId>),
+}
+
+/// What to add.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    pub(crate) create: Option<NewConversation>,
+    pub(crate) entries: Vec<NewEntry>,
+    pub(crate) bumps_version: bool,
+    pub(crate) members: Vec<MemberOp>,
+    pub(crate) records: Vec<(UserId, NewUserRecord)>,
+}
+
+impl Case<'_> {
+    /// Decides a command of the outbox or of a group.
+    pub(crate) fn decide(&self, frame: &ClientFrame) -> Decision {
+        let decided = match frame {
+            ClientFrame::Send(send) => self.send(send),
+            ClientFrame::Edit(edit) => self.edit(edit),
+            ClientFrame::Recall(recall) => self.recall(recall),
+            other => groups::decide(self, other),
+        };
+        decided.unwrap_or_else(Decision::Refuse)
+    }
+
+    fn send(&self, send: &Send) -> Result<Decision, Code> {
+        check_header(&send.header)?;
+        check_content(send.header.kind, &send.content)?;
+        let mut plan = Plan::default();
+        let mut entry = NewEntry {
+            header: Some(send.header.clone()),
+            content: own(&send.content),
+            nonce: Some(send.nonce),
+            ..self.entry(EntryKind::Message)
+        };
+        if self.state.is_group() {
+            self.state.role(self.me).ok_or(Code::NotFound)?;
+            plan.entries.push(entry);
+            return Ok(Decision::Append(plan));
+        }
+        entry.private = self.state.is_blocked();
+        match &self.state.row {
+            None => self.begin_direct(send, entry.private, &mut plan)?,
+            Some(_) => self.join_direct(send, &mut entry, &mut plan)?,
+        }
+        plan.entries.push(entry);
+        Ok(Decision::Append(plan))
+    }
+
+    /// The first message makes the conversation. A peer it is withheld from is not let in, only noted.
+    fn begin_direct(&self, send: &Send, private: bool, plan: &mut Plan) -> Result<(), Code> {
+        let peer = self.named_peer(send)?;
+        let mut members = vec![(self.me.clone(), Role::Member)];
+        plan.records
+            .push(self.membership(self.me, Some(Role::Member)));
+        if private {
+            plan.members.push(MemberOp::Invite {
+                user: peer.clone(),
+                by: self.me.clone(),
+            });
+        } else {
+            members.push((peer.clone(), Role::Member));
+            plan.records.push(self.membership(peer, Some(Role::Member)));
+        }
+        plan.create = Some(NewConversation {
+            kind: ConversationKind::Direct,
+            name: String::new(),
+            creator: self.me.clone(),
+            history_for_joiners: 0,
+            members,
+        });
+        Ok(())
+    }
+
+    /// In a conversation that began withheld, whoever was left out comes in with their own message or the first they may see.
+    fn join_direct(&self, send: &Send, entry: &mut NewEntry, plan: &mut Plan) -> Result<(), Code> {
+        let newcomer = if self.state.role(self.me).is_none() {
+            self.named_peer(send)?;
+            self.me
+        } else {
+            let mut others = self.state.members.iter();
+            match others.find(|member| member.role.is_none()) {
+                Some(other) if !entry.private => &other.reader.user,
+                _ => return Ok(()),
+            }
+        };
+        entry.member = Some(MemberOp::Join {
+            user: newcomer.clone(),
+            role: Role::Member,
+            history: 0,
+        });
+        plan.bumps_version = true;
+        plan.records
+            .push(self.membership(newcomer, Some(Role::Member)));
+        Ok(())
+    }
+
+    /// The peer, if the conversation is the direct one of the asker with them.
+    fn named_peer<'a>(&self, send: &'a Send) -> Result<&'a UserId, Code> {
+        let peer = send.peer.as_ref().ok_or(Code::NotFound)?;
+        if peer == self.me {
+            Err(Code::ArgumentInvalid)
+        } else if ConversationId::direct(self.me, peer) == self.id {
+            Ok(peer)
+        } else {
+            Err(Code::NotFound)
+        }
+    }
+
+    fn edit(&self, edit: &Edit) -> Result<Decision, Code> {
+        self.state.role(self.me).ok_or(Code::NotFound)?;
+        // The kind of a message never changes, and there is only text.
+        check_content(MessageKind::Text, &edit.content)?;
+        let Some(item) = self.item else {
+            return self.target(edit.target, edit.target_nonce);
+        };
+        let item = self.seen_message(item.as_ref())?;
+        if item.meta.sender != *self.me {
+            return Err(Code::Forbidden);
+        }
+        if item.tombstone.is_some() || (edit.seen_rev != 0 && edit.seen_rev != item.meta.rev) {
+            return Err(Code::Conflict);
+        }
+        self.check_window(item, self.config.edit_window_ms)?;
+        let entry = NewEntry {
+            content: own(&edit.content),
+            nonce: Some(edit.nonce),
+            private: item.meta.private,
+            target: Some((item.meta.sequence, item.meta.rev)),
+            ..self.entry(EntryKind::Edit)
+        };
+        Ok(Decision::Append(Plan {
+            entries: vec![entry],
+            ..Plan::default()
+        }))
+    }
+
+    fn recall(&self, recall: &Recall) -> Result<Decision, Code> {
+        let role = self.state.role(self.me).ok_or(Code::NotFound)?;
+        let Some(item) = self.item else {
+            return self.target(recall.target, recall.target_nonce);
+        };
+        let item = self.seen_message(item.as_ref())?;
+        if item.tombstone.is_some() {
+            return Err(Code::Conflict);
+        }
+        let is_own = item.meta.sender == *self.me;
+        let is_admin = self.state.is_group() && groups::rank(role) >= groups::rank(Role::Admin);
+        let window = self.check_window(item, self.config.recall_window_ms);
+        let tombstone = match (is_own, is_admin) {
+            (true, _) if window.is_ok() => Tombstone::Recalled,
+            (_, true) => Tombstone::RecalledByAdmin,
+            (true, false) => return Err(Code::WindowClosed),
+            (false, false) => return Err(Code::Forbidden),
+        };
+        let entry = NewEntry {
+            nonce: Some(recall.nonce),
+            private: item.meta.private,
+            target: Some((item.meta.sequence, item.meta.rev)),
+            tombstone: Some(tombstone),
+            ..self.entry(EntryKind::Recall)
+        };
+        Ok(Decision::Append(Plan {
+            entries: vec![entry],
+            ..Plan::default()
+        }))
+    }
+
+    fn target(
+        &self,
+        number: u64,
+        nonce: Option<fireside_protocol::Nonce>,
+    ) -> Result<Decision, Code> {
+        match (number, nonce) {
+            (0, Some(nonce)) => Ok(Decision::Item(Target::Nonce(self.me.clone(), nonce))),
+            (0, None) => Err(Code::ArgumentInvalid),
+            (number, _) => Ok(Decision::Item(Target::Number(number))),
+        }
+    }
+
+    /// The item, if it is a message that the asker may see.
+    fn seen_message<'a>(&self, item: Option<&'a Item>) -> Result<&'a Item, Code> {
+        let reader = self.state.member(self.me).ok_or(Code::NotFound)?;
+        item.filter(|item| item.meta.kind == EntryKind::Message)
+            .filter(|item| visible(&item.meta, &reader.reader))
+            .ok_or(Code::NotFound)
+    }
+
+    /// Too old, or the peer of a direct conversation must not hear of it: both are answered alike, for a refusal does not tell.
+    fn check_window(&self, item: &Item, window_ms: u64) -> Result<(), Code> {
+        let closed = !self.state.is_group() && self.state.is_blocked() && !item.meta.private;
+        if closed || self.now.wall_ms.saturating_sub(item.meta.at) > window_ms {
+            Err(Code::WindowClosed)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// An entry of the asker's with nothing in it yet.
+    pub(crate) fn entry(&self, kind: EntryKind) -> NewEntry {
+        NewEntry {
+            kind,
+            sender: self.me.clone(),
+            at: self.now.wall_ms,
+            nonce: None,
+            header: None,
+            content: Bytes::new(),
+            private: false,
+            target: None,
+            tombstone: None,
+            member: None,
+        }
+    }
+
+    /// A user-log record of this conversation.
+    pub(crate) fn record(&self, user: &UserId, kind: UserRecordKind) -> (UserId, NewUserRecord) {
+        let record = UserRecord {
+            sequence: 0,
+            kind,
+            conversation: Some(self.id),
+            user: None,
+            value: 0,
+            name: String::new(),
+            gone: false,
+            at: self.now.wall_ms,
+        };
+        (user.clone(), NewUserRecord { record })
+    }
+
+    /// The membership record of a user; without a role it is over.
+    pub(crate) fn membership(&self, user: &UserId, role: Option<Role>) -> (UserId, NewUserRecord) {
+        let (user, mut new) = self.record(user, UserRecordKind::Membership);
+        new.record.value = role.map_or(0, |role| u64::from(role.number()));
+        new.record.gone = role.is_none();
+        (user, new)
+    }
+}
+
+/// A content in an allocation of its own: what came is a slice of a whole read of the stream.
+fn own(content: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(content)
+}
+
+fn check_header(header: &Header) -> Result<(), Code> {
+    if header.kind != MessageKind::Text {
+        Err(Code::KindUnsupported)
+    } else if header.mentions.len() > MENTIONS_MAX {
+        Err(Code::TooManyNamed)
+    } else if header.priority > 2 {
+        Err(Code::ArgumentInvalid)
+    } else {
+        Ok(())
+    }
+}
+
+fn check_content(kind: MessageKind, content: &Bytes) -> Result<(), Code> {
+    if content.len() > CONTENT_BYTES_MAX {
+        return Err(Code::ContentTooLarge);
+    }
+    debug_assert_eq!(kind, MessageKind::Text, "checked before");
+    let content = decode::<TextContent>(content).map_err(|_| Code::ContentInvalid)?;
+    check_text(&content.text).map_err(|error| error.code())
+}

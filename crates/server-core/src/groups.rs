@@ -1,0 +1,301 @@
+//! Decides commands on groups: who comes, who goes, who may what. Pure.
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, ConversationKind, EntryKind, Nonce, Role, TextContent, UserId, encode,
+    frames::{CreateGroup, Invite, RemoveMember, SetRole, UserRecordKind},
+    limits::INVITES_PER_REQUEST_MAX,
+    text::normalise_name,
+};
+
+use crate::{
+    conversation::Member,
+    decide::{Case, Decision, Plan},
+    storage::{MemberOp, NewConversation, NewEntry},
+};
+
+/// Decides a command on a group.
+pub(crate) fn decide(case: &Case<'_>, frame: &ClientFrame) -> Result<Decision, Code> {
+    match frame {
+        ClientFrame::CreateGroup(frame) => create(case, frame),
+        ClientFrame::Invite(frame) => invite(case, frame),
+        ClientFrame::Join(frame) => join(case, frame.nonce),
+        ClientFrame::Leave(frame) => leave(case, frame.nonce),
+        ClientFrame::RemoveMember(frame) => remove(case, frame),
+        ClientFrame::SetRole(frame) => set_role(case, frame),
+        _ => Err(Code::UnknownRequest),
+    }
+}
+
+fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
+    if case.state.row.is_some() {
+        // The id is derived from this very command, so a store that forgot its nonce is the only way here.
+        return Err(Code::AlreadyExists);
+    }
+    let name = normalise_name(&frame.name).map_err(|error| error.code())?;
+    let invited = named(case.me, &frame.invite)?;
+    if invited.len() >= case.config.group_members_max {
+        return Err(Code::TooManyMembers);
+    }
+    let Some(hidden) = case.hidden.or(invited.is_empty().then_some(&[])) else {
+        return Ok(Decision::Blocks(invited));
+    };
+    let mut plan = Plan {
+        create: Some(NewConversation {
+            kind: ConversationKind::Group,
+            name: name.clone(),
+            creator: case.me.clone(),
+            history_for_joiners: frame.history_for_joiners,
+            members: Vec::new(),
+        }),
+        entries: vec![NewEntry {
+            nonce: Some(frame.nonce),
+            content: Bytes::from(encode(&TextContent { text: name.clone() })),
+            member: Some(MemberOp::Join {
+                user: case.me.clone(),
+                role: Role::Owner,
+                history: 0,
+            }),
+            ..case.entry(EntryKind::Created)
+        }],
+        bumps_version: true,
+        ..Plan::default()
+    };
+    plan.records
+        .push(case.membership(case.me, Some(Role::Owner)));
+    invite_all(case, &mut plan, invited, hidden, &name);
+    Ok(Decision::Append(plan))
+}
+
+fn invite(case: &Case<'_>, frame: &Invite) -> Result<Decision, Code> {
+    let role = role_in_group(case)?;
+    if rank(role) < rank(Role::Admin) {
+        return Err(Code::Forbidden);
+    }
+    let mut invited = named(case.me, &frame.users)?;
+    let named = invited.len();
+    invited.retain(|user| case.state.role(user).is_none());
+    if invited.is_empty() {
+        return Err(if named == 0 {
+            Code::ArgumentInvalid
+        } else {
+            Code::AlreadyMember
+        });
+    }
+    if case.state.member_count + invited.len() > case.config.group_members_max {
+        return Err(Code::TooManyMembers);
+    }
+    let Some(hidden) = case.hidden else {
+        return Ok(Decision::Blocks(invited));
+    };
+    let mut plan = Plan {
+        bumps_version: true,
+        ..Plan::default()
+    };
+    invite_all(case, &mut plan, invited, hidden, name(case));
+    Ok(Decision::Append(plan))
+}
+
+/// Invites all but those who block the asker or are blocked by them: these hear nothing, and the asker is not told.
+fn invite_all(
+    case: &Case<'_>,
+    plan: &mut Plan,
+    invited: Vec<UserId>,
+    hidden: &[UserId],
+    name: &str,
+) {
+    for user in invited {
+        if hidden.contains(&user) {
+            continue;
+        }
+        let (user, mut new) = case.record(&user, UserRecordKind::Invitation);
+        new.record.user = Some(case.me.clone());
+        new.record.name = name.to_owned();
+        plan.records.push((user.clone(), new));
+        plan.members.push(MemberOp::Invite {
+            user,
+            by: case.me.clone(),
+        });
+    }
+}
+
+fn join(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
+    let member = in_group(case)?;
+    if member.role.is_some() {
+        return Err(Code::AlreadyMember);
+    }
+    if member.invited_by.is_none() {
+        return Err(Code::NotInvited);
+    }
+    if case.state.member_count >= case.config.group_members_max {
+        return Err(Code::TooManyMembers);
+    }
+    let history = case
+        .state
+        .row
+        .as_ref()
+        .map_or(0, |row| row.history_for_joiners);
+    let mut plan = member_change(
+        case,
+        nonce,
+        EntryKind::Joined,
+        MemberOp::Join {
+            user: case.me.clone(),
+            role: Role::Member,
+            history,
+        },
+    );
+    plan.records
+        .push(case.membership(case.me, Some(Role::Member)));
+    end_invitation(case, &mut plan, member);
+    Ok(Decision::Append(plan))
+}
+
+fn leave(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
+    let member = in_group(case)?;
+    let Some(role) = member.role else {
+        return if member.invited_by.is_some() {
+            Ok(Decision::Append(uninvite(case, member)))
+        } else {
+            Err(Code::NotFound)
+        };
+    };
+    let mut others = case.state.members.iter();
+    let other_owner =
+        others.any(|other| other.role == Some(Role::Owner) && other.reader.user != *case.me);
+    if role == Role::Owner && case.state.member_count > 1 && !other_owner {
+        return Err(Code::OwnerMustTransfer);
+    }
+    let user = case.me.clone();
+    let mut plan = member_change(case, nonce, EntryKind::Left, MemberOp::Leave { user });
+    plan.records.push(case.membership(case.me, None));
+    Ok(Decision::Append(plan))
+}
+
+fn remove(case: &Case<'_>, frame: &RemoveMember) -> Result<Decision, Code> {
+    let role = role_in_group(case)?;
+    if frame.user == *case.me {
+        return Err(Code::ArgumentInvalid);
+    }
+    if rank(role) < rank(Role::Admin) {
+        return Err(Code::Forbidden);
+    }
+    let target = case.state.member(&frame.user).ok_or(Code::NotMember)?;
+    let Some(target_role) = target.role else {
+        return if target.invited_by.is_some() {
+            Ok(Decision::Append(uninvite(case, target)))
+        } else {
+            Err(Code::NotMember)
+        };
+    };
+    if role != Role::Owner && rank(target_role) >= rank(role) {
+        return Err(Code::Forbidden);
+    }
+    let user = frame.user.clone();
+    let op = MemberOp::Leave { user };
+    let mut plan = member_change(case, frame.nonce, EntryKind::Removed, op);
+    plan.records.push(case.membership(&frame.user, None));
+    Ok(Decision::Append(plan))
+}
+
+fn set_role(case: &Case<'_>, frame: &SetRole) -> Result<Decision, Code> {
+    let role = role_in_group(case)?;
+    if matches!(frame.role, Role::Unknown(_)) || frame.user == *case.me {
+        return Err(Code::ArgumentInvalid);
+    }
+    if role != Role::Owner {
+        return Err(Code::Forbidden);
+    }
+    case.state.role(&frame.user).ok_or(Code::NotMember)?;
+    let give = |user: &UserId, role: Role| MemberOp::SetRole {
+        user: user.clone(),
+        role,
+    };
+    let op = give(&frame.user, frame.role);
+    let mut plan = member_change(case, frame.nonce, EntryKind::Role, op);
+    plan.records
+        .push(case.membership(&frame.user, Some(frame.role)));
+    if frame.role == Role::Owner {
+        // There is one owner.
+        plan.entries.push(NewEntry {
+            member: Some(give(case.me, Role::Admin)),
+            ..case.entry(EntryKind::Role)
+        });
+        plan.records
+            .push(case.membership(case.me, Some(Role::Admin)));
+    }
+    Ok(Decision::Append(plan))
+}
+
+fn member_change(case: &Case<'_>, nonce: Nonce, kind: EntryKind, op: MemberOp) -> Plan {
+    Plan {
+        entries: vec![NewEntry {
+            nonce: Some(nonce),
+            member: Some(op),
+            ..case.entry(kind)
+        }],
+        bumps_version: true,
+        ..Plan::default()
+    }
+}
+
+/// Takes an invitation back or declines it: no entry.
+fn uninvite(case: &Case<'_>, invited: &Member) -> Plan {
+    let mut plan = Plan {
+        bumps_version: true,
+        members: vec![MemberOp::Uninvite {
+            user: invited.reader.user.clone(),
+        }],
+        ..Plan::default()
+    };
+    end_invitation(case, &mut plan, invited);
+    plan
+}
+
+fn end_invitation(case: &Case<'_>, plan: &mut Plan, invited: &Member) {
+    let (user, mut new) = case.record(&invited.reader.user, UserRecordKind::Invitation);
+    new.record.user.clone_from(&invited.invited_by);
+    new.record.gone = true;
+    plan.records.push((user, new));
+}
+
+/// The asker's record in a group; a direct conversation has no such commands, and its withheld peer must not learn of it.
+fn in_group<'a>(case: &Case<'a>) -> Result<&'a Member, Code> {
+    let member = case.state.member(case.me).ok_or(Code::NotFound)?;
+    if case.state.is_group() {
+        Ok(member)
+    } else if member.role.is_some() {
+        Err(Code::Forbidden)
+    } else {
+        Err(Code::NotFound)
+    }
+}
+
+fn role_in_group(case: &Case<'_>) -> Result<Role, Code> {
+    in_group(case)?.role.ok_or(Code::NotFound)
+}
+
+fn name<'a>(case: &Case<'a>) -> &'a str {
+    case.state.row.as_ref().map_or("", |row| &row.name)
+}
+
+/// Those named in a request, each once, without the asker.
+fn named(me: &UserId, users: &[UserId]) -> Result<Vec<UserId>, Code> {
+    if users.len() > INVITES_PER_REQUEST_MAX {
+        return Err(Code::TooManyNamed);
+    }
+    let mut named: Vec<UserId> = users.iter().filter(|user| *user != me).cloned().collect();
+    named.sort_unstable();
+    named.dedup();
+    Ok(named)
+}
+
+/// What a role may, more is larger.
+pub(crate) const fn rank(role: Role) -> u16 {
+    match role {
+        Role::Owner => 3,
+        Role::Admin => 2,
+        Role::Member => 1,
+        Role::Unknown(_) => 0,
+    }
+}

@@ -1,0 +1,317 @@
+//! Markers and receipts: how far members got. Watermarks that only grow, many of them in one transaction.
+
+use std::collections::HashMap;
+
+use fireside_protocol::{
+    Code, Now, Sequence, ServerFrame, UserId,
+    frames::{self, Delivered, Done},
+    limits::RECEIPT_INTERVAL_MS,
+};
+
+use crate::{
+    commands::{BUSY_RETRY_MS, Job, Pending},
+    conversation::{ConversationKey, Member},
+    node::{Node, Origin, SessionKey},
+    storage::{Mark, Op, Reply, StoreError},
+    timers::Due,
+    users::EPHEMERAL_PER_S,
+};
+
+/// Markers on their way to the store: one operation at a time, whatever comes meanwhile is the next one.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    running: Vec<Marking>,
+    next: Vec<Marking>,
+    places: HashMap<(ConversationKey, UserId), usize>,
+}
+
+#[derive(Debug)]
+struct Marking {
+    conversation: ConversationKey,
+    mark: Mark,
+    waiting: Vec<Box<Job>>,
+}
+
+impl Marks {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.next.is_empty()
+    }
+}
+
+impl Node {
+    /// Read up to a number: answered when it is durable.
+    pub(crate) fn mark_read(
+        &mut self,
+        conversation: ConversationKey,
+        job: Box<Job>,
+        upto: Sequence,
+        now: Now,
+    ) {
+        let Some(slot) = self.conversations.get(conversation) else {
+            return;
+        };
+        let loaded = slot.loaded.as_ref();
+        let member = loaded.and_then(|loaded| Some((loaded.last(), loaded.member(&job.user)?)));
+        let Some((last, member)) = member.filter(|(_, member)| member.role.is_some()) else {
+            self.give_up(job, Code::NotFound, 0);
+            return;
+        };
+        let read = upto.min(last);
+        if read <= member.read {
+            self.finish(&job, ServerFrame::Done(Done { reserved: 0 }));
+            return;
+        }
+        let mark = Mark {
+            conversation: slot.id,
+            user: job.user.clone(),
+            read,
+            delivered: 0,
+            at: now.wall_ms,
+        };
+        if let Some(job) = self.add_mark(conversation, mark, Some(job)) {
+            self.give_up(job, Code::Overloaded, BUSY_RETRY_MS);
+        }
+    }
+
+    /// A device got entries. Direct only; nobody waits for it.
+    pub(crate) fn delivered(&mut self, key: SessionKey, frame: &Delivered, now: Now) {
+        if self.draining {
+            return;
+        }
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        let Some(user) = self.users.get_mut(session.user) else {
+            return;
+        };
+        let rate = user.ephemeral.take(EPHEMERAL_PER_S, now.monotonic_ms);
+        let Some(conversation) = self.conversations.key(frame.conversation) else {
+            return;
+        };
+        if rate.is_ok() && user.is_in(conversation) {
+            let user = user.id.clone();
+            self.note_delivered(key, user, conversation, frame.clone(), now);
+        }
+    }
+
+    /// The conversation is in memory: the marker goes with the next batch.
+    pub(crate) fn mark_delivered(
+        &mut self,
+        conversation: ConversationKey,
+        user: &UserId,
+        upto: Sequence,
+        now: Now,
+    ) {
+        let Some(slot) = self.conversations.get(conversation) else {
+            return;
+        };
+        let Some(loaded) = slot.loaded.as_ref().filter(|loaded| !loaded.is_group()) else {
+            return;
+        };
+        let delivered = upto.min(loaded.last());
+        let member = loaded.member(user);
+        if member.is_none_or(|member| member.role.is_none() || delivered <= member.delivered) {
+            return;
+        }
+        let mark = Mark {
+            conversation: slot.id,
+            user: user.clone(),
+            read: 0,
+            delivered,
+            at: now.wall_ms,
+        };
+        self.add_mark(conversation, mark, None);
+    }
+
+    /// Adds to the next batch; gives the job back if there is no room.
+    fn add_mark(
+        &mut self,
+        conversation: ConversationKey,
+        mark: Mark,
+        job: Option<Box<Job>>,
+    ) -> Option<Box<Job>> {
+        let marks = &mut self.marks;
+        let name = (conversation, mark.user.clone());
+        if let Some(marking) = marks
+            .places
+            .get(&name)
+            .and_then(|place| marks.next.get_mut(*place))
+        {
+            marking.mark.read = marking.mark.read.max(mark.read);
+            marking.mark.delivered = marking.mark.delivered.max(mark.delivered);
+            marking.mark.at = mark.at;
+            marking.waiting.extend(job);
+            return None;
+        }
+        if marks.next.len() >= MARKS_MAX {
+            return job;
+        }
+        marks.places.insert(name, marks.next.len());
+        marks.next.push(Marking {
+            conversation,
+            mark,
+            waiting: job.into_iter().collect(),
+        });
+        if let Some(slot) = self.conversations.get_mut(conversation) {
+            slot.work().pins += 1;
+        }
+        None
+    }
+
+    /// Submits what has gathered, unless a batch is under way.
+    pub(crate) fn flush_marks(&mut self, now: Now) {
+        if !self.marks.running.is_empty() || self.marks.next.is_empty() {
+            return;
+        }
+        self.marks.running = std::mem::take(&mut self.marks.next);
+        self.marks.places.clear();
+        let marks = self.marks.running.iter();
+        let op = Op::Mark(marks.map(|marking| marking.mark.clone()).collect());
+        self.submit(op, Pending::Marks, now);
+    }
+
+    /// A batch was answered.
+    pub(crate) fn marked(&mut self, result: Result<Reply, StoreError>, now: Now) {
+        let running = std::mem::take(&mut self.marks.running);
+        let (records, error) = match result {
+            Ok(Reply::Marked(records)) => (records, None),
+            Ok(_) => (Vec::new(), Some(Code::StorageUnavailable)),
+            Err(error) => (Vec::new(), Some(error.code())),
+        };
+        self.counters.store_errors += u64::from(error.is_some());
+        for marking in running {
+            let Marking {
+                conversation,
+                mark,
+                waiting,
+            } = marking;
+            if error.is_none() {
+                self.marker_moved(conversation, &mark, now);
+            }
+            for job in waiting {
+                match error {
+                    None => self.finish(&job, ServerFrame::Done(Done { reserved: 0 })),
+                    Some(code) => self.give_up(job, code, BUSY_RETRY_MS),
+                }
+            }
+            if let Some(slot) = self.conversations.get_mut(conversation) {
+                let work = slot.work();
+                work.pins = work.pins.saturating_sub(1);
+            }
+            self.conversations.release(conversation);
+        }
+        self.send_records(&records);
+    }
+
+    fn marker_moved(&mut self, conversation: ConversationKey, mark: &Mark, now: Now) {
+        let Some(slot) = self.conversations.get_mut(conversation) else {
+            return;
+        };
+        let Some(loaded) = &mut slot.loaded else {
+            return;
+        };
+        if let Some(member) = loaded.member_mut(&mark.user) {
+            member.read = member.read.max(mark.read);
+            member.delivered = member.delivered.max(mark.delivered);
+        }
+        let told = loaded.member_count <= RECEIPT_MEMBERS_MAX && !slot.openers.is_empty();
+        if !told {
+            return;
+        }
+        let at = loaded.receipts_at;
+        let work = slot.work();
+        if !work.receipts.contains(&mark.user) {
+            work.receipts.push(mark.user.clone());
+        }
+        if at <= now.monotonic_ms {
+            self.flush_receipts(conversation, now);
+        } else {
+            self.timers.set(at, Due::Receipts(conversation));
+        }
+    }
+
+    /// Tells sessions that have the conversation open how far others got.
+    pub(crate) fn flush_receipts(&mut self, conversation: ConversationKey, now: Now) {
+        let Some(slot) = self.conversations.get_mut(conversation) else {
+            return;
+        };
+        let Some(work) = &mut slot.work else {
+            return;
+        };
+        let users = std::mem::take(&mut work.receipts);
+        if let Some(loaded) = &mut slot.loaded {
+            loaded.receipts_at = now.monotonic_ms + RECEIPT_INTERVAL_MS;
+        }
+        for opener in slot.openers.clone() {
+            self.send_receipts(conversation, opener, |member| {
+                users.contains(&member.reader.user)
+            });
+        }
+        self.conversations.release(conversation);
+    }
+
+    /// The present receipts, for a session that opened the conversation.
+    pub(crate) fn receipts_to(&mut self, conversation: ConversationKey, job: &Job) {
+        let is_small = self
+            .conversations
+            .get(conversation)
+            .and_then(|slot| slot.loaded.as_ref())
+            .is_some_and(|loaded| loaded.member_count <= RECEIPT_MEMBERS_MAX);
+        if is_small {
+            self.send_receipts(conversation, job.session, |_| true);
+        }
+    }
+
+    fn send_receipts(
+        &mut self,
+        conversation: ConversationKey,
+        key: SessionKey,
+        of: impl Fn(&Member) -> bool,
+    ) {
+        let Some(slot) = self.conversations.get(conversation) else {
+            return;
+        };
+        let Some(loaded) = &slot.loaded else {
+            return;
+        };
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        let Some(user) = self.users.get(session.user) else {
+            return;
+        };
+        let closed = !loaded.is_group() && loaded.is_blocked();
+        if closed || loaded.role(&user.id).is_none() || !slot.openers.contains(&key) {
+            return;
+        }
+        let others = loaded.members.iter().filter(|member| {
+            member.role.is_some()
+                && member.reader.user != user.id
+                && (member.read > 0 || member.delivered > 0)
+                && of(member)
+        });
+        for member in others {
+            let frame = ServerFrame::Receipt(frames::Receipt {
+                conversation: slot.id,
+                user: member.reader.user.clone(),
+                delivered: member.delivered,
+                read: member.read,
+            })
+            .encode(0);
+            // The next one says more: a receipt that finds no room is not missed.
+            if self.out.push_live(key, session, &frame) {
+                self.counters.receipts_sent += 1;
+            }
+        }
+    }
+
+    /// Answers a request with nothing to say.
+    pub(crate) fn done(&mut self, key: SessionKey, origin: Origin) {
+        self.answer(key, origin, &ServerFrame::Done(Done { reserved: 0 }));
+    }
+}
+
+/// Members and conversations in the next batch of markers.
+const MARKS_MAX: usize = 4_096;
+/// Members of a group that has receipts.
+const RECEIPT_MEMBERS_MAX: usize = 100;

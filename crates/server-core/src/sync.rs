@@ -1,0 +1,215 @@
+//! Reads: the sync after a log-in, and whatever the page lane asks for.
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, Lane, Now, ServerFrame, UserId, UserSequence, WallMs,
+    frames::{HeadsPage, HeadsRequest, UserLogPage},
+    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX},
+};
+
+use crate::{
+    commands::Pending,
+    node::{Node, Origin, SessionKey, refused},
+    session::Sync,
+    storage::{Op, Reply, StoreError},
+};
+
+impl Node {
+    /// Reads the first pages of user log and heads, to be pushed.
+    pub(crate) fn begin_sync(
+        &mut self,
+        key: SessionKey,
+        cursor: UserSequence,
+        heads_since: WallMs,
+        now: Now,
+    ) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        session.sync = Some(Box::new(Sync {
+            cursor,
+            log_sent: false,
+            heads: None,
+        }));
+        let Some(user) = self.users.get(session.user).map(|user| user.id.clone()) else {
+            return;
+        };
+        let log = Op::UserLog {
+            user: user.clone(),
+            cursor,
+            now: now.wall_ms,
+        };
+        self.submit(log, Pending::SyncLog(key), now);
+        let request = HeadsRequest {
+            since: heads_since.saturating_sub(HEADS_OVERLAP_MS),
+            before_at: 0,
+            before: None,
+            limit: 0,
+            only: Vec::new(),
+        };
+        let heads = Op::Heads {
+            user,
+            request,
+            only: Vec::new(),
+        };
+        self.submit(heads, Pending::SyncHeads(key), now);
+    }
+
+    /// The first page of the user log came. If it did not, the client is told to ask for it.
+    pub(crate) fn sync_log(&mut self, key: SessionKey, result: Result<Reply, StoreError>) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        let Some(sync) = &mut session.sync else {
+            return;
+        };
+        let page = match result {
+            Ok(Reply::UserLog(page)) => page,
+            _ => UserLogPage {
+                records: Vec::new(),
+                cursor: sync.cursor,
+                reload: false,
+                more: true,
+            },
+        };
+        sync.log_sent = true;
+        let heads = sync.heads.take();
+        let frame = ServerFrame::UserLogPage(page).encode(0);
+        self.push_sync(key, frame, false);
+        if let Some(heads) = heads {
+            self.push_sync(key, heads, true);
+        }
+    }
+
+    /// The first page of heads came; it goes out behind the user log.
+    pub(crate) fn sync_heads(&mut self, key: SessionKey, result: Result<Reply, StoreError>) {
+        let page = match result {
+            Ok(Reply::Heads(page)) => self.finish_heads(key, page),
+            _ => HeadsPage {
+                heads: Vec::new(),
+                more: true,
+                stamp: 0,
+            },
+        };
+        let frame = ServerFrame::HeadsPage(page).encode(0);
+        let session = self.sessions.get_mut(&key);
+        let Some(sync) = session.and_then(|session| session.sync.as_mut()) else {
+            return;
+        };
+        if sync.log_sent {
+            self.push_sync(key, frame, true);
+        } else {
+            sync.heads = Some(frame);
+        }
+    }
+
+    fn push_sync(&mut self, key: SessionKey, frame: Bytes, last: bool) {
+        let Some(session) = self.sessions.get_mut(&key) else {
+            return;
+        };
+        if last {
+            session.sync = None;
+        }
+        self.out.push(key, session, Lane::Page, 0, last, frame);
+    }
+
+    /// What only the core knows of heads.
+    pub(crate) fn finish_heads(&self, key: SessionKey, mut page: HeadsPage) -> HeadsPage {
+        page.stamp = self.sessions.get(&key).map_or(0, |session| session.stamp);
+        if self.config.breaks.unread_drift {
+            for head in &mut page.heads {
+                head.unread += u32::from(head.unread > 0);
+            }
+        }
+        page
+    }
+
+    /// A request that only reads.
+    pub(crate) fn read(
+        &mut self,
+        key: SessionKey,
+        origin: Origin,
+        user: UserId,
+        frame: ClientFrame,
+        now: Now,
+    ) {
+        let op = match frame {
+            ClientFrame::PageRequest(request) => {
+                if request.held.len() > HELD_RANGES_MAX {
+                    self.refuse(key, origin, Code::ArgumentInvalid, 0, None);
+                    return;
+                }
+                Op::Page { user, request }
+            }
+            ClientFrame::HeadsRequest(mut request) => {
+                if request.only.len() > HEADS_MAX as usize {
+                    self.refuse(key, origin, Code::ArgumentInvalid, 0, None);
+                    return;
+                }
+                request.since = request.since.saturating_sub(HEADS_OVERLAP_MS);
+                let only = Vec::new();
+                Op::Heads {
+                    user,
+                    request,
+                    only,
+                }
+            }
+            ClientFrame::UserLogRequest(request) => Op::UserLog {
+                user,
+                cursor: request.cursor,
+                now: now.wall_ms,
+            },
+            ClientFrame::MembersRequest(request) => Op::Members { user, request },
+            _ => Op::Devices(user),
+        };
+        if self.is_shedding(now) {
+            self.refuse_overloaded(key, origin, None);
+            return;
+        }
+        self.begin_request(key);
+        self.submit(op, Pending::Read(key, origin), now);
+    }
+
+    /// What a read brought goes to who asked.
+    pub(crate) fn read_done(
+        &mut self,
+        key: SessionKey,
+        origin: Origin,
+        result: Result<Reply, StoreError>,
+    ) {
+        let frame = match result {
+            Ok(Reply::Page(page)) => ServerFrame::Page(*page),
+            Ok(Reply::Heads(page)) => ServerFrame::HeadsPage(self.finish_heads(key, page)),
+            Ok(Reply::UserLog(page)) => ServerFrame::UserLogPage(page),
+            Ok(Reply::Members(page)) => ServerFrame::MembersPage(page),
+            Ok(Reply::Devices(mut page)) => {
+                let user = self.sessions.get(&key).map(|session| session.user);
+                let user = user.and_then(|user| self.users.get(user));
+                let sessions = user.map_or(&[][..], |user| &user.sessions);
+                for device in &mut page.devices {
+                    let mut here = sessions.iter().filter_map(|key| self.sessions.get(key));
+                    device.online = here.any(|session| session.device == device.device);
+                }
+                ServerFrame::DevicesPage(page)
+            }
+            Ok(_) => ServerFrame::Refused(refused(Code::NotFound, 0)),
+            Err(error) => {
+                self.counters.store_errors += 1;
+                ServerFrame::Refused(refused(error.code(), READ_RETRY_MS))
+            }
+        };
+        self.end_request(key);
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        if self.out.answer(key, session, origin, &frame) {
+            return;
+        }
+        // A page may come again when there is room; an answer may not be lost.
+        let frame = ServerFrame::Refused(refused(Code::Overloaded, READ_RETRY_MS));
+        self.answer(key, origin, &frame);
+    }
+}
+
+/// When to try a read again, in ms.
+const READ_RETRY_MS: u64 = 500;
