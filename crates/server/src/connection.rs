@@ -107,9 +107,8 @@ async fn serve(peer: &mut Peer, confirmed: ZeroRttAccepted, handshake: Handshake
         Duration::from_millis(shared.settings.limits.login_ms),
     );
     let talk = async {
-        let (send, receive) = match session.connection.accept_bi().await {
-            Ok(streams) => streams,
-            Err(_) => return End::Lost,
+        let Some((send, receive)) = accept_session(&session.connection).await else {
+            return End::Lost;
         };
         tokio::select! {
             end = read_session(peer, receive) => end,
@@ -123,6 +122,26 @@ async fn serve(peer: &mut Peer, confirmed: ZeroRttAccepted, handshake: Handshake
         end = deadlines => end,
         end = confirm(&session, confirmed, handshake) => end,
     }
+}
+
+/// Waits for the session stream: the first one whose first byte says so.
+async fn accept_session(connection: &Connection) -> Option<(SendStream, RecvStream)> {
+    loop {
+        let (mut send, mut receive) = connection.accept_bi().await.ok()?;
+        let mut kind = [0];
+        let read = receive.read_exact(&mut kind).await;
+        if read.is_ok() && u16::from(kind[0]) == StreamKind::Session.number() {
+            return Some((send, receive));
+        }
+        stop(&mut send, &mut receive);
+    }
+}
+
+/// Ends a stream that this server does not know; the connection goes on.
+pub(crate) fn stop(send: &mut SendStream, receive: &mut RecvStream) {
+    let code = VarInt::from_u32(u32::from(Code::UnknownRequest.number()));
+    let _ = receive.stop(code);
+    let _ = send.reset(code);
 }
 
 /// Waits for the end of the handshake, tells the node, and then keeps the connection counted.
@@ -205,8 +224,8 @@ async fn read_datagrams(session: &Session, shared: &Shared) -> End {
                     });
                 }
             }
-            Ok(_) => {}
-            Err(error) => bad_frame(session, shared, 0, error.code()),
+            // What may be lost is no reason to end anything.
+            Ok(_) | Err(_) => {}
         }
     }
 }
@@ -228,7 +247,6 @@ struct Peer {
 
 async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
     let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
-    let mut kind_read = false;
     loop {
         peer.session.may_read().await;
         if peer.session.has(CLOSING) {
@@ -245,19 +263,7 @@ async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
             }
             Err(_) => return End::Lost,
         };
-        let mut bytes = chunk.as_ref();
-        if !kind_read {
-            let Some((kind, rest)) = bytes.split_first() else {
-                continue;
-            };
-            if u16::from(*kind) != StreamKind::Session.number() {
-                bad_frame(&peer.session, &peer.shared, 0, Code::BadFrame);
-                return std::future::pending().await;
-            }
-            bytes = rest;
-            kind_read = true;
-        }
-        buffer.extend(bytes);
+        buffer.extend(&chunk);
         drop(chunk);
         loop {
             let raw = match buffer.next_frame() {
@@ -317,9 +323,6 @@ impl Peer {
     async fn request(&mut self, request: u32, frame: ClientFrame) {
         // Early data may be a replay: whatever changes something waits for the handshake.
         self.session.wait_for(CONFIRMED | CLOSING).await;
-        if let ClientFrame::RevokeDevice(revoke) = &frame {
-            self.log_in.forget_device(revoke.device);
-        }
         let unanswered = matches!(frame, ClientFrame::Delivered(_) | ClientFrame::Typing(_));
         self.shared.inbox.reserve().await;
         if request != 0 && !unanswered {

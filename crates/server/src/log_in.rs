@@ -167,13 +167,6 @@ impl LogIn {
         });
     }
 
-    /// Forgets the resume secrets of a device of this user.
-    pub(crate) fn forget_device(&self, device: DeviceId) {
-        if let Some(who) = &self.who {
-            self.shared.resume.forget_device(&who.identity.user, device);
-        }
-    }
-
     /// The highest version that both speak.
     fn negotiate(&self, request: u32, lowest: u16, highest: u16) -> Option<u16> {
         let version = highest.min(VERSION);
@@ -245,24 +238,11 @@ impl LogIn {
 
 impl Drop for LogIn {
     fn drop(&mut self) {
-        let Some(who) = &self.who else { return };
-        if self.session.close_code().is_some_and(forgets_secrets) {
-            self.shared
-                .resume
-                .forget_device(&who.identity.user, who.device);
+        if self.who.is_some() {
+            let gone = Input::Disconnected(self.session.key);
+            self.shared.inbox.push(gone);
         }
-        self.shared
-            .inbox
-            .push(Input::Disconnected(self.session.key));
     }
-}
-
-/// Whether a session that ended so may not be resumed.
-const fn forgets_secrets(code: Code) -> bool {
-    matches!(
-        code,
-        Code::SessionRevoked | Code::DeviceReplaced | Code::Banned | Code::TokenRevoked
-    )
 }
 
 /// At most [`AGENT_BYTES_MAX`] bytes, without control characters.

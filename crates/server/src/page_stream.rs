@@ -9,10 +9,10 @@ use fireside_protocol::{
     limits::FRAME_BYTES_MAX,
 };
 use fireside_server_core::Origin;
-use quinn::{ReadToEndError, RecvStream, SendStream, VarInt};
+use quinn::{ReadToEndError, RecvStream, SendStream};
 
 use crate::{
-    connection::bad_frame,
+    connection::{bad_frame, stop},
     inbox::Input,
     session::{CLOSING, Session, WELCOMED},
     shared::Shared,
@@ -32,10 +32,8 @@ pub(crate) async fn run(
         return;
     }
     if u16::from(kind[0]) != StreamKind::Page.number() {
-        // A later client's stream: not for this server, but no reason to end the connection.
-        let code = VarInt::from_u32(u32::from(Code::UnknownRequest.number()));
-        let _ = receive.stop(code);
-        let _ = send.reset(code);
+        // A later client's stream.
+        stop(&mut send, &mut receive);
         return;
     }
     let bytes = match receive.read_to_end(FRAME_BYTES_MAX).await {

@@ -235,7 +235,7 @@ impl Default for TransportSettings {
             stream_receive_window: 128 * 1024,
             receive_window: 512 * 1024,
             send_window: 256 * 1024,
-            bidi_streams_max: 32,
+            bidi_streams_max: 64,
             datagram_receive_bytes: 16 * 1024,
             datagram_send_bytes: 16 * 1024,
             crypto_buffer_bytes: 8 * 1024,

@@ -1,0 +1,155 @@
+//! Two users talk; log-ins are resumed; settings are reloaded.
+
+use fireside_protocol::{
+    Code, ConversationId, DeviceId, ServerFrame, UserId,
+    frames::{Hello, PageRequest},
+};
+
+use crate::client::{Fixture, hello, soon, welcome};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_reaches_the_other_and_is_in_the_page() {
+    let fixture = Fixture::start();
+    let network = fixture.network();
+    let mut ada = network.log_in(&fixture, "ada").await;
+    let mut bob = network.log_in(&fixture, "bob").await;
+    assert_eq!(ada.say("bob", "gg").await, 1);
+    assert_eq!(bob.hear().await, (1, "gg".to_owned()));
+    assert_eq!(bob.say("ada", "wp").await, 2);
+    // The own message comes too; then the answer's.
+    assert_eq!(ada.hear().await.1, "gg");
+    assert_eq!(ada.hear().await, (2, "wp".to_owned()));
+
+    // A repeat of the nonce has the same answer and no other effect.
+    let again = bob.direct("ada", "once");
+    let first = bob.call(again.clone()).await;
+    let second = bob.call(again).await;
+    assert!(
+        matches!((&first, &second), (ServerFrame::Ack(a), ServerFrame::Ack(b)) if a.sequence == 3 && b.sequence == 3)
+    );
+
+    let conversation =
+        ConversationId::direct(&UserId::new("ada").unwrap(), &UserId::new("bob").unwrap());
+    let request = PageRequest {
+        conversation,
+        anchor: 0,
+        number: 0,
+        to: 0,
+        limit: 0,
+        since: 0,
+        held: Vec::new(),
+    };
+    let ServerFrame::Page(page) = ada.page(request).await else {
+        panic!("no page")
+    };
+    assert_eq!((page.first, page.last, page.items.len()), (1, 3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_sync_comes_unasked_on_a_stream_of_its_own() {
+    let fixture = Fixture::start();
+    let network = fixture.network();
+    let mut ada = network.log_in(&fixture, "ada").await;
+    ada.say("bob", "are you there?").await;
+    let mut bob = network.open().await;
+    let with_sync = Hello {
+        no_sync: false,
+        device: DeviceId([3; 16]),
+        ..hello(&fixture.token("bob"))
+    };
+    welcome(bob.call(with_sync).await).unwrap();
+    let mut stream = soon(bob.connection.accept_uni()).await.unwrap();
+    let bytes = soon(stream.read_to_end(1 << 20)).await.unwrap();
+    assert_eq!(bytes[0], 4);
+    let mut buffer = fireside_protocol::FrameBuffer::new(1 << 20);
+    buffer.extend(&bytes[1..]);
+    let mut heads = Vec::new();
+    while let Some(raw) = buffer.next_frame().unwrap() {
+        if let ServerFrame::HeadsPage(page) = raw.server().unwrap() {
+            heads.extend(page.heads);
+        }
+    }
+    buffer.finish().unwrap();
+    assert_eq!(heads.len(), 1);
+    assert_eq!((heads[0].last, heads[0].unread), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_resumed_without_a_token() {
+    let mut fixture = Fixture::start();
+    let network = fixture.network();
+    let mut first = network.open().await;
+    let secret = first
+        .hello(&fixture.token("ada"))
+        .await
+        .unwrap()
+        .resume_secret;
+    first.connection.close(0_u32.into(), b"");
+    let verified = network.verified.load(std::sync::atomic::Ordering::SeqCst);
+
+    let mut second = network.open().await;
+    let again = second.resume(&secret).await.unwrap();
+    assert_eq!(again.user.as_str(), "ada");
+    assert_ne!(again.resume_secret, secret);
+    // The TLS session was resumed too: no certificate was looked at.
+    assert_eq!(
+        network.verified.load(std::sync::atomic::Ordering::SeqCst),
+        verified
+    );
+
+    // An unknown secret leaves the connection open for a token.
+    let mut third = network.open().await;
+    assert_eq!(
+        third.resume(&vec![1; 32].into()).await.err(),
+        Some(Code::ResumeUnknown)
+    );
+    third.hello(&fixture.token("ada")).await.unwrap();
+
+    // Another life of the server knows none.
+    fixture.restart(true);
+    let mut fourth = network.open().await;
+    assert_eq!(
+        fourth.resume(&again.resume_secret).await.err(),
+        Some(Code::ResumeUnknown)
+    );
+    fourth.hello(&fixture.token("ada")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_and_limits_are_reloaded() {
+    let fixture = Fixture::with(|settings| settings.limits.rate_direct_per_s = 1_000);
+    let network = fixture.network();
+    let old = fixture.token("ada");
+    let mut ada = network.open().await;
+    ada.user = UserId::new("ada").ok();
+    ada.hello(&old).await.unwrap();
+    ada.say("bob", "one").await;
+
+    std::fs::remove_file(fixture.settings.token_keys_path()).unwrap();
+    let mut settings = fixture.settings.clone();
+    settings.limits.rate_direct_per_s = 1;
+    fixture.server().reload(&settings).unwrap();
+    let mut client = network.open().await;
+    assert_eq!(client.hello(&old).await.err(), Some(Code::TokenInvalid));
+    let mut client = network.open().await;
+    client.hello(&fixture.token("bob")).await.unwrap();
+
+    // Who is in stays in, under the new rate.
+    let mut limited = false;
+    for _ in 0..50 {
+        let send = ada.direct("bob", "more");
+        if let ServerFrame::Refused(refused) = ada.call(send).await {
+            assert_eq!(refused.code(), Code::RateLimited);
+            assert!(refused.retry_after_ms > 0);
+            limited = true;
+        }
+    }
+    assert!(limited);
+}
+
+#[test]
+fn a_data_folder_has_one_server_at_a_time() {
+    let fixture = Fixture::start();
+    let second = fireside_server::Server::start(fixture.settings.clone());
+    assert!(matches!(second, Err(fireside_server::StartError::InUse(_))));
+}
