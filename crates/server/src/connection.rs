@@ -146,7 +146,9 @@ pub(crate) fn stop(send: &mut SendStream, receive: &mut RecvStream) {
 
 /// Waits for the end of the handshake, tells the node, and then keeps the connection counted.
 async fn confirm(session: &Session, confirmed: ZeroRttAccepted, mut handshake: Handshake) -> End {
-    if !confirmed.await {
+    // The value means something to clients only.
+    confirmed.await;
+    if session.connection.close_reason().is_some() {
         return End::Lost;
     }
     handshake.finish();

@@ -121,7 +121,7 @@ impl Driver {
             Input::Published(published) => node.handle_published(published, now),
             Input::Config(config) => node.set_config(*config),
             Input::Count(answer) => {
-                let _ = answer.send(node.counters());
+                let _ = answer.try_send(node.counters());
             }
             Input::Drain { deadline } => {
                 self.draining = Some(deadline);

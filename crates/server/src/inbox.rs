@@ -1,6 +1,9 @@
 //! What waits for the node: a bounded queue for clients' requests, an open door for what must not be lost.
 
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    sync::{Arc, mpsc::SyncSender},
+};
 
 use fireside_protocol::{ClientFrame, WallMs};
 use fireside_server_core::{
@@ -10,7 +13,7 @@ use fireside_server_core::{
 };
 use parking_lot::Mutex;
 use tokio::{
-    sync::{Notify, Semaphore, oneshot},
+    sync::{Notify, Semaphore},
     time::Instant,
 };
 
@@ -39,7 +42,7 @@ pub(crate) enum Input {
     Stored(Vec<(Ticket, Result<Reply, StoreError>)>),
     Published(Published),
     Config(Box<NodeConfig>),
-    Count(oneshot::Sender<Counters>),
+    Count(SyncSender<Counters>),
     Drain {
         deadline: Instant,
     },

@@ -5,7 +5,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, mpsc},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use fireside_server_core::{
 };
 use fireside_store::{Sink, SqliteConfig, SqliteStore, Store};
 use quinn::{Endpoint, TokioRuntime};
-use tokio::{runtime::Runtime, sync::oneshot};
+use tokio::runtime::Runtime;
 
 use crate::{
     bus::{Bus, LocalBus},
@@ -36,6 +36,11 @@ use crate::{
 pub const LOCK_FILE: &str = "lock";
 /// The database in the data folder.
 pub const STORE_FILE: &str = "fireside.sqlite";
+
+/// The node counts within this time, or is gone.
+const COUNT_WAIT: Duration = Duration::from_secs(2);
+/// The runtime's threads get this long to end.
+const RUNTIME_END_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -183,12 +188,12 @@ impl RunningServer {
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> ServerCounters {
-        let (sender, receiver) = oneshot::channel();
+        let (sender, receiver) = mpsc::sync_channel(1);
         self.shared.inbox.push(Input::Count(sender));
         ServerCounters {
             gateway: self.shared.counts.read(),
-            // The driver is gone while the server goes down.
-            node: receiver.blocking_recv().unwrap_or_default(),
+            // The node is gone while the server goes down.
+            node: receiver.recv_timeout(COUNT_WAIT).unwrap_or_default(),
         }
     }
 
@@ -209,16 +214,30 @@ impl RunningServer {
     }
 
     /// Goes down gracefully: no new connections, clients are told, appends in flight finish, the store is closed.
-    /// Returns when all is done, at most ten seconds later. Not from inside an async runtime.
+    /// Returns when all is done, at most ten seconds later.
     pub fn stop(mut self) {
-        let Some(runtime) = self.runtime.take() else {
-            return;
-        };
-        let driver = self.driver.take();
-        runtime.block_on(drain::run(&self.shared, &self.endpoint, driver));
-        self.store.close();
-        runtime.shutdown_timeout(Duration::from_millis(500));
+        if let Some(runtime) = &self.runtime {
+            let (sender, receiver) = mpsc::sync_channel(1);
+            let (shared, endpoint) = (self.shared.clone(), self.endpoint.clone());
+            let driver = self.driver.take();
+            runtime.spawn(async move {
+                drain::run(&shared, &endpoint, driver).await;
+                let _ = sender.send(());
+            });
+            let _ = receiver.recv();
+        }
+        self.end();
         tracing::info!("stopped");
+    }
+
+    /// Ends the threads. What was submitted to the store is made durable.
+    fn end(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // A runtime may not be waited for inside another one, but a thread may; the socket is closed when this is done.
+            let ending = std::thread::spawn(move || runtime.shutdown_timeout(RUNTIME_END_WAIT));
+            let _ = ending.join();
+            self.store.close();
+        }
     }
 
     /// Runs until SIGTERM or SIGINT, then [`RunningServer::stop`]s. SIGHUP reads `settings` anew and reloads; what is wrong with
@@ -261,11 +280,7 @@ impl RunningServer {
 
 impl Drop for RunningServer {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // Not gracefully, but what was submitted is made durable.
-            runtime.shutdown_background();
-            self.store.close();
-        }
+        self.end();
     }
 }
 
