@@ -1,2 +1,47 @@
-//! See README.
-fn main() {}
+//! The program `fireside`: server, demo, terminal client and tools. Without a subcommand it runs the demo.
+
+mod bench;
+mod problem;
+mod serve;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chat for games: server, terminal client and tools.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fireside",
+    version,
+    about,
+    args_conflicts_with_subcommands = true
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a server; all its state is in one folder.
+    Serve(serve::ServeArgs),
+    /// Makes a login token with the signing key in a server's data folder.
+    Token(token::TokenArgs),
+    /// Measures this machine against raw quinn and raw SQLite.
+    Bench(bench::BenchArgs),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let outcome = match args.command {
+        None => Ok(ExitCode::SUCCESS),
+        Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Token(args)) => token::run(&args),
+        Some(Command::Bench(args)) => bench::run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
