@@ -363,6 +363,18 @@ impl LogReader for Snapshot<'_> {
         Ok(self.rows(&sql, &[&id.0, &number(above), &limit], entry_meta)?)
     }
 
+    fn metas_below(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: u32,
+    ) -> Result<Vec<EntryMeta>, StoreError> {
+        let sql = format!(
+            "SELECT {META} FROM entries WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+        );
+        Ok(self.rows(&sql, &[&id.0, &number(below), &limit], entry_meta)?)
+    }
+
     fn changed(
         &mut self,
         id: ConversationId,
