@@ -131,7 +131,9 @@ pub enum Target {
 pub struct Append {
     /// Where.
     pub conversation: ConversationId,
-    /// The version it was decided on; `None`: the conversation must not exist. Otherwise [`Appended::Stale`].
+    /// The version it was decided on; `None`: the conversation must not exist (a new one has version 1). Otherwise
+    /// [`Appended::Stale`]. A direct conversation that does not exist has no version a block could have bumped: making one with an
+    /// entry that is not private while one of the two blocks the other is stale as well.
     pub expected_version: Option<u64>,
     /// Makes the conversation.
     pub create: Option<NewConversation>,
@@ -260,7 +262,8 @@ pub struct Mark {
 }
 
 /// A block or its end. Bumps the version of every conversation both are in; in groups also the blocker's rights version, with a
-/// `Rights` record in the blocker's user log.
+/// `Rights` record in the blocker's user log. One that changes nothing bumps nothing; over `BLOCKS_MAX` the outcome is
+/// `Refused(LimitReached)`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SetBlock {
     /// Who blocks, and the command's name.
@@ -365,7 +368,7 @@ pub enum Outcome {
     Done {
         /// Where, if in a conversation.
         conversation: Option<ConversationId>,
-        /// The entry; 0 none.
+        /// The first entry it made; 0 none.
         sequence: Sequence,
         /// Its ordinal.
         ordinal: Ordinal,
