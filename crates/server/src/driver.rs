@@ -7,12 +7,7 @@ use fireside_server_core::{Node, NodeConfig, SessionKey};
 use fireside_store::Store;
 use tokio::time::Instant;
 
-use crate::{
-    bus::Bus,
-    clock::Clock,
-    inbox::{Inbox, Input},
-    session::Session,
-};
+use crate::{bus::Bus, inbox::Input, session::Session, shared::Shared};
 
 /// Rounds of polls after one batch; what is left waits for the next round of the loop. A guard, not a pace.
 const POLL_ROUNDS_MAX: usize = 16;
@@ -21,8 +16,7 @@ pub(crate) struct Driver {
     node: Node,
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
-    inbox: Arc<Inbox>,
-    clock: Clock,
+    shared: Arc<Shared>,
     sessions: HashMap<SessionKey, Arc<Session>>,
     draining: Option<Instant>,
     closing: bool,
@@ -33,15 +27,13 @@ impl Driver {
         config: NodeConfig,
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,
-        inbox: Arc<Inbox>,
-        clock: Clock,
+        shared: Arc<Shared>,
     ) -> Self {
         Self {
             node: Node::new(config),
             store,
             bus,
-            inbox,
-            clock,
+            shared,
             sessions: HashMap::new(),
             draining: None,
             closing: false,
@@ -52,10 +44,10 @@ impl Driver {
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::new();
         loop {
-            self.inbox.wait(self.deadline()).await;
-            self.inbox.take(&mut batch);
+            self.shared.inbox.wait(self.deadline()).await;
+            self.shared.inbox.take(&mut batch);
             let timer = self.node.poll_timeout();
-            let now = self.clock.now();
+            let now = self.shared.clock.now();
             if timer.is_some_and(|at| at <= now.monotonic_ms) {
                 self.node.handle_timeout(now);
             }
@@ -78,12 +70,12 @@ impl Driver {
         let timer = self
             .node
             .poll_timeout()
-            .map(|at| self.clock.instant(at).into());
+            .map(|at| self.shared.clock.instant(at).into());
         [timer, self.draining].into_iter().flatten().min()
     }
 
     fn handle(&mut self, input: Input) {
-        let now = self.clock.now();
+        let now = self.shared.clock.now();
         let node = &mut self.node;
         match input {
             Input::Connected { session, login } => {
@@ -151,6 +143,9 @@ impl Driver {
                     session.close(code);
                 }
                 idle = false;
+            }
+            while let Some((user, device)) = self.node.poll_revoked() {
+                self.shared.resume.forget_device(&user, device);
             }
             if idle {
                 return;

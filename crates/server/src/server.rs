@@ -367,13 +367,7 @@ fn listen(
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Arc::new(move |published: Published| {
         loopback.push(Input::Published(published));
     })));
-    let driver = Driver::new(
-        settings.node_config(),
-        store.clone(),
-        bus,
-        shared.inbox.clone(),
-        shared.clock,
-    );
+    let driver = Driver::new(settings.node_config(), store.clone(), bus, shared.clone());
     let driver = runtime.spawn(driver.run());
     runtime.spawn(gateway::run(endpoint.clone(), shared.clone()));
     Ok((endpoint, driver))
