@@ -6,6 +6,25 @@ pub mod session;
 pub mod storage;
 pub mod view;
 
+mod cache;
+mod commands;
+mod conversation;
+mod diff;
+mod heads;
+mod link;
+mod list;
+mod outbox;
+mod pending;
+mod random;
+mod ranges;
+mod receipts;
+mod receive;
+mod rows;
+mod sync;
+mod timeline;
+mod timers;
+mod token;
+
 pub use command::{Command, CommandError, RequestId};
 pub use event::{ConnectionState, Event, EventClass};
 pub use session::{Action, Breaks, Config, LinkEvent, Session, Transmit};

@@ -1,11 +1,24 @@
 //! The front door: one user on one device, over any number of connections.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
 use bytes::Bytes;
-use fireside_protocol::{Code, DeviceId, FrameError, Lane, Now, RawFrame, UserId};
+use fireside_protocol::{Code, ConversationId, DeviceId, FrameError, Lane, Now, RawFrame, UserId};
 
 use crate::{
-    Command, CommandError, Event, RequestId,
+    Command, CommandError, Event, EventClass, RequestId,
+    cache::{Cache, Mode},
+    conversation::Conversation,
+    link::{CLOCK_JUMP_MS, Links, Request},
+    list::List,
+    outbox::Outbox,
+    pending::Calls,
+    random::Random,
+    receipts::Receipts,
     storage::{Rows, StoreError, StoreOp, Ticket},
+    sync::Sync,
+    timeline::Timeline,
+    timers::{Timer, Timers},
 };
 
 /// A link is one connection (QUIC or other). The core numbers those it asks for.
@@ -149,15 +162,84 @@ pub struct Counters {
 /// One user on one device as a state machine. Call a `handle_*`, then every `poll_*` until it is `None`.
 #[derive(Debug)]
 pub struct Session {
-    config: Config,
+    pub(crate) config: Config,
+    pub(crate) now: Now,
+    pub(crate) random: Random,
+    pub(crate) timers: Timers,
+    pub(crate) links: Links,
+    pub(crate) requests: BTreeMap<u32, Request>,
+    pub(crate) calls: Calls,
+    pub(crate) cache: Cache,
+    pub(crate) outbox: Outbox,
+    pub(crate) sync: Sync,
+    pub(crate) receipts: Receipts,
+    pub(crate) conversations: BTreeMap<ConversationId, Conversation>,
+    /// In memory mode: those that hold items.
+    pub(crate) with_items: BTreeSet<ConversationId>,
+    /// On screen.
+    pub(crate) open: Vec<ConversationId>,
+    pub(crate) timelines: BTreeMap<ConversationId, Timeline>,
+    pub(crate) list: List,
+    /// Whose session it is, once known.
+    pub(crate) me: Option<UserId>,
+    /// Stands where a user must be named and none is known.
+    pub(crate) nobody: UserId,
+    pub(crate) visible: bool,
+    pub(crate) suspended: bool,
+    pub(crate) background_fill: bool,
+    pub(crate) serial: u64,
+    /// Given before the cache was read.
+    pub(crate) waiting_commands: Vec<(RequestId, Command)>,
+    pub(crate) actions: VecDeque<Action>,
+    pub(crate) transmits: VecDeque<Transmit>,
+    pub(crate) completions: VecDeque<Event>,
+    pub(crate) notices: VecDeque<Event>,
+    pub(crate) missed: u64,
+    pub(crate) counters: Counters,
+    stopped: bool,
 }
+
+/// Commands kept while the cache is read.
+const WAITING_COMMANDS_MAX: usize = 256;
 
 impl Session {
     /// A session that first asks for [`StoreOp::Load`].
     #[must_use]
     pub fn new(config: Config, now: Now) -> Self {
-        let _ = now;
-        Self { config }
+        let mut session = Self {
+            random: Random::new(&config.seed),
+            me: config.user.clone(),
+            nobody: nobody(),
+            config,
+            now,
+            timers: Timers::default(),
+            links: Links::new(),
+            requests: BTreeMap::new(),
+            calls: Calls::default(),
+            cache: Cache::new(),
+            outbox: Outbox::default(),
+            sync: Sync::default(),
+            receipts: Receipts::default(),
+            conversations: BTreeMap::new(),
+            with_items: BTreeSet::new(),
+            open: Vec::new(),
+            timelines: BTreeMap::new(),
+            list: List::new(),
+            visible: false,
+            suspended: false,
+            background_fill: false,
+            serial: 0,
+            waiting_commands: Vec::new(),
+            actions: VecDeque::new(),
+            transmits: VecDeque::new(),
+            completions: VecDeque::new(),
+            notices: VecDeque::new(),
+            missed: 0,
+            counters: Counters::default(),
+            stopped: false,
+        };
+        session.load(now);
+        session
     }
 
     /// Takes a command. `request` is the caller's name for the call.
@@ -170,71 +252,189 @@ impl Session {
         command: Command,
         now: Now,
     ) -> Result<(), CommandError> {
-        let _ = (&self.config, request, command, now);
-        unimplemented!()
+        if self.stopped {
+            return Err(Code::Cancelled.into());
+        }
+        if self.calls.contains(request) {
+            return Err(Code::ArgumentInvalid.into());
+        }
+        if self.calls.is_full() {
+            return Err(Code::Busy.into());
+        }
+        self.enter(now);
+        if self.cache.mode == Mode::Loading {
+            if self.waiting_commands.len() >= WAITING_COMMANDS_MAX {
+                return Err(Code::Busy.into());
+            }
+            self.begin(request);
+            self.waiting_commands.push((request, command));
+            return Ok(());
+        }
+        let result = self.carry_out(request, command, now);
+        self.leave();
+        result
     }
 
     /// Something happened to a link.
     pub fn handle_link(&mut self, link: u64, event: LinkEvent, now: Now) {
-        let _ = (link, event, now);
-        unimplemented!()
+        self.enter(now);
+        self.on_link(link, event, now);
+        self.leave();
     }
 
     /// A frame came in, on any lane. A broken one ends its link.
     pub fn handle_frame(&mut self, link: u64, frame: Result<RawFrame, FrameError>, now: Now) {
-        let _ = (link, frame, now);
-        unimplemented!()
+        self.enter(now);
+        match frame {
+            Ok(frame) => self.on_frame(link, &frame),
+            Err(_) => {
+                self.counters.frames_bad += 1;
+                self.break_link(link, now);
+            }
+        }
+        self.leave();
     }
 
     /// What came of a storage operation.
     pub fn handle_stored(&mut self, ticket: Ticket, result: Result<Rows, StoreError>, now: Now) {
-        let _ = (ticket, result, now);
-        unimplemented!()
+        self.enter(now);
+        self.on_stored(ticket, result, now);
+        self.leave();
     }
 
     /// Time went on to [`Session::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
-        let _ = now;
-        unimplemented!()
+        self.enter(now);
+        while let Some(timer) = self.timers.pop(now.monotonic_ms) {
+            self.on_timer(timer, now);
+        }
+        self.heartbeat(now);
+        self.leave();
+    }
+
+    fn on_timer(&mut self, timer: Timer, now: Now) {
+        match timer {
+            Timer::Reconnect => self.open_link(now),
+            Timer::Login(link) => self.on_login_timeout(link, now),
+            Timer::Token => self.on_token_due(now),
+            Timer::Stall => self.on_stall(now),
+            Timer::Repair(id) | Timer::Pull(id) => self.want_page(id),
+            Timer::Page(request) => self.on_page_timeout(request),
+            Timer::Heads => self.on_heads_due(),
+            Timer::Outbox(id) => self.on_outbox_due(id, now),
+            Timer::Expiry => self.outbox_expire(now),
+            Timer::Unanswered(id) => self.on_unanswered(id, now),
+            Timer::Delivered(id) => self.on_delivered_due(id),
+            Timer::TypingOf(id, user) => self.say_typing(id, &user, false),
+            Timer::Call(request) => self.on_call_timeout(request),
+        }
     }
 
     /// Completes every pending call as `cancelled`, hands over what is to be kept; [`Action::Stopped`] comes last.
     pub fn shutdown(&mut self, now: Now) {
-        let _ = now;
-        unimplemented!()
+        if self.stopped {
+            return;
+        }
+        self.enter(now);
+        self.cancel_calls();
+        self.waiting_commands.clear();
+        self.disconnect(now);
+        self.leave();
+        self.stopped = true;
+        self.timers = Timers::default();
+        self.actions.push_back(Action::Stopped);
     }
 
     /// The next thing the driver must do.
     pub fn poll_action(&mut self) -> Option<Action> {
-        unimplemented!()
+        self.actions.pop_front()
     }
 
     /// The next frame to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        unimplemented!()
+        self.transmits.pop_front()
     }
 
     /// The next storage operation.
     pub fn poll_store(&mut self) -> Option<(Ticket, StoreOp)> {
-        unimplemented!()
+        self.cache.queue.pop_front()
     }
 
     /// The next event of a class the caller has room for. Views collect changes until they are polled; what no longer fits in
     /// diffs becomes a reset.
-    pub fn poll_event(&mut self, class: crate::EventClass) -> Option<Event> {
-        let _ = class;
-        unimplemented!()
+    pub fn poll_event(&mut self, class: EventClass) -> Option<Event> {
+        match class {
+            EventClass::Completion => self.completions.pop_front(),
+            EventClass::View if self.cache.mode == Mode::Loading => None,
+            EventClass::View => self.poll_list().or_else(|| self.poll_timeline()),
+            EventClass::Notice => self.notices.pop_front().or_else(|| {
+                let count = std::mem::take(&mut self.missed);
+                (count > 0).then_some(Event::Missed { count })
+            }),
+            EventClass::Ephemeral => self.poll_typing(),
+        }
     }
 
     /// When to call [`Session::handle_timeout`], in monotonic ms.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<u64> {
-        unimplemented!()
+        let timer = self.timers.next_at();
+        match (timer, self.heartbeat_at()) {
+            (Some(timer), Some(heartbeat)) => Some(timer.min(heartbeat)),
+            (timer, heartbeat) => timer.or(heartbeat),
+        }
     }
 
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        unimplemented!()
+        self.counters
+    }
+
+    /// The server's clock as far as known: the wall clock until the first log-in.
+    #[must_use]
+    pub fn server_ms(&self, now: Now) -> u64 {
+        self.links.server_ms(now)
+    }
+
+    /// Takes the time; a wall clock that jumped against the monotonic one means a sleep.
+    fn enter(&mut self, now: Now) {
+        let wall = now.wall_ms.abs_diff(self.now.wall_ms);
+        let monotonic = now.monotonic_ms.saturating_sub(self.now.monotonic_ms);
+        self.now = now;
+        if wall.abs_diff(monotonic) > CLOCK_JUMP_MS {
+            self.probe(now);
+        }
+    }
+
+    /// After every call: what became possible is done, what is to be kept is handed out.
+    fn leave(&mut self) {
+        let now = self.now;
+        // Without a disk a stored row may let another one out.
+        for _ in 0..2 {
+            self.outbox_pump(now);
+            self.flush(now);
+        }
+        self.pull();
+    }
+
+    pub(crate) fn complete_event(&mut self, event: Event) {
+        // Only the newest of states in a row matters.
+        if let (Event::State(_), Some(Event::State(last))) = (&event, self.completions.back_mut()) {
+            if let Event::State(state) = event {
+                *last = state;
+            }
+            return;
+        }
+        self.completions.push_back(event);
+    }
+}
+
+fn nobody() -> UserId {
+    static NOBODY: std::sync::LazyLock<Option<UserId>> =
+        std::sync::LazyLock::new(|| UserId::new("-").ok());
+    match &*NOBODY {
+        Some(user) => user.clone(),
+        None => unreachable!("a valid id"),
     }
 }

@@ -22,7 +22,7 @@ pub enum StoreOp {
     Items(ItemsQuery),
 }
 
-/// Changes that belong together.
+/// Changes that belong together. Carried out in the order of the fields.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transaction {
     /// Drops all items of these first.
@@ -31,11 +31,12 @@ pub struct Transaction {
     pub conversations: Vec<ConversationRecord>,
     /// Conversations to forget.
     pub forget: Vec<ConversationId>,
-    /// Items as they are now (larger rev has won already).
+    /// Items to keep. The larger rev wins in the cache too: an item that is there already is replaced only by one with a larger
+    /// `rev`, and always keeps its `row`.
     pub items: Vec<ItemRecord>,
     /// Outbox entries to add or change.
     pub outbox: Vec<OutboxRecord>,
-    /// Outbox entries to take out.
+    /// Outbox entries to take out. A nonce is never in both lists.
     pub outbox_remove: Vec<Nonce>,
     /// Cursors and the like, if they changed.
     pub profile: Option<Profile>,

@@ -1,0 +1,402 @@
+//! What the game asks for.
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, ConversationKind, Header, Nonce, Now, Role, Sequence,
+    TextContent, UserId, encode,
+    frames::{
+        Block, CreateGroup, DevicesRequest, Edit, Head, Invite, Join, Leave, MembersRequest, Read,
+        Recall, RemoveMember, RevokeDevice, Send, SetRole,
+    },
+    limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, TOKEN_BYTES_MAX},
+    text::{check_text, normalise_name},
+};
+
+use crate::{
+    Command, CommandError, RequestId, Session,
+    command::{MessageRef, Recipient},
+    conversation::Conversation,
+    event::Completion,
+};
+
+/// How a message is named to the server: by number, or by name while it has none.
+type Target = (Sequence, Option<Nonce>);
+
+impl Session {
+    /// Carries a command out. Its completion comes now or later; after an error, never.
+    pub(crate) fn carry_out(
+        &mut self,
+        request: RequestId,
+        command: Command,
+        now: Now,
+    ) -> Result<(), CommandError> {
+        match command {
+            Command::SendText { to, text } => self.send_text(request, to, &text, now)?,
+            Command::EditText {
+                conversation,
+                message,
+                text,
+            } => self.edit_text(request, conversation, message, &text, now)?,
+            Command::Recall {
+                conversation,
+                message,
+            } => self.recall(request, conversation, message, now)?,
+            Command::Retry { nonce } => self.outbox_retry(request, nonce, now)?,
+            Command::Discard { nonce } => {
+                if !self.outbox_discard(nonce) {
+                    return Err(Code::NotFound.into());
+                }
+                self.done(request);
+            }
+            Command::MarkRead { conversation, upto } => {
+                self.mark_read(request, conversation, upto, now)?;
+            }
+            Command::Open { conversation } => {
+                let again = self.open.contains(&conversation);
+                if !again && self.open.len() >= OPEN_CONVERSATIONS_MAX {
+                    return Err(Code::LimitReached.into());
+                }
+                self.ensure(conversation, ConversationKind::Unknown(0), None);
+                self.open(conversation);
+                if !again {
+                    self.send_attention();
+                }
+                self.done(request);
+            }
+            Command::Close { conversation } => {
+                if self.open.contains(&conversation) {
+                    self.close(conversation);
+                    self.send_attention();
+                }
+                self.done(request);
+            }
+            Command::LoadOlder {
+                conversation,
+                count,
+            } => self.load_older(request, conversation, count)?,
+            Command::Block { user, on } => {
+                let nonce = self.nonce();
+                let frame = ClientFrame::Block(Block { nonce, user, on });
+                self.ask(request, frame, now)?;
+            }
+            Command::Devices => {
+                let frame = ClientFrame::DevicesRequest(DevicesRequest { reserved: 0 });
+                self.ask(request, frame, now)?;
+            }
+            Command::RevokeDevice { device } => {
+                let nonce = self.nonce();
+                let frame = ClientFrame::RevokeDevice(RevokeDevice { nonce, device });
+                self.ask(request, frame, now)?;
+            }
+            Command::SetToken(token) => {
+                if token.is_empty() || token.len() > TOKEN_BYTES_MAX {
+                    return Err(Code::TokenInvalid.into());
+                }
+                self.set_token(request, token, now);
+            }
+            Command::CreateGroup { .. }
+            | Command::Invite { .. }
+            | Command::Join { .. }
+            | Command::Leave { .. }
+            | Command::RemoveMember { .. }
+            | Command::SetRole { .. }
+            | Command::Members { .. } => self.membership(request, command, now)?,
+            command => {
+                self.at_once(&command, now);
+                self.done(request);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is done when it returns.
+    fn at_once(&mut self, command: &Command, now: Now) {
+        match *command {
+            Command::Connect => self.connect(now),
+            Command::Disconnect => self.disconnect(now),
+            Command::Typing { conversation, on } => self.typing(conversation, on),
+            Command::SetVisible(on) => self.visible = on,
+            Command::SetBackgroundFill(on) => {
+                self.background_fill = on;
+                if on {
+                    self.want_all_pages();
+                }
+            }
+            Command::Suspend => self.suspended = true,
+            Command::Resume => {
+                self.suspended = false;
+                self.probe(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn membership(
+        &mut self,
+        request: RequestId,
+        command: Command,
+        now: Now,
+    ) -> Result<(), CommandError> {
+        let nonce = self.nonce();
+        let frame = match command {
+            Command::CreateGroup {
+                name,
+                invite,
+                history_for_joiners,
+            } => {
+                if invite.len() > INVITES_PER_REQUEST_MAX {
+                    return Err(Code::TooManyNamed.into());
+                }
+                ClientFrame::CreateGroup(CreateGroup {
+                    nonce,
+                    name: normalise_name(&name).map_err(|error| error.code())?,
+                    invite,
+                    history_for_joiners,
+                })
+            }
+            Command::Invite {
+                conversation,
+                users,
+            } => {
+                if users.len() > INVITES_PER_REQUEST_MAX {
+                    return Err(Code::TooManyNamed.into());
+                }
+                ClientFrame::Invite(Invite {
+                    nonce,
+                    conversation,
+                    users,
+                })
+            }
+            Command::Join { conversation } => ClientFrame::Join(Join {
+                nonce,
+                conversation,
+            }),
+            Command::Leave { conversation } => ClientFrame::Leave(Leave {
+                nonce,
+                conversation,
+            }),
+            Command::RemoveMember { conversation, user } => {
+                ClientFrame::RemoveMember(RemoveMember {
+                    nonce,
+                    conversation,
+                    user,
+                })
+            }
+            Command::SetRole {
+                conversation,
+                user,
+                role,
+            } => ClientFrame::SetRole(SetRole {
+                nonce,
+                conversation,
+                user,
+                role,
+            }),
+            Command::Members {
+                conversation,
+                after,
+            } => ClientFrame::MembersRequest(MembersRequest {
+                conversation,
+                after,
+                limit: 0,
+            }),
+            _ => return Err(Code::ArgumentInvalid.into()),
+        };
+        Ok(self.ask(request, frame, now)?)
+    }
+
+    fn nonce(&mut self) -> Nonce {
+        let wall = self.links.server_ms(self.now);
+        self.random.nonce(wall)
+    }
+
+    fn done(&mut self, request: RequestId) {
+        self.begin(request);
+        self.finish(request, Ok(Completion::Done));
+    }
+
+    /// A conversation to write to or look at, also before the server described it.
+    fn ensure(&mut self, id: ConversationId, kind: ConversationKind, peer: Option<&UserId>) {
+        if self.conversations.contains_key(&id) {
+            return;
+        }
+        let head = Head {
+            conversation: id,
+            kind,
+            last: 0,
+            first: 0,
+            visible_from: 0,
+            ordinal: 0,
+            unread: 0,
+            mentions: 0,
+            at: self.links.server_ms(self.now),
+            preview: None,
+            read: 0,
+            peer_delivered: 0,
+            peer_read: 0,
+            version: 0,
+            rights: 0,
+            name: String::new(),
+            peer: peer.cloned(),
+            members: 0,
+            role: peer.map(|_| Role::Member),
+        };
+        let mut conversation = Conversation::new(head);
+        conversation.provisional = true;
+        if self.cache.mode == crate::cache::Mode::Memory {
+            conversation.memory = Some((0, u64::MAX));
+        }
+        self.conversations.insert(id, conversation);
+        if peer.is_some() {
+            self.cache.touch(id);
+            self.list.touch(id);
+        } else {
+            self.ask_head(id, 0);
+        }
+    }
+
+    fn send_text(
+        &mut self,
+        request: RequestId,
+        to: Recipient,
+        text: &str,
+        now: Now,
+    ) -> Result<(), Code> {
+        check_text(text).map_err(|error| error.code())?;
+        if self.outbox.is_full() {
+            return Err(Code::OutboxFull);
+        }
+        let (conversation, peer) = match to {
+            Recipient::User(peer) => {
+                // Whose direct conversation it is is not known before the first log-in.
+                let me = self.me.as_ref().ok_or(Code::Offline)?;
+                let id = ConversationId::direct(me, &peer);
+                self.ensure(id, ConversationKind::Direct, Some(&peer));
+                (id, Some(peer))
+            }
+            Recipient::Conversation(id) => {
+                let held = self.conversations.get(&id);
+                (id, held.and_then(|held| held.head.peer.clone()))
+            }
+        };
+        let frame = ClientFrame::Send(Send {
+            nonce: self.nonce(),
+            after: None,
+            conversation,
+            peer,
+            header: Header::text(),
+            content: content(text),
+        });
+        self.outbox_add(request, conversation, frame, now)?;
+        self.receipts_sent(conversation);
+        self.scroll_to_end(conversation);
+        Ok(())
+    }
+
+    /// The message as the server can know it, and its `rev` if it is at hand.
+    fn target(&self, id: ConversationId, message: MessageRef) -> Result<(Target, u64), Code> {
+        let items = self.conversations.get(&id).map(|held| &held.items);
+        match message {
+            MessageRef::Sequence(0) => Err(Code::NotFound),
+            MessageRef::Sequence(number) => {
+                let rev = items
+                    .and_then(|items| items.get(&number))
+                    .map(|item| item.entry.rev());
+                Ok(((number, None), rev.unwrap_or(0)))
+            }
+            MessageRef::Nonce(nonce) => {
+                let item = items.and_then(|items| {
+                    items
+                        .values()
+                        .rev()
+                        .find(|item| item.entry.nonce == Some(nonce))
+                });
+                match item {
+                    Some(item) => Ok(((item.entry.sequence, None), item.entry.rev())),
+                    None => Ok(((0, Some(nonce)), 0)),
+                }
+            }
+        }
+    }
+
+    fn edit_text(
+        &mut self,
+        request: RequestId,
+        conversation: ConversationId,
+        message: MessageRef,
+        text: &str,
+        now: Now,
+    ) -> Result<(), Code> {
+        check_text(text).map_err(|error| error.code())?;
+        let ((target, target_nonce), rev) = self.target(conversation, message)?;
+        // An edit that waits would change the rev first: only the first one can say what it saw.
+        let waits = (self.outbox)
+            .pending_change(conversation, target, target_nonce)
+            .is_some();
+        let frame = ClientFrame::Edit(Edit {
+            nonce: self.nonce(),
+            after: None,
+            conversation,
+            target,
+            target_nonce,
+            seen_rev: if waits { 0 } else { rev },
+            content: content(text),
+        });
+        self.outbox_add(request, conversation, frame, now)
+    }
+
+    fn recall(
+        &mut self,
+        request: RequestId,
+        conversation: ConversationId,
+        message: MessageRef,
+        now: Now,
+    ) -> Result<(), Code> {
+        if let MessageRef::Nonce(nonce) = message
+            && self.outbox_withdraw(nonce)
+        {
+            self.done(request);
+            return Ok(());
+        }
+        let ((target, target_nonce), _) = self.target(conversation, message)?;
+        let frame = ClientFrame::Recall(Recall {
+            nonce: self.nonce(),
+            after: None,
+            conversation,
+            target,
+            target_nonce,
+        });
+        self.outbox_add(request, conversation, frame, now)
+    }
+
+    fn mark_read(
+        &mut self,
+        request: RequestId,
+        id: ConversationId,
+        upto: Sequence,
+        now: Now,
+    ) -> Result<(), Code> {
+        let held = self.conversations.get(&id).ok_or(Code::NotFound)?;
+        let upto = match upto {
+            0 => held.last_known,
+            number => number.min(held.last_known),
+        };
+        if upto <= held.head.read {
+            self.done(request);
+            return Ok(());
+        }
+        let frame = ClientFrame::Read(Read {
+            conversation: id,
+            upto,
+            nonce: self.nonce(),
+        });
+        self.outbox_add(request, id, frame, now)?;
+        self.read_to(id, upto);
+        Ok(())
+    }
+}
+
+fn content(text: &str) -> Bytes {
+    let text = text.to_owned();
+    encode(&TextContent { text }).into()
+}

@@ -1,0 +1,310 @@
+//! Conversations in one line: heads as the server says them, kept right by live entries; unread counts.
+
+use std::collections::VecDeque;
+
+use fireside_protocol::{
+    ConversationId, ConversationKind, Entry, EntryKind, Role, Sequence, UserId, frames::Head,
+    limits::UNREAD_COUNT_MAX,
+};
+
+use crate::{Session, conversation::Conversation};
+
+/// Conversations in memory; heads of more are not taken.
+const CONVERSATIONS_MAX: usize = 20_000;
+/// Live messages remembered per conversation, to bring a head up to date that was overtaken by them.
+const RECENT_MAX: usize = 32;
+/// A head is asked for anew after this, in ms, so that a burst asks once.
+const HEAD_DELAY_MS: u64 = 250;
+
+/// Messages counted live, newest last.
+#[derive(Debug, Default)]
+pub(crate) struct Recent {
+    /// Number, counts as unread, mentions the user.
+    messages: VecDeque<(Sequence, Counted)>,
+    /// The largest number that was dropped.
+    floor: Sequence,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Counted {
+    /// Own: all before is read.
+    Own,
+    /// Neither own nor counted.
+    Silent,
+    /// Unread, and whether it mentions the user.
+    Unread(bool),
+}
+
+impl Conversation {
+    fn classify(entry: &Entry, me: Option<&UserId>) -> Counted {
+        if me == Some(&entry.sender) {
+            return Counted::Own;
+        }
+        match &entry.header {
+            Some(header) if !header.silent => Counted::Unread(
+                header.mention_all || me.is_some_and(|me| header.mentions.contains(me)),
+            ),
+            _ => Counted::Silent,
+        }
+    }
+
+    fn add(&mut self, number: Sequence, counted: Counted) {
+        match counted {
+            Counted::Own => {
+                self.head.unread = 0;
+                self.head.mentions = 0;
+            }
+            Counted::Unread(mention) if number > self.head.read => {
+                self.head.unread = (self.head.unread + 1).min(UNREAD_COUNT_MAX + 1);
+                if mention {
+                    self.head.mentions = (self.head.mentions + 1).min(UNREAD_COUNT_MAX + 1);
+                }
+            }
+            Counted::Silent | Counted::Unread(_) => {}
+        }
+    }
+
+    /// A live entry for the line in the list. `false`: the count can not be told from it alone.
+    fn count(&mut self, entry: &Entry, me: Option<&UserId>) -> bool {
+        let number = entry.sequence;
+        if let Some(preview) = &mut self.head.preview
+            && entry.kind.is_change()
+            && entry.target == preview.sequence
+        {
+            preview.apply(entry);
+        }
+        if number <= self.counted_to {
+            return true;
+        }
+        let dense = number - self.counted_to == 1;
+        self.counted_to = number;
+        self.head.ordinal = self.head.ordinal.max(entry.ordinal);
+        self.head.at = self.head.at.max(entry.at);
+        if entry.kind == EntryKind::Message {
+            let counted = Self::classify(entry, me);
+            self.add(number, counted);
+            self.recent.messages.push_back((number, counted));
+            if self.recent.messages.len() > RECENT_MAX
+                && let Some((dropped, _)) = self.recent.messages.pop_front()
+            {
+                self.recent.floor = dropped;
+            }
+            self.head.preview = Some(entry.clone());
+        }
+        // A recall takes its mentions along.
+        let mentions_fade = entry.kind == EntryKind::Recall && self.head.mentions > 0;
+        dense && !mentions_fade
+    }
+
+    /// Unread from what is in memory. `false`: it can not be told from it.
+    fn recount(&mut self, me: Option<&UserId>) -> bool {
+        let from = self.head.read.saturating_add(1);
+        let from_seen = from.max(self.floor());
+        if from > self.counted_to {
+            self.head.unread = 0;
+            self.head.mentions = 0;
+            return true;
+        }
+        let here = self.in_memory(from_seen)
+            && self.in_memory(self.counted_to)
+            && self.covered.contains_all(from_seen, self.counted_to);
+        if !here {
+            return false;
+        }
+        self.head.unread = 0;
+        self.head.mentions = 0;
+        let counted: Vec<(Sequence, Counted)> = (self.items.range(from_seen..=self.counted_to))
+            .filter(|(_, item)| item.entry.kind == EntryKind::Message)
+            .map(|(number, item)| (*number, Self::classify(&item.entry, me)))
+            .collect();
+        for (number, counted) in counted {
+            self.add(number, counted);
+        }
+        true
+    }
+
+    /// Takes what the server says. `false`: entries came since, and the count can not be told.
+    fn take_head(&mut self, head: Head, pending_read: Sequence, me: Option<&UserId>) -> bool {
+        let old = std::mem::replace(&mut self.head, head);
+        let head_read = self.head.read;
+        self.head.read = head_read.max(old.read).max(pending_read);
+        self.head.peer_delivered = self.head.peer_delivered.max(old.peer_delivered);
+        self.head.peer_read = self.head.peer_read.max(old.peer_read);
+        self.provisional = false;
+        let said_to = self.head.last;
+        self.know(self.last_known.max(said_to));
+        let mut sure = true;
+        if said_to >= self.counted_to {
+            self.counted_to = said_to;
+        } else {
+            // The head is older than what came live: its count and what came since.
+            sure = self
+                .live
+                .contains_all(said_to.saturating_add(1), self.counted_to)
+                && self.recent.floor <= said_to;
+            if !sure {
+                self.head.unread = old.unread;
+                self.head.mentions = old.mentions;
+            }
+            self.head.preview = old.preview;
+            self.head.at = self.head.at.max(old.at);
+            self.head.ordinal = self.head.ordinal.max(old.ordinal);
+            if sure {
+                let recent: Vec<_> = (self.recent.messages.iter().copied())
+                    .filter(|(number, _)| *number > said_to)
+                    .collect();
+                for (number, counted) in recent {
+                    self.add(number, counted);
+                }
+            }
+        }
+        if self.head.read > head_read && self.head.unread > 0 {
+            sure &= self.recount(me);
+        }
+        sure
+    }
+}
+
+impl Session {
+    /// A head, live or of a page.
+    pub(crate) fn on_head(&mut self, head: Head, live: bool) {
+        self.counters.heads += 1;
+        let id = head.conversation;
+        if head.kind == ConversationKind::Direct && head.peer.is_none() {
+            self.counters.frames_bad += 1;
+            return;
+        }
+        if !self.conversations.contains_key(&id) {
+            if self.conversations.len() >= CONVERSATIONS_MAX {
+                return;
+            }
+            let mut fresh = Conversation::new(head.clone());
+            if self.cache.mode == crate::cache::Mode::Memory {
+                fresh.memory = Some((0, u64::MAX));
+            }
+            self.conversations.insert(id, fresh);
+        }
+        let pending_read = self.outbox.pending_read(id);
+        let me = self.me.clone();
+        let breaks = self.config.breaks;
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let rights_changed = !conversation.provisional && conversation.rights != head.rights;
+        let rights = head.rights;
+        let known = conversation.last_known;
+        let sure = conversation.take_head(head, pending_read, me.as_ref());
+        if breaks.head_as_gap && conversation.last_known > known {
+            conversation
+                .covered
+                .insert(known + 1, conversation.last_known);
+            conversation.changes_to = conversation.last_known;
+        }
+        if conversation.pull_not_before == u64::MAX {
+            conversation.pull_not_before = 0;
+            conversation.pull_failures = 0;
+        }
+        conversation.rights = rights;
+        if rights_changed {
+            self.drop_held(id);
+        }
+        if !sure {
+            self.ask_head(id, HEAD_DELAY_MS);
+        }
+        self.cache.touch(id);
+        self.list.touch(id);
+        self.timeline_dirty(id);
+        if !(live && breaks.repair) {
+            self.want_page(id);
+        }
+    }
+
+    /// Rights changed outside the log: nothing that was read under the old ones is held any more.
+    pub(crate) fn drop_held(&mut self, id: ConversationId) {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        conversation.drop_items();
+        if let Some(late) = &mut conversation.late {
+            late.void = true;
+        }
+        let pending = &mut self.cache.transaction;
+        pending.items.retain(|item| item.conversation != id);
+        pending.drop_items.push(id);
+        self.cache.touch(id);
+        self.timeline_dirty(id);
+        self.want_page(id);
+    }
+
+    pub(crate) fn count(&mut self, entry: &Entry) {
+        let id = entry.conversation;
+        let me = self.me.clone();
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        if !conversation.count(entry, me.as_ref()) {
+            self.ask_head(id, HEAD_DELAY_MS);
+        }
+    }
+
+    pub(crate) fn count_skip(&mut self, id: ConversationId, first: Sequence, last: Sequence) {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        if last > conversation.counted_to {
+            let dense = first <= conversation.counted_to.saturating_add(1);
+            conversation.counted_to = last;
+            if !dense {
+                self.ask_head(id, HEAD_DELAY_MS);
+            }
+        }
+    }
+
+    /// Read up to `upto`, by this or another device.
+    pub(crate) fn read_to(&mut self, id: ConversationId, upto: Sequence) {
+        let me = self.me.clone();
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        if upto <= conversation.head.read {
+            return;
+        }
+        conversation.head.read = upto;
+        let sure = conversation.head.unread == 0 || conversation.recount(me.as_ref());
+        if !sure {
+            self.ask_head(id, HEAD_DELAY_MS);
+        }
+        self.cache.touch(id);
+        self.list.touch(id);
+    }
+
+    /// What a live member entry says about the conversation and the user.
+    pub(crate) fn on_member_change(&mut self, entry: &Entry) {
+        let Some(change) = &entry.member else { return };
+        let own = self.me.as_ref() == Some(&change.user);
+        let id = entry.conversation;
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let members = &mut conversation.head.members;
+        match entry.kind {
+            EntryKind::Joined => {
+                *members = members.saturating_add(1);
+                if own {
+                    conversation.head.role = Some(change.role.unwrap_or(Role::Member));
+                }
+            }
+            EntryKind::Left | EntryKind::Removed => {
+                *members = members.saturating_sub(1);
+                if own {
+                    conversation.head.role = None;
+                }
+            }
+            EntryKind::Role if own => conversation.head.role = change.role,
+            _ => {}
+        }
+        if own {
+            self.ask_head(id, HEAD_DELAY_MS);
+        }
+    }
+}

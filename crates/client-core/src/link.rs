@@ -1,0 +1,760 @@
+//! Links to servers: connect, log in or resume, back off, notice a dead server, race a second link.
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, Lane, Nonce, Now, VERSION, WallMs,
+    frames::{Draining, Hello, Kicked, Ping, Pong, Refused, Resume, SetToken, Welcome},
+    limits::{
+        HEADS_OVERLAP_MS, PING_CALL_PENDING_MS, PING_TIMEOUT_MS, PING_VISIBLE_MS, TOKEN_EXPIRING_MS,
+    },
+};
+
+use crate::{
+    Action, ConnectionState, Event, LinkEvent, RequestId, Session, Transmit, event::Completion,
+    session::LinkId, timers::Timer, token,
+};
+
+/// A link that is not logged in after this is given up, in ms.
+const LOGIN_TIMEOUT_MS: u64 = 10_000;
+/// A link that lasted this long ends a series of failures, in ms.
+const STABLE_MS: u64 = 5_000;
+/// The wall clock may jump this far against the monotonic one before the link is probed, in ms.
+pub(crate) const CLOCK_JUMP_MS: u64 = 5_000;
+/// A server's wish for patience is followed up to this, in ms.
+const RETRY_AFTER_MS_MAX: u64 = 60_000;
+
+/// What a request was for.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    /// Hello or resume.
+    Login,
+    /// A command of the outbox.
+    Outbox(Nonce),
+    /// A call.
+    Call(RequestId),
+    /// A new token, given by this call, if a call gave it.
+    SetToken(RequestId),
+    /// A page.
+    Page(ConversationId),
+    /// More heads of the first sync.
+    HeadsMore,
+    /// Heads of these.
+    HeadsOf(Vec<ConversationId>),
+    /// More of the user log.
+    UserLog,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// The driver opens it.
+    Opening,
+    /// Hello or resume is on its way.
+    LoggingIn { resumed: bool },
+    /// Logged in.
+    Ready,
+}
+
+/// One connection.
+#[derive(Debug)]
+struct Link {
+    id: LinkId,
+    stage: Stage,
+    /// Only resume and reads may be sent.
+    early: bool,
+    heard_at: u64,
+    ready_at: u64,
+    /// An unanswered ping: since when.
+    pinged_at: Option<u64>,
+    draining: bool,
+}
+
+/// All about being connected.
+#[derive(Debug)]
+pub(crate) struct Links {
+    wanted: bool,
+    main: Option<Link>,
+    /// A second one, raced against a main one that is silent or draining.
+    rival: Option<Link>,
+    next_id: LinkId,
+    attempt: u32,
+    ever: bool,
+    token: Option<String>,
+    secret: Option<Bytes>,
+    refused: bool,
+    said: ConnectionState,
+    ping_counter: u64,
+    ping_sent: Option<(u64, Now)>,
+    /// Server clock minus ours, in ms.
+    offset_ms: i64,
+    token_expires: WallMs,
+    token_said: bool,
+    next_request: u32,
+}
+
+impl Links {
+    pub(crate) fn new() -> Self {
+        Self {
+            wanted: false,
+            main: None,
+            rival: None,
+            next_id: 1,
+            attempt: 0,
+            ever: false,
+            token: None,
+            secret: None,
+            refused: false,
+            said: ConnectionState::Offline,
+            ping_counter: 0,
+            ping_sent: None,
+            offset_ms: 0,
+            token_expires: 0,
+            token_said: false,
+            next_request: 0,
+        }
+    }
+
+    /// The server's clock, as far as known.
+    pub(crate) fn server_ms(&self, now: Now) -> WallMs {
+        now.wall_ms.saturating_add_signed(self.offset_ms)
+    }
+}
+
+impl Session {
+    /// Logged in, and commands may be sent.
+    pub(crate) fn is_ready(&self) -> bool {
+        (self.links.main.as_ref())
+            .is_some_and(|link| link.stage == Stage::Ready && !link.early && !link.draining)
+    }
+
+    /// Logged in, and reads may be sent.
+    pub(crate) fn can_read(&self) -> bool {
+        (self.links.main.as_ref()).is_some_and(|link| link.stage == Stage::Ready)
+    }
+
+    fn next_request(&mut self) -> u32 {
+        self.links.next_request = self.links.next_request.checked_add(1).unwrap_or(1);
+        self.links.next_request
+    }
+
+    /// Sends a request on the main link. Its answer comes back with `what`.
+    pub(crate) fn request(&mut self, frame: &ClientFrame, what: Request) -> u32 {
+        let request = self.next_request();
+        self.requests.insert(request, what);
+        self.send(frame, request);
+        request
+    }
+
+    /// Sends a frame on the main link.
+    pub(crate) fn send(&mut self, frame: &ClientFrame, request: u32) {
+        if let Some(link) = &self.links.main {
+            let transmit = Transmit {
+                link: link.id,
+                lane: frame.lane(),
+                request,
+                frame: frame.encode(request),
+            };
+            self.transmits.push_back(transmit);
+        }
+    }
+
+    fn send_on(&mut self, link: LinkId, frame: &ClientFrame, request: u32) {
+        self.transmits.push_back(Transmit {
+            link,
+            lane: Lane::Control,
+            request,
+            frame: frame.encode(request),
+        });
+    }
+
+    fn say(&mut self, state: ConnectionState) {
+        if self.links.said != state {
+            self.links.said = state.clone();
+            self.complete_event(Event::State(state));
+        }
+    }
+
+    // Wishes of the game.
+
+    pub(crate) fn connect(&mut self, now: Now) {
+        self.links.wanted = true;
+        self.links.refused = false;
+        if self.links.main.is_none() && self.links.rival.is_none() {
+            self.links.attempt = 0;
+            self.open_link(now);
+        }
+    }
+
+    pub(crate) fn disconnect(&mut self, now: Now) {
+        self.links.wanted = false;
+        self.links.refused = false;
+        self.timers.clear(&Timer::Reconnect);
+        self.close_all(now);
+        self.say(ConnectionState::Offline);
+    }
+
+    fn close_all(&mut self, now: Now) {
+        if let Some(link) = self.links.rival.take() {
+            self.end_link(&link);
+        }
+        if let Some(link) = self.links.main.take() {
+            self.end_link(&link);
+            self.link_lost(now);
+        }
+    }
+
+    fn end_link(&mut self, link: &Link) {
+        self.timers.clear(&Timer::Login(link.id));
+        self.actions.push_back(Action::Close { link: link.id });
+    }
+
+    pub(crate) fn set_token(&mut self, request: RequestId, token: String, now: Now) {
+        self.links.token_expires = token::expires_ms(&token).unwrap_or(0);
+        self.links.token_said = false;
+        let first = self.links.token.is_none();
+        self.links.token = Some(token.clone());
+        self.arm_token(now);
+        self.begin_timed(request, now);
+        if self.is_ready() {
+            let frame = ClientFrame::SetToken(SetToken { token });
+            self.request(&frame, Request::SetToken(request));
+            return;
+        }
+        self.finish(request, Ok(Completion::Done));
+        if self.links.wanted && (self.links.refused || first) {
+            self.links.refused = false;
+            // An old secret would bring the old refusal.
+            self.links.secret = None;
+            self.connect(now);
+        }
+    }
+
+    pub(crate) fn on_token_set(&mut self, request: RequestId) {
+        self.counters.tokens_renewed += 1;
+        self.finish(request, Ok(Completion::Done));
+    }
+
+    /// Is anybody there? Asked at once after a suspend, a new route or a jump of the clock.
+    pub(crate) fn probe(&mut self, now: Now) {
+        match &self.links.main {
+            Some(link) if link.stage == Stage::Ready && link.pinged_at.is_none() => self.ping(now),
+            Some(_) => {}
+            None if self.links.wanted && !self.links.refused && self.links.rival.is_none() => {
+                self.open_link(now);
+            }
+            None => {}
+        }
+    }
+
+    // Links.
+
+    fn new_link(&mut self, now: Now) -> Link {
+        let id = self.links.next_id;
+        self.links.next_id += 1;
+        self.timers.set(
+            Timer::Login(id),
+            now.monotonic_ms.saturating_add(LOGIN_TIMEOUT_MS),
+        );
+        self.actions.push_back(Action::Connect {
+            link: id,
+            early: self.links.secret.is_some(),
+        });
+        Link {
+            id,
+            stage: Stage::Opening,
+            early: false,
+            heard_at: now.monotonic_ms,
+            ready_at: 0,
+            pinged_at: None,
+            draining: false,
+        }
+    }
+
+    pub(crate) fn open_link(&mut self, now: Now) {
+        if self.links.main.is_some() {
+            // Draining, or silent: the second link is raced.
+            if self.links.rival.is_none() {
+                let link = self.new_link(now);
+                self.links.rival = Some(link);
+            }
+            return;
+        }
+        if self.links.token.is_none() && self.links.secret.is_none() {
+            self.refuse(Code::TokenInvalid, "no token was given".to_owned(), 0);
+            return;
+        }
+        self.timers.clear(&Timer::Reconnect);
+        let link = self.new_link(now);
+        self.links.main = Some(link);
+        let state = if self.links.ever || self.links.attempt > 0 {
+            ConnectionState::Reconnecting {
+                attempt: self.links.attempt.max(1),
+                next_in_ms: 0,
+            }
+        } else {
+            ConnectionState::Connecting
+        };
+        self.say(state);
+    }
+
+    /// The server said no: nothing more is tried by itself.
+    fn refuse(&mut self, code: Code, text: String, until: WallMs) {
+        self.links.refused = true;
+        self.timers.clear(&Timer::Reconnect);
+        self.say(ConnectionState::Refused { code, text, until });
+    }
+
+    fn link_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        [&mut self.links.main, &mut self.links.rival]
+            .into_iter()
+            .flatten()
+            .find(|link| link.id == id)
+    }
+
+    /// The link that entries and answers come over.
+    pub(crate) fn is_current(&self, id: LinkId) -> bool {
+        self.is_main(id) && self.can_read()
+    }
+
+    fn is_main(&self, id: LinkId) -> bool {
+        self.links.main.as_ref().is_some_and(|link| link.id == id)
+    }
+
+    pub(crate) fn on_link(&mut self, id: LinkId, event: LinkEvent, now: Now) {
+        let Some(link) = self.link_mut(id) else {
+            return;
+        };
+        match event {
+            LinkEvent::Up { early } => {
+                link.early = early;
+                link.heard_at = now.monotonic_ms;
+                if link.stage == Stage::Opening {
+                    self.log_in(id);
+                }
+            }
+            LinkEvent::Confirmed { early_accepted } => {
+                link.heard_at = now.monotonic_ms;
+                if !std::mem::replace(&mut link.early, false) {
+                    return;
+                }
+                let stage = link.stage;
+                match stage {
+                    Stage::Opening => self.log_in(id),
+                    Stage::LoggingIn { .. } if !early_accepted => self.log_in(id),
+                    Stage::LoggingIn { .. } => {}
+                    Stage::Ready if self.is_main(id) => self.go(now),
+                    Stage::Ready => {}
+                }
+            }
+            LinkEvent::Down { code, reason } => {
+                let refusal = code.filter(|code| is_final(*code));
+                match refusal {
+                    // A newer link of this very device took its place.
+                    Some(Code::DeviceReplaced) if self.links.rival.is_some() => {
+                        self.link_down(id, 0, now);
+                    }
+                    Some(code) if self.is_main(id) => {
+                        self.link_gone(id, now);
+                        self.close_all(now);
+                        self.refuse(code, reason, 0);
+                    }
+                    _ => self.link_down(id, 0, now),
+                }
+            }
+            LinkEvent::RequestLost { request } => {
+                if self.is_main(id) {
+                    self.on_request_lost(request);
+                }
+            }
+            LinkEvent::RouteChanged => {
+                self.actions.push_back(Action::Rebind { link: id });
+                if self.is_main(id) {
+                    self.probe(now);
+                }
+            }
+        }
+    }
+
+    fn log_in(&mut self, id: LinkId) {
+        let early = self.link_mut(id).is_some_and(|link| link.early);
+        let profile = &self.cache.profile;
+        let user_cursor = profile.user_cursor;
+        let heads_since = profile.heads_since.saturating_sub(HEADS_OVERLAP_MS);
+        let device = profile.device;
+        let open = self.open.clone();
+        let frame = match (&self.links.secret, &self.links.token) {
+            (Some(secret), _) => ClientFrame::Resume(Resume {
+                version_min: VERSION,
+                version_max: VERSION,
+                secret: secret.clone(),
+                device,
+                user_cursor,
+                heads_since,
+                open,
+                no_sync: false,
+            }),
+            (None, Some(token)) if !early => ClientFrame::Hello(Hello {
+                version_min: VERSION,
+                version_max: VERSION,
+                token: token.clone(),
+                device,
+                agent: self.config.agent.clone(),
+                platform: self.config.platform.clone(),
+                user_cursor,
+                heads_since,
+                open,
+                no_sync: false,
+            }),
+            // A token is no early data: after the handshake.
+            (None, _) => return,
+        };
+        let resumed = matches!(frame, ClientFrame::Resume(_));
+        if let Some(link) = self.link_mut(id) {
+            link.stage = Stage::LoggingIn { resumed };
+        }
+        let request = self.next_request();
+        self.requests.insert(request, Request::Login);
+        self.send_on(id, &frame, request);
+    }
+
+    pub(crate) fn on_welcome(&mut self, id: LinkId, welcome: Welcome, now: Now) {
+        let Some(link) = self.link_mut(id) else {
+            return;
+        };
+        if !matches!(link.stage, Stage::LoggingIn { .. }) {
+            return;
+        }
+        link.stage = Stage::Ready;
+        link.ready_at = now.monotonic_ms;
+        self.timers.clear(&Timer::Login(id));
+        if self.me.as_ref().is_some_and(|me| *me != welcome.user) {
+            self.close_all(now);
+            self.refuse(
+                Code::TokenOtherUser,
+                Code::TokenOtherUser.text().to_owned(),
+                0,
+            );
+            return;
+        }
+        if !self.is_main(id)
+            && let Some(winner) = self.links.rival.take()
+        {
+            if let Some(loser) = self.links.main.take() {
+                self.end_link(&loser);
+                self.link_lost(now);
+            }
+            self.links.main = Some(winner);
+        } else if let Some(loser) = self.links.rival.take() {
+            self.end_link(&loser);
+        }
+        if std::mem::replace(&mut self.links.ever, true) {
+            self.counters.reconnects += 1;
+        }
+        self.timers.clear(&Timer::Reconnect);
+        self.links.offset_ms = difference(welcome.now, now.wall_ms);
+        self.links.secret = Some(welcome.resume_secret.clone()).filter(|s| !s.is_empty());
+        if welcome.token_expires != 0 && welcome.token_expires != self.links.token_expires {
+            self.links.token_expires = welcome.token_expires;
+            self.links.token_said = false;
+        }
+        self.arm_token(now);
+        if self.me.is_none() {
+            self.me = Some(welcome.user.clone());
+        }
+        if self.cache.profile.user.as_ref() != Some(&welcome.user) {
+            self.cache.profile.user = Some(welcome.user);
+            self.cache.profile_dirty = true;
+        }
+        self.start_sync(welcome.heads_stamp);
+        self.say(ConnectionState::Connected);
+        self.go(now);
+    }
+
+    /// Logged in (and confirmed): what waits goes out.
+    fn go(&mut self, now: Now) {
+        if self.is_ready() {
+            self.send_calls();
+            self.outbox_connected(now);
+            self.receipts_connected();
+        }
+    }
+
+    /// The main link is gone: what was on its way is sent again on the next.
+    fn link_lost(&mut self, now: Now) {
+        self.requests
+            .retain(|_, what| matches!(what, Request::Login));
+        self.links.ping_sent = None;
+        self.calls_lost();
+        self.typing_lost();
+        self.sync_lost();
+        self.outbox_lost(now);
+    }
+
+    /// Takes a link out of the books. `true`: it was the main one.
+    fn link_gone(&mut self, id: LinkId, now: Now) -> bool {
+        self.timers.clear(&Timer::Login(id));
+        self.transmits.retain(|transmit| transmit.link != id);
+        if self.links.rival.as_ref().is_some_and(|link| link.id == id) {
+            self.links.rival = None;
+            return false;
+        }
+        let Some(link) = self.links.main.take() else {
+            return false;
+        };
+        let lasted = now.monotonic_ms.saturating_sub(link.ready_at);
+        if link.stage == Stage::Ready && lasted >= STABLE_MS {
+            self.links.attempt = 0;
+        }
+        self.link_lost(now);
+        true
+    }
+
+    fn link_down(&mut self, id: LinkId, retry_after_ms: u64, now: Now) {
+        if !self.link_gone(id, now) {
+            // A raced link failed. If the main one is still silent it is given up too, else it goes on.
+            let silent = (self.links.main.as_ref())
+                .is_some_and(|link| link.pinged_at.is_some_and(|at| at >= link.heard_at));
+            let draining = self.links.main.as_ref().is_some_and(|link| link.draining);
+            if silent && let Some(link) = self.links.main.take() {
+                self.end_link(&link);
+                self.link_lost(now);
+            } else if draining {
+                self.back_off(retry_after_ms, now);
+                return;
+            } else {
+                return;
+            }
+        }
+        if let Some(rival) = self.links.rival.take() {
+            // Already on its way.
+            self.links.main = Some(rival);
+            return;
+        }
+        if self.links.wanted && !self.links.refused {
+            self.back_off(retry_after_ms, now);
+        }
+    }
+
+    fn back_off(&mut self, retry_after_ms: u64, now: Now) {
+        let max = (self.config.reconnect_delay_ms_max).max(self.config.reconnect_delay_ms_min);
+        let doubled = (self.config.reconnect_delay_ms_min)
+            .saturating_mul(1u64.checked_shl(self.links.attempt).unwrap_or(u64::MAX))
+            .min(max);
+        self.links.attempt = (self.links.attempt + 1).min(32);
+        let delay = retry_after_ms
+            .min(RETRY_AFTER_MS_MAX)
+            .saturating_add(self.random.up_to(doubled));
+        self.timers
+            .set(Timer::Reconnect, now.monotonic_ms.saturating_add(delay));
+        if self.links.main.is_none() {
+            self.say(ConnectionState::Reconnecting {
+                attempt: self.links.attempt,
+                next_in_ms: delay,
+            });
+        }
+    }
+
+    /// Its frames make no sense, or it does not log in.
+    pub(crate) fn break_link(&mut self, id: LinkId, now: Now) {
+        if self.link_mut(id).is_some() {
+            self.actions.push_back(Action::Close { link: id });
+            self.link_down(id, 0, now);
+        }
+    }
+
+    pub(crate) fn on_login_timeout(&mut self, id: LinkId, now: Now) {
+        if self
+            .link_mut(id)
+            .is_some_and(|link| link.stage != Stage::Ready)
+        {
+            self.break_link(id, now);
+        }
+    }
+
+    pub(crate) fn on_login_refused(&mut self, id: LinkId, refused: &Refused, now: Now) {
+        let Some(link) = self.link_mut(id) else {
+            return;
+        };
+        let Stage::LoggingIn { resumed } = link.stage else {
+            return;
+        };
+        let code = refused.code();
+        let final_for_device = matches!(
+            code,
+            Code::Banned | Code::DeviceReplaced | Code::SessionRevoked | Code::VersionUnsupported
+        );
+        if resumed && !final_for_device && is_about_login(code) {
+            // The secret is of no use; the token may be.
+            self.links.secret = None;
+            if self.links.token.is_some() {
+                self.log_in(id);
+                return;
+            }
+        }
+        self.actions.push_back(Action::Close { link: id });
+        if is_final(code) {
+            self.links.secret = None;
+            self.link_gone(id, now);
+            self.close_all(now);
+            self.refuse(code, refused.text.clone(), refused.until);
+        } else {
+            self.link_down(id, refused.retry_after_ms, now);
+        }
+    }
+
+    pub(crate) fn on_kicked(&mut self, id: LinkId, kicked: Kicked, now: Now) {
+        let code = Code::from_number(kicked.code);
+        self.actions.push_back(Action::Close { link: id });
+        let replaced_by_self = code == Code::DeviceReplaced && self.links.rival.is_some();
+        if is_final(code) && self.is_main(id) && !replaced_by_self {
+            self.links.secret = None;
+            self.link_gone(id, now);
+            self.close_all(now);
+            self.refuse(code, kicked.text, kicked.until);
+        } else {
+            self.link_down(id, 0, now);
+        }
+    }
+
+    pub(crate) fn on_draining(&mut self, id: LinkId, draining: Draining, now: Now) {
+        if !self.is_main(id) {
+            return;
+        }
+        if let Some(link) = &mut self.links.main {
+            link.draining = true;
+        }
+        // Everybody is told at once: they must not all come at once.
+        let spread = draining.retry_after_ms.min(RETRY_AFTER_MS_MAX);
+        let delay = self.random.up_to(spread);
+        self.timers
+            .set(Timer::Reconnect, now.monotonic_ms.saturating_add(delay));
+    }
+
+    // Heartbeat, clock, token.
+
+    /// Something came in on a link.
+    pub(crate) fn heard(&mut self, id: LinkId, now: Now) {
+        let Some(link) = self.link_mut(id) else {
+            return;
+        };
+        link.heard_at = now.monotonic_ms;
+        link.pinged_at = None;
+        let draining = link.draining;
+        if self.is_main(id) && !draining && self.can_read() {
+            // It lives after all.
+            if let Some(rival) = self.links.rival.take() {
+                self.end_link(&rival);
+                self.say(ConnectionState::Connected);
+            }
+        }
+    }
+
+    pub(crate) fn is_link(&self, id: LinkId) -> bool {
+        [&self.links.main, &self.links.rival]
+            .into_iter()
+            .flatten()
+            .any(|link| link.id == id)
+    }
+
+    fn ping(&mut self, now: Now) {
+        self.links.ping_counter += 1;
+        let counter = self.links.ping_counter;
+        self.links.ping_sent = Some((counter, now));
+        if let Some(link) = &mut self.links.main {
+            link.pinged_at = Some(now.monotonic_ms);
+        }
+        self.send(&ClientFrame::Ping(Ping { counter }), 0);
+    }
+
+    pub(crate) fn on_pong(&mut self, pong: &Pong, now: Now) {
+        if let Some((counter, sent)) = self.links.ping_sent
+            && counter == pong.counter
+        {
+            self.links.ping_sent = None;
+            let half = now.monotonic_ms.saturating_sub(sent.monotonic_ms) / 2;
+            self.links.offset_ms = difference(pong.now.saturating_add(half), now.wall_ms);
+        }
+    }
+
+    /// When the main link is to be pinged or given up next.
+    pub(crate) fn heartbeat_at(&self) -> Option<u64> {
+        let link = self.links.main.as_ref()?;
+        if link.stage != Stage::Ready {
+            return None;
+        }
+        if let Some(at) = link.pinged_at {
+            return (self.links.rival.is_none()).then(|| at.saturating_add(PING_TIMEOUT_MS));
+        }
+        let silence = if self.suspended {
+            return None;
+        } else if self.calls.any_sent() || self.outbox.any_in_flight() {
+            PING_CALL_PENDING_MS
+        } else if self.visible {
+            PING_VISIBLE_MS
+        } else {
+            return None;
+        };
+        Some(link.heard_at.saturating_add(silence))
+    }
+
+    pub(crate) fn heartbeat(&mut self, now: Now) {
+        if self.heartbeat_at().is_none_or(|at| at > now.monotonic_ms) {
+            return;
+        }
+        if self
+            .links
+            .main
+            .as_ref()
+            .is_some_and(|link| link.pinged_at.is_some())
+        {
+            self.open_link(now);
+            self.say(ConnectionState::Reconnecting {
+                attempt: self.links.attempt.max(1),
+                next_in_ms: 0,
+            });
+        } else {
+            self.ping(now);
+        }
+    }
+
+    fn arm_token(&mut self, now: Now) {
+        let expires = self.links.token_expires;
+        if expires == 0 || self.links.token_said {
+            self.timers.clear(&Timer::Token);
+            return;
+        }
+        let left = expires.saturating_sub(self.links.server_ms(now));
+        let wait = left.saturating_sub(TOKEN_EXPIRING_MS);
+        self.timers
+            .set(Timer::Token, now.monotonic_ms.saturating_add(wait));
+    }
+
+    pub(crate) fn on_token_due(&mut self, now: Now) {
+        let left = (self.links.token_expires).saturating_sub(self.links.server_ms(now));
+        if left > TOKEN_EXPIRING_MS {
+            self.arm_token(now);
+            return;
+        }
+        self.links.token_said = true;
+        self.complete_event(Event::TokenExpiring { in_ms: left });
+    }
+}
+
+/// One clock minus another, within what an offset may be.
+fn difference(one: WallMs, other: WallMs) -> i64 {
+    let clamp = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+    if one >= other {
+        clamp(one - other)
+    } else {
+        -clamp(other - one)
+    }
+}
+
+/// Codes of the 2xx and the frame itself: about who logs in and how.
+const fn is_about_login(code: Code) -> bool {
+    matches!(code.number(), 200..=299)
+}
+
+/// Refusals that trying again does not change.
+const fn is_final(code: Code) -> bool {
+    (is_about_login(code) || matches!(code, Code::VersionUnsupported)) && !code.retryable()
+}

@@ -1,0 +1,739 @@
+//! Commands that wait for their outcome: first in, first out per conversation, each naming the one before it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, Entry, EntryKind, Header, Nonce, Now, Sequence, UserId,
+    decode,
+    frames::{Ack, Refused},
+    limits::{OUTBOX_AGE_MS_MAX, OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
+};
+
+use crate::{
+    RequestId, Session,
+    conversation::Keep,
+    event::{CallError, Completion},
+    link::Request,
+    pending::{call_error, refusal},
+    rows::text_content,
+    storage::OutboxRecord,
+    timers::Timer,
+};
+
+/// Without a word about a command for this long it is sent again, in ms.
+const UNANSWERED_MS: u64 = 20_000;
+/// Own pace after a refusal that may pass, in ms: doubles from the first to the second.
+const RETRY_MS: (u64, u64) = (250, 30_000);
+/// How often the ages are looked at, in ms.
+const EXPIRY_EVERY_MS: u64 = 60_000;
+/// Names of own messages remembered, to tell them from those of other devices.
+const SENT_HERE_MAX: usize = 256;
+
+/// Where a command is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// Not on its way.
+    Waiting,
+    /// On its way since.
+    InFlight(u64),
+    /// Refused for good.
+    Failed(Code),
+}
+
+/// A command that waits.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) record: OutboxRecord,
+    frame: ClientFrame,
+    calls: Vec<RequestId>,
+    stage: Stage,
+    not_before: u64,
+    attempts: u32,
+    /// Its row is on disk.
+    stored: bool,
+    /// That it is being tried is on disk.
+    tried_stored: bool,
+    /// What its echo says.
+    pub(crate) text: Option<Arc<str>>,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    entries: BTreeMap<Nonce, Outgoing>,
+    queues: BTreeMap<ConversationId, VecDeque<Nonce>>,
+    position: u64,
+    in_flight: usize,
+    dirty: BTreeSet<ConversationId>,
+    sent_here: VecDeque<Nonce>,
+}
+
+impl Outbox {
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.len() >= OUTBOX_ENTRIES_MAX
+    }
+
+    pub(crate) fn contains(&self, nonce: Nonce) -> bool {
+        self.entries.contains_key(&nonce)
+    }
+
+    pub(crate) fn any_in_flight(&self) -> bool {
+        self.in_flight > 0
+    }
+
+    /// Whether a message of this name came from this device lately.
+    pub(crate) fn was_sent_here(&self, nonce: Nonce) -> bool {
+        self.entries.contains_key(&nonce) || self.sent_here.contains(&nonce)
+    }
+
+    /// The row of an own message that waits here.
+    pub(crate) fn row_of(&self, entry: &Entry, me: Option<&UserId>) -> Option<u64> {
+        let outgoing = self.entries.get(&entry.nonce?)?;
+        let own = me == Some(&entry.sender)
+            && outgoing.record.conversation == entry.conversation
+            && outgoing.record.row != 0;
+        own.then_some(outgoing.record.row)
+    }
+
+    /// Read up to here, as this device has said or will say.
+    pub(crate) fn pending_read(&self, id: ConversationId) -> Sequence {
+        (self.queue(id))
+            .filter_map(|outgoing| match &outgoing.frame {
+                ClientFrame::Read(read) => Some(read.upto),
+                _ => None,
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The commands of a conversation, oldest first.
+    fn queue(&self, id: ConversationId) -> impl DoubleEndedIterator<Item = &Outgoing> {
+        (self.queues.get(&id).into_iter().flatten()).filter_map(|nonce| self.entries.get(nonce))
+    }
+
+    /// Messages to show as echoes: those on disk, oldest first, and why they failed if they did.
+    pub(crate) fn echoes(
+        &self,
+        id: ConversationId,
+    ) -> impl Iterator<Item = (&Outgoing, Option<Code>)> {
+        (self.queue(id))
+            .filter(|outgoing| outgoing.stored && outgoing.record.row != 0)
+            .map(|outgoing| match outgoing.stage {
+                Stage::Failed(code) => (outgoing, Some(code)),
+                _ => (outgoing, None),
+            })
+    }
+
+    /// What an edit or recall that waits will make of a message: `Some(None)` nothing of it.
+    pub(crate) fn pending_change(
+        &self,
+        id: ConversationId,
+        sequence: Sequence,
+        nonce: Option<Nonce>,
+    ) -> Option<Option<Arc<str>>> {
+        let same = |target: Sequence, target_nonce: Option<Nonce>| {
+            (target != 0 && target == sequence) || (nonce.is_some() && target_nonce == nonce)
+        };
+        self.queue(id)
+            .rev()
+            .filter(|outgoing| outgoing.stored)
+            .find_map(|outgoing| match &outgoing.frame {
+                ClientFrame::Edit(edit) if same(edit.target, edit.target_nonce) => {
+                    Some(outgoing.text.clone())
+                }
+                ClientFrame::Recall(recall) if same(recall.target, recall.target_nonce) => {
+                    Some(None)
+                }
+                _ => None,
+            })
+    }
+
+    fn take(&mut self, nonce: Nonce) -> Option<Outgoing> {
+        let outgoing = self.entries.remove(&nonce)?;
+        if matches!(outgoing.stage, Stage::InFlight(_)) {
+            self.in_flight -= 1;
+        }
+        let id = outgoing.record.conversation;
+        if let Some(queue) = self.queues.get_mut(&id) {
+            queue.retain(|other| *other != nonce);
+            if queue.is_empty() {
+                self.queues.remove(&id);
+            }
+        }
+        if self.sent_here.len() >= SENT_HERE_MAX {
+            self.sent_here.pop_front();
+        }
+        self.sent_here.push_back(nonce);
+        self.dirty.insert(id);
+        Some(outgoing)
+    }
+
+    fn set_stage(&mut self, nonce: Nonce, stage: Stage) {
+        if let Some(outgoing) = self.entries.get_mut(&nonce) {
+            let was = matches!(outgoing.stage, Stage::InFlight(_));
+            let is = matches!(stage, Stage::InFlight(_));
+            outgoing.stage = stage;
+            self.in_flight = self.in_flight + usize::from(is) - usize::from(was);
+            self.dirty.insert(outgoing.record.conversation);
+        }
+    }
+}
+
+impl Session {
+    /// Puts a command into the outbox. It is sent once it is on disk.
+    pub(crate) fn outbox_add(
+        &mut self,
+        call: RequestId,
+        id: ConversationId,
+        frame: ClientFrame,
+        now: Now,
+    ) -> Result<(), Code> {
+        let Some(nonce) = frame.nonce() else {
+            return Err(Code::ArgumentInvalid);
+        };
+        let mut calls = vec![call];
+        if let ClientFrame::Read(read) = &frame {
+            // The newest marker stands for those before it.
+            let older: Vec<Nonce> = (self.outbox.queue(id))
+                .filter(|other| other.stage == Stage::Waiting)
+                .filter(
+                    |other| matches!(&other.frame, ClientFrame::Read(old) if old.upto <= read.upto),
+                )
+                .map(|other| other.record.nonce)
+                .collect();
+            for nonce in older {
+                if let Some(old) = self.outbox.take(nonce) {
+                    calls.extend(old.calls);
+                    self.outbox_forget(nonce);
+                }
+            }
+        }
+        if self.outbox.is_full() {
+            return Err(Code::OutboxFull);
+        }
+        self.outbox.position += 1;
+        let row = match &frame {
+            ClientFrame::Send(_) => self.cache.row(),
+            _ => 0,
+        };
+        // While there is a link it is tried at once; a note of its own would cost a second write.
+        let tried = self.is_ready();
+        let record = record_of(&frame, nonce, id, row, self.outbox.position, tried, now);
+        self.begin(call);
+        self.cache.transaction.outbox.push(record.clone());
+        self.outbox_insert(record, frame, calls, false);
+        Ok(())
+    }
+
+    fn outbox_insert(
+        &mut self,
+        record: OutboxRecord,
+        frame: ClientFrame,
+        calls: Vec<RequestId>,
+        stored: bool,
+    ) {
+        let (id, nonce) = (record.conversation, record.nonce);
+        let text = match &frame {
+            ClientFrame::Send(send) => text_content(&send.content),
+            ClientFrame::Edit(edit) => text_content(&edit.content),
+            _ => None,
+        };
+        let stage = match record.failed {
+            0 => Stage::Waiting,
+            code => Stage::Failed(Code::from_number(code)),
+        };
+        let tried_stored = record.tried;
+        let outgoing = Outgoing {
+            record,
+            frame,
+            calls,
+            stage,
+            not_before: 0,
+            attempts: 0,
+            stored,
+            tried_stored,
+            text,
+        };
+        self.outbox.entries.insert(nonce, outgoing);
+        self.outbox.queues.entry(id).or_default().push_back(nonce);
+        self.outbox.dirty.insert(id);
+        if !self.timers.is_set(&Timer::Expiry) {
+            let at = self.now.monotonic_ms.saturating_add(EXPIRY_EVERY_MS);
+            self.timers.set(Timer::Expiry, at);
+        }
+    }
+
+    /// What the cache held.
+    pub(crate) fn outbox_loaded(&mut self, mut records: Vec<OutboxRecord>, now: Now) {
+        records.sort_by_key(|record| record.position);
+        records.truncate(OUTBOX_ENTRIES_MAX);
+        for record in records {
+            self.outbox.position = self.outbox.position.max(record.position);
+            let frame = ClientFrame::decode(record.kind, &record.body);
+            let fits = |frame: &ClientFrame| frame.nonce() == Some(record.nonce);
+            match frame.ok().filter(fits) {
+                Some(frame) => self.outbox_insert(record, frame, Vec::new(), true),
+                None => self.cache.transaction.outbox_remove.push(record.nonce),
+            }
+        }
+        self.outbox_expire(now);
+    }
+
+    /// Rows are on disk (or there is no disk): they show, and go out.
+    pub(crate) fn outbox_stored(&mut self, nonces: &[Nonce], now: Now) {
+        for nonce in nonces {
+            let Some(outgoing) = self.outbox.entries.get_mut(nonce) else {
+                continue;
+            };
+            outgoing.stored = true;
+            outgoing.tried_stored = outgoing.record.tried;
+            let id = outgoing.record.conversation;
+            self.outbox.dirty.insert(id);
+        }
+        if !nonces.is_empty() {
+            self.outbox_pump(now);
+        }
+    }
+
+    /// Logged in: all that waits goes out.
+    pub(crate) fn outbox_connected(&mut self, now: Now) {
+        let all: Vec<ConversationId> = self.outbox.queues.keys().copied().collect();
+        self.outbox.dirty.extend(all);
+        self.outbox_pump(now);
+    }
+
+    /// The link is gone: what was on its way is sent again, in order.
+    pub(crate) fn outbox_lost(&mut self, _now: Now) {
+        for outgoing in self.outbox.entries.values_mut() {
+            if matches!(outgoing.stage, Stage::InFlight(_)) {
+                outgoing.stage = Stage::Waiting;
+            }
+            outgoing.not_before = 0;
+        }
+        self.outbox.in_flight = 0;
+    }
+
+    /// Sends what may be sent of the conversations where something changed.
+    pub(crate) fn outbox_pump(&mut self, now: Now) {
+        for id in std::mem::take(&mut self.outbox.dirty) {
+            self.timeline_dirty(id);
+            self.outbox_send(id, now);
+        }
+    }
+
+    fn outbox_send(&mut self, id: ConversationId, now: Now) {
+        if !self.is_ready() {
+            return;
+        }
+        let shuffled = self.config.breaks.outbox_order;
+        let mut flying = 0;
+        let mut before: Option<Nonce> = None;
+        let mut queue: Vec<Nonce> = (self.outbox.queues.get(&id).into_iter().flatten())
+            .copied()
+            .collect();
+        if shuffled {
+            queue.reverse();
+        }
+        let mut blocked = false;
+        for nonce in queue {
+            let Some(outgoing) = self.outbox.entries.get_mut(&nonce) else {
+                continue;
+            };
+            let read = matches!(outgoing.frame, ClientFrame::Read(_));
+            match outgoing.stage {
+                Stage::Failed(_) => continue,
+                Stage::InFlight(_) => {
+                    if !read {
+                        flying += 1;
+                        before = Some(nonce);
+                    }
+                    continue;
+                }
+                Stage::Waiting => {}
+            }
+            if !read && (blocked || flying >= SENDS_IN_FLIGHT_MAX) {
+                blocked = true;
+                continue;
+            }
+            if !outgoing.stored {
+                blocked |= !read;
+                continue;
+            }
+            if outgoing.not_before > now.monotonic_ms {
+                let at = outgoing.not_before;
+                self.timers.set_sooner(Timer::Outbox(id), at);
+                blocked |= !read;
+                continue;
+            }
+            if !outgoing.record.tried {
+                outgoing.record.tried = true;
+                self.cache.transaction.outbox.push(outgoing.record.clone());
+            }
+            if !outgoing.tried_stored {
+                // On disk first: a recall must know whether anybody may have it.
+                blocked |= !read;
+                continue;
+            }
+            if outgoing.attempts > 0 {
+                self.counters.resends += 1;
+            }
+            outgoing.attempts = outgoing.attempts.saturating_add(1);
+            let after = before.filter(|_| !shuffled);
+            let frame = with_after(&outgoing.frame, after);
+            self.outbox
+                .set_stage(nonce, Stage::InFlight(now.monotonic_ms));
+            self.outbox.dirty.remove(&id);
+            let at = now.monotonic_ms.saturating_add(UNANSWERED_MS);
+            self.timers.set_sooner(Timer::Unanswered(id), at);
+            self.request(&frame, Request::Outbox(nonce));
+            if !read {
+                flying += 1;
+                before = Some(nonce);
+            }
+        }
+    }
+
+    /// Nothing was heard of some for long: all of the conversation are sent again, in order.
+    pub(crate) fn on_unanswered(&mut self, id: ConversationId, now: Now) {
+        let since = (self.outbox.queue(id))
+            .filter_map(|outgoing| match outgoing.stage {
+                Stage::InFlight(since) => Some(since),
+                _ => None,
+            })
+            .min();
+        let Some(since) = since else { return };
+        let due = since.saturating_add(UNANSWERED_MS);
+        if due > now.monotonic_ms {
+            self.timers.set(Timer::Unanswered(id), due);
+            return;
+        }
+        let flying: Vec<Nonce> = (self.outbox.queue(id))
+            .filter(|outgoing| matches!(outgoing.stage, Stage::InFlight(_)))
+            .map(|outgoing| outgoing.record.nonce)
+            .collect();
+        for nonce in flying {
+            self.outbox.set_stage(nonce, Stage::Waiting);
+        }
+        self.outbox_pump(now);
+    }
+
+    pub(crate) fn on_outbox_due(&mut self, id: ConversationId, now: Now) {
+        self.outbox.dirty.insert(id);
+        self.outbox_pump(now);
+    }
+
+    // Outcomes.
+
+    /// Takes an entry out of the outbox on disk too.
+    fn outbox_forget(&mut self, nonce: Nonce) {
+        let pending = &mut self.cache.transaction;
+        pending.outbox.retain(|record| record.nonce != nonce);
+        pending.outbox_remove.push(nonce);
+    }
+
+    fn outbox_done(&mut self, outgoing: Outgoing, result: &Result<Completion, CallError>) {
+        self.outbox_forget(outgoing.record.nonce);
+        for call in outgoing.calls {
+            self.finish(call, result.clone());
+        }
+    }
+
+    pub(crate) fn outbox_acked(&mut self, ack: &Ack) {
+        let Some(outgoing) = self.outbox.entries.get(&ack.nonce) else {
+            return;
+        };
+        let id = outgoing.record.conversation;
+        let entry = match &outgoing.frame {
+            ClientFrame::Send(send) => {
+                let stored = (ack.entry.as_ref())
+                    .and_then(|raw| decode::<Entry>(&raw.0).ok())
+                    .filter(|entry| {
+                        entry.conversation == id
+                            && entry.sequence == ack.sequence
+                            && !entry.kind.is_change()
+                    });
+                let header = send.header.clone();
+                let content = send.content.clone();
+                stored.or_else(|| self.own_entry(ack, id, header, content))
+            }
+            ClientFrame::Edit(edit) if edit.target != 0 => {
+                let content = edit.content.clone();
+                let entry = self.own_entry(ack, id, Header::text(), content);
+                entry.map(|entry| Entry {
+                    kind: EntryKind::Edit,
+                    target: edit.target,
+                    header: None,
+                    ..entry
+                })
+            }
+            _ => None,
+        };
+        if let Some(entry) = entry.filter(|_| ack.sequence > 0) {
+            self.apply_live(&entry, None);
+        }
+        let Some(outgoing) = self.outbox.take(ack.nonce) else {
+            return;
+        };
+        let completion = match &outgoing.frame {
+            ClientFrame::Send(_) => Completion::Sent {
+                conversation: id,
+                nonce: ack.nonce,
+                sequence: ack.sequence,
+                at: ack.at,
+            },
+            _ => Completion::Done,
+        };
+        self.outbox_done(outgoing, &Ok(completion));
+        if (self.conversations.get(&id)).is_none_or(|conversation| conversation.provisional) {
+            self.ask_head(id, 0);
+        }
+        self.outbox_pump(self.now);
+    }
+
+    fn own_entry(
+        &self,
+        ack: &Ack,
+        id: ConversationId,
+        header: Header,
+        content: Bytes,
+    ) -> Option<Entry> {
+        Some(Entry {
+            conversation: id,
+            sequence: ack.sequence,
+            kind: EntryKind::Message,
+            sender: self.me.clone()?,
+            at: ack.at,
+            ordinal: ack.ordinal,
+            rev: 0,
+            nonce: Some(ack.nonce),
+            target: 0,
+            header: Some(header),
+            content,
+            edited: false,
+            tombstone: None,
+            member: None,
+        })
+    }
+
+    /// An entry of this user: if it waits here, this is its outcome, whether the ack came or not.
+    pub(crate) fn settle_by_entry(&mut self, entry: &Entry) {
+        let Some(nonce) = entry
+            .nonce
+            .filter(|_| self.me.as_ref() == Some(&entry.sender))
+        else {
+            return;
+        };
+        let here = (self.outbox.entries.get(&nonce))
+            .is_some_and(|outgoing| outgoing.record.conversation == entry.conversation);
+        if !here {
+            return;
+        }
+        let Some(outgoing) = self.outbox.take(nonce) else {
+            return;
+        };
+        let completion = match &outgoing.frame {
+            ClientFrame::Send(_) => Completion::Sent {
+                conversation: entry.conversation,
+                nonce,
+                sequence: entry.sequence,
+                at: entry.at,
+            },
+            _ => Completion::Done,
+        };
+        self.outbox_done(outgoing, &Ok(completion));
+        self.outbox_pump(self.now);
+    }
+
+    pub(crate) fn settle_by_page(&mut self, kept: &[Keep]) {
+        for Keep { entry, .. } in kept {
+            self.settle_by_entry(entry);
+        }
+    }
+
+    pub(crate) fn outbox_refused(&mut self, nonce: Nonce, refused: &Refused) {
+        let now = self.now;
+        let code = refused.code();
+        if !code.retryable() {
+            self.outbox_fail(nonce, code, &refusal(refused));
+            self.outbox_pump(now);
+            return;
+        }
+        let Some(outgoing) = self.outbox.entries.get_mut(&nonce) else {
+            return;
+        };
+        let in_order = code == Code::RetryInOrder;
+        self.counters.retry_in_order += u64::from(in_order);
+        let (first, max) = RETRY_MS;
+        let doubled = (first << outgoing.attempts.min(10)).min(max);
+        let wait = match refused.retry_after_ms {
+            // Its turn comes with the one before it, which paces itself.
+            0 if in_order && outgoing.attempts <= 1 => 0,
+            0 => doubled / 2 + self.random.up_to(doubled / 2),
+            ms => ms.min(max),
+        };
+        outgoing.not_before = now.monotonic_ms.saturating_add(wait);
+        self.outbox.set_stage(nonce, Stage::Waiting);
+        self.outbox_pump(now);
+    }
+
+    fn outbox_fail(&mut self, nonce: Nonce, code: Code, error: &CallError) {
+        let Some(outgoing) = self.outbox.entries.get_mut(&nonce) else {
+            return;
+        };
+        let id = outgoing.record.conversation;
+        if outgoing.record.row == 0 {
+            // Nothing of it is shown: it just goes.
+            let read = matches!(outgoing.frame, ClientFrame::Read(_));
+            if let Some(outgoing) = self.outbox.take(nonce) {
+                self.outbox_done(outgoing, &Err(error.clone()));
+            }
+            if read {
+                if let Some(conversation) = self.conversations.get_mut(&id) {
+                    conversation.head.read = 0;
+                }
+                self.ask_head(id, 0);
+            }
+            return;
+        }
+        outgoing.record.failed = code.number();
+        let record = outgoing.record.clone();
+        let calls = std::mem::take(&mut outgoing.calls);
+        self.outbox.set_stage(nonce, Stage::Failed(code));
+        self.cache.transaction.outbox.push(record);
+        for call in calls {
+            self.finish(call, Err(error.clone()));
+        }
+    }
+
+    /// What is too old fails.
+    pub(crate) fn outbox_expire(&mut self, now: Now) {
+        let old: Vec<Nonce> = (self.outbox.entries.values())
+            .filter(|outgoing| outgoing.stage == Stage::Waiting)
+            .filter(|outgoing| {
+                outgoing.record.created_at.saturating_add(OUTBOX_AGE_MS_MAX) < now.wall_ms
+            })
+            .map(|outgoing| outgoing.record.nonce)
+            .collect();
+        for nonce in old {
+            self.outbox_fail(nonce, Code::Expired, &call_error(Code::Expired));
+        }
+        if !self.outbox.entries.is_empty() {
+            let at = now.monotonic_ms.saturating_add(EXPIRY_EVERY_MS);
+            self.timers.set(Timer::Expiry, at);
+        }
+        self.outbox_pump(now);
+    }
+
+    // What the game does with single entries.
+
+    /// Tries a failed message again, under a new name at the end.
+    pub(crate) fn outbox_retry(
+        &mut self,
+        call: RequestId,
+        nonce: Nonce,
+        now: Now,
+    ) -> Result<(), Code> {
+        let failed = (self.outbox.entries.get(&nonce))
+            .filter(|outgoing| matches!(outgoing.stage, Stage::Failed(_)));
+        let Some(failed) = failed else {
+            return Err(Code::NotFound);
+        };
+        let ClientFrame::Send(mut send) = failed.frame.clone() else {
+            return Err(Code::NotFound);
+        };
+        self.outbox_discard(nonce);
+        send.nonce = self.random.nonce(now.wall_ms);
+        let id = send.conversation;
+        self.outbox_add(call, id, ClientFrame::Send(send), now)
+    }
+
+    /// Drops a failed message. `false`: there is none.
+    pub(crate) fn outbox_discard(&mut self, nonce: Nonce) -> bool {
+        let failed = (self.outbox.entries.get(&nonce))
+            .is_some_and(|outgoing| matches!(outgoing.stage, Stage::Failed(_)));
+        if failed && self.outbox.take(nonce).is_some() {
+            self.outbox_forget(nonce);
+            self.outbox_pump(self.now);
+        }
+        failed
+    }
+
+    /// Takes a message back that nobody can have: it was never tried. `false`: it was, or is not here.
+    pub(crate) fn outbox_withdraw(&mut self, nonce: Nonce) -> bool {
+        let untried = (self.outbox.entries.get(&nonce)).is_some_and(|outgoing| {
+            matches!(outgoing.frame, ClientFrame::Send(_))
+                && match outgoing.stage {
+                    Stage::Waiting => !outgoing.record.tried,
+                    Stage::InFlight(_) => false,
+                    Stage::Failed(_) => true,
+                }
+        });
+        if !untried {
+            return false;
+        }
+        let Some(outgoing) = self.outbox.take(nonce) else {
+            return false;
+        };
+        let id = outgoing.record.conversation;
+        let edits: Vec<Nonce> = (self.outbox.queue(id))
+            .filter(|other| matches!(&other.frame, ClientFrame::Edit(edit) if edit.target_nonce == Some(nonce)))
+            .map(|other| other.record.nonce)
+            .collect();
+        let cancelled = Err(call_error(Code::Cancelled));
+        self.outbox_done(outgoing, &cancelled);
+        for edit in edits {
+            if let Some(edit) = self.outbox.take(edit) {
+                self.outbox_done(edit, &cancelled);
+            }
+        }
+        self.outbox_pump(self.now);
+        true
+    }
+
+    /// The row number of an entry that came in: its echo's, if it is from here.
+    pub(crate) fn row_for(&mut self, entry: &Entry) -> u64 {
+        match self.outbox.row_of(entry, self.me.as_ref()) {
+            Some(row) => row,
+            None => self.cache.row(),
+        }
+    }
+}
+
+fn record_of(
+    frame: &ClientFrame,
+    nonce: Nonce,
+    conversation: ConversationId,
+    row: u64,
+    position: u64,
+    tried: bool,
+    now: Now,
+) -> OutboxRecord {
+    let mut body = Vec::with_capacity(256);
+    frame.write_body(&mut body);
+    OutboxRecord {
+        nonce,
+        conversation,
+        position,
+        row,
+        created_at: now.wall_ms,
+        tried,
+        failed: 0,
+        kind: frame.kind(),
+        body: body.into(),
+    }
+}
+
+fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
+    let mut frame = frame.clone();
+    match &mut frame {
+        ClientFrame::Send(send) => send.after = after,
+        ClientFrame::Edit(edit) => edit.after = after,
+        ClientFrame::Recall(recall) => recall.after = after,
+        _ => {}
+    }
+    frame
+}

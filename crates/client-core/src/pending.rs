@@ -1,0 +1,191 @@
+//! Calls: each gets exactly one completion.
+
+use std::collections::BTreeMap;
+
+use fireside_protocol::{
+    ClientFrame, Code, Now,
+    frames::{Ack, DevicesPage, MembersPage, Refused},
+};
+
+use crate::{
+    Event, RequestId, Session,
+    event::{CallError, Completion},
+    link::Request,
+    timers::Timer,
+};
+
+/// Calls that wait for their completion; more are `busy`.
+pub(crate) const CALLS_MAX: usize = 1_024;
+/// A call that needs the server fails with `timed_out` after this, in ms.
+const CALL_TIMEOUT_MS: u64 = 30_000;
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// What to send (again after a reconnect: its nonce makes that safe). `None`: something else completes it.
+    frame: Option<ClientFrame>,
+    /// It is on its way on the present link.
+    sent: bool,
+}
+
+/// All that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Calls {
+    waiting: BTreeMap<RequestId, Call>,
+}
+
+impl Calls {
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= CALLS_MAX
+    }
+
+    pub(crate) fn contains(&self, request: RequestId) -> bool {
+        self.waiting.contains_key(&request)
+    }
+
+    /// Whether one of them waits for the server.
+    pub(crate) fn any_sent(&self) -> bool {
+        self.waiting.values().any(|call| call.sent)
+    }
+}
+
+impl Session {
+    /// A call that something else completes.
+    pub(crate) fn begin(&mut self, request: RequestId) {
+        let call = Call {
+            frame: None,
+            sent: false,
+        };
+        self.calls.waiting.insert(request, call);
+    }
+
+    /// A call that times out.
+    pub(crate) fn begin_timed(&mut self, request: RequestId, now: Now) {
+        self.begin(request);
+        let at = now.monotonic_ms.saturating_add(CALL_TIMEOUT_MS);
+        self.timers.set(Timer::Call(request), at);
+    }
+
+    /// A call that is one request to the server.
+    pub(crate) fn ask(
+        &mut self,
+        request: RequestId,
+        frame: ClientFrame,
+        now: Now,
+    ) -> Result<(), Code> {
+        if !self.is_ready() {
+            return Err(Code::Offline);
+        }
+        self.begin_timed(request, now);
+        if let Some(call) = self.calls.waiting.get_mut(&request) {
+            call.frame = Some(frame);
+        }
+        self.send_calls();
+        Ok(())
+    }
+
+    /// Sends what is not on its way.
+    pub(crate) fn send_calls(&mut self) {
+        if !self.is_ready() {
+            return;
+        }
+        let mut due = Vec::new();
+        for (request, call) in &mut self.calls.waiting {
+            if let Some(frame) = &call.frame
+                && !call.sent
+            {
+                call.sent = true;
+                due.push((*request, frame.clone()));
+            }
+        }
+        for (request, frame) in due {
+            self.request(&frame, Request::Call(request));
+        }
+    }
+
+    /// The link is gone: commands are sent again on the next, with their nonces.
+    pub(crate) fn calls_lost(&mut self) {
+        for call in self.calls.waiting.values_mut() {
+            call.sent = false;
+        }
+    }
+
+    /// One call's request was lost by the transport.
+    pub(crate) fn call_lost(&mut self, request: RequestId) {
+        if let Some(call) = self.calls.waiting.get_mut(&request) {
+            call.sent = false;
+        }
+        self.send_calls();
+    }
+
+    pub(crate) fn finish(&mut self, request: RequestId, result: Result<Completion, CallError>) {
+        if self.calls.waiting.remove(&request).is_some() {
+            self.timers.clear(&Timer::Call(request));
+            self.complete_event(Event::Completed { request, result });
+        }
+    }
+
+    pub(crate) fn fail(&mut self, request: RequestId, code: Code) {
+        self.finish(request, Err(call_error(code)));
+    }
+
+    pub(crate) fn on_call_timeout(&mut self, request: RequestId) {
+        self.older_given_up(request);
+        self.fail(request, Code::TimedOut);
+    }
+
+    pub(crate) fn on_call_ack(&mut self, request: RequestId, ack: &Ack) {
+        let created = (self.calls.waiting.get(&request))
+            .is_some_and(|call| matches!(call.frame, Some(ClientFrame::CreateGroup(_))));
+        let completion = match ack.conversation {
+            Some(conversation) if created => Completion::Created { conversation },
+            _ => Completion::Done,
+        };
+        if let Some(conversation) = ack.conversation
+            && !self.conversations.contains_key(&conversation)
+        {
+            self.ask_head(conversation, 0);
+        }
+        self.finish(request, Ok(completion));
+    }
+
+    pub(crate) fn on_call_refused(&mut self, request: RequestId, refused: &Refused) {
+        self.finish(request, Err(refusal(refused)));
+    }
+
+    pub(crate) fn on_members(&mut self, request: RequestId, page: MembersPage) {
+        let completion = Completion::Members {
+            members: page.members,
+            more: page.more,
+        };
+        self.finish(request, Ok(completion));
+    }
+
+    pub(crate) fn on_devices(&mut self, request: RequestId, page: DevicesPage) {
+        self.finish(request, Ok(Completion::Devices(page.devices)));
+    }
+
+    /// The end: each gets its completion.
+    pub(crate) fn cancel_calls(&mut self) {
+        let requests: Vec<RequestId> = self.calls.waiting.keys().copied().collect();
+        for request in requests {
+            self.fail(request, Code::Cancelled);
+        }
+    }
+}
+
+pub(crate) fn call_error(code: Code) -> CallError {
+    CallError {
+        code,
+        text: code.text().to_owned(),
+        retry_after_ms: 0,
+    }
+}
+
+pub(crate) fn refusal(refused: &Refused) -> CallError {
+    CallError {
+        code: refused.code(),
+        text: refused.text.clone(),
+        retry_after_ms: refused.retry_after_ms,
+    }
+}

@@ -1,0 +1,218 @@
+//! Marks that move forward and what is lost without harm: delivered, read, typing, attention.
+
+use std::collections::BTreeMap;
+
+use fireside_protocol::{
+    ClientFrame, ConversationId, Entry, EntryKind, Sequence, UserId,
+    frames::{Attention, Delivered, Receipt, Typing, TypingOf},
+    limits::{RECEIPT_INTERVAL_MS, TYPING_TIMEOUT_MS},
+};
+
+use crate::{Event, Session, timers::Timer};
+
+/// Typing is said again after this while keys are pressed, in ms.
+const TYPING_EVERY_MS: u64 = 3_000;
+/// Typing users remembered and typing events that wait.
+const TYPING_MAX: usize = 256;
+
+/// Marks and typing.
+#[derive(Debug, Default)]
+pub(crate) struct Receipts {
+    /// Delivered marks said and to say.
+    delivered: BTreeMap<ConversationId, (Sequence, Sequence)>,
+    /// Own typing: when it was said last.
+    typing: BTreeMap<ConversationId, u64>,
+    counter: u64,
+    /// Others' typing and its counter.
+    typing_of: BTreeMap<(ConversationId, UserId), u64>,
+    /// Typing events that wait for a poll; the newest of each user.
+    events: BTreeMap<(ConversationId, UserId), bool>,
+}
+
+impl Session {
+    /// Says which conversations are on screen.
+    pub(crate) fn send_attention(&mut self) {
+        if self.is_ready() {
+            let open = self.open.clone();
+            self.send(&ClientFrame::Attention(Attention { open }), 0);
+        }
+    }
+
+    /// A message of the peer is on this device.
+    pub(crate) fn mark_delivered(&mut self, entry: &Entry) {
+        let id = entry.conversation;
+        let direct = (self.conversations.get(&id)).is_some_and(|held| held.is_direct());
+        let others = self.me.as_ref() != Some(&entry.sender);
+        if direct && others && entry.kind == EntryKind::Message {
+            self.deliver_to(id, entry.sequence);
+        }
+    }
+
+    pub(crate) fn delivered_by_page(&mut self, id: ConversationId) {
+        let Some(held) = self.conversations.get(&id).filter(|held| held.is_direct()) else {
+            return;
+        };
+        let upto = (held.head.preview.as_ref())
+            .filter(|entry| self.me.as_ref() != Some(&entry.sender))
+            .map(|entry| entry.sequence)
+            .filter(|number| held.covered.contains(*number));
+        if let Some(upto) = upto {
+            self.deliver_to(id, upto);
+        }
+    }
+
+    fn deliver_to(&mut self, id: ConversationId, upto: Sequence) {
+        let marks = self.receipts.delivered.entry(id).or_default();
+        if upto <= marks.1 {
+            return;
+        }
+        marks.1 = upto;
+        if !self.timers.is_set(&Timer::Delivered(id)) {
+            self.on_delivered_due(id);
+        }
+    }
+
+    /// At most two marks a second and conversation.
+    pub(crate) fn on_delivered_due(&mut self, id: ConversationId) {
+        if !self.is_ready() {
+            return;
+        }
+        let Some(marks) = self.receipts.delivered.get_mut(&id) else {
+            return;
+        };
+        if marks.1 > marks.0 {
+            marks.0 = marks.1;
+            let upto = marks.1;
+            let frame = ClientFrame::Delivered(Delivered {
+                conversation: id,
+                upto,
+            });
+            self.send(&frame, 0);
+            let at = self.now.monotonic_ms.saturating_add(RECEIPT_INTERVAL_MS);
+            self.timers.set(Timer::Delivered(id), at);
+        }
+    }
+
+    /// Marks that could not be said without a link.
+    pub(crate) fn receipts_connected(&mut self) {
+        let due: Vec<ConversationId> = (self.receipts.delivered.iter())
+            .filter(|(_, (said, wanted))| wanted > said)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.on_delivered_due(id);
+        }
+    }
+
+    pub(crate) fn on_receipt(&mut self, receipt: &Receipt) {
+        let id = receipt.conversation;
+        let Some(held) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        if held.head.peer.as_ref() != Some(&receipt.user) {
+            return;
+        }
+        let head = &mut held.head;
+        head.peer_delivered = head.peer_delivered.max(receipt.delivered).max(receipt.read);
+        head.peer_read = head.peer_read.max(receipt.read);
+        self.cache.touch(id);
+        self.timeline_dirty(id);
+    }
+
+    /// The user types or stopped. Debounced: said at once, then every few seconds.
+    pub(crate) fn typing(&mut self, id: ConversationId, on: bool) {
+        if !self.is_ready() {
+            return;
+        }
+        let now = self.now.monotonic_ms;
+        let said = self.receipts.typing.get(&id).copied();
+        if on {
+            if said.is_some_and(|at| now < at.saturating_add(TYPING_EVERY_MS)) {
+                return;
+            }
+            if said.is_none() && self.receipts.typing.len() >= TYPING_MAX {
+                self.receipts.typing.clear();
+            }
+            self.receipts.typing.insert(id, now);
+        } else {
+            let lately = |at: u64| now < at.saturating_add(TYPING_TIMEOUT_MS);
+            if !self.receipts.typing.remove(&id).is_some_and(lately) {
+                return;
+            }
+        }
+        self.receipts.counter += 1;
+        let frame = ClientFrame::Typing(Typing {
+            conversation: id,
+            counter: self.receipts.counter,
+            on,
+        });
+        self.send(&frame, 0);
+    }
+
+    /// A message ends typing for everybody: there is nothing to say.
+    pub(crate) fn receipts_sent(&mut self, id: ConversationId) {
+        self.receipts.typing.remove(&id);
+    }
+
+    pub(crate) fn on_typing_of(&mut self, typing: &TypingOf) {
+        let id = typing.conversation;
+        if self.me.as_ref() == Some(&typing.user) || !self.conversations.contains_key(&id) {
+            return;
+        }
+        let key = (id, typing.user.clone());
+        let known = self.receipts.typing_of.get(&key).copied();
+        if known.is_some_and(|counter| typing.counter <= counter) {
+            return;
+        }
+        let timer = Timer::TypingOf(id, typing.user.clone());
+        let was_on = self.timers.is_set(&timer);
+        if known.is_none() && self.receipts.typing_of.len() >= TYPING_MAX {
+            let timers = &self.timers;
+            (self.receipts.typing_of)
+                .retain(|(id, user), _| timers.is_set(&Timer::TypingOf(*id, user.clone())));
+            if self.receipts.typing_of.len() >= TYPING_MAX {
+                return;
+            }
+        }
+        self.receipts.typing_of.insert(key, typing.counter);
+        if typing.on {
+            let at = self.now.monotonic_ms.saturating_add(TYPING_TIMEOUT_MS);
+            self.timers.set(timer, at);
+        } else {
+            self.timers.clear(&timer);
+        }
+        if was_on != typing.on {
+            self.say_typing(id, &typing.user, typing.on);
+        }
+    }
+
+    /// It ends by itself, or with a message.
+    pub(crate) fn typing_ended(&mut self, id: ConversationId, user: &UserId) {
+        let timer = Timer::TypingOf(id, user.clone());
+        if self.timers.is_set(&timer) {
+            self.timers.clear(&timer);
+            self.say_typing(id, user, false);
+        }
+    }
+
+    pub(crate) fn say_typing(&mut self, id: ConversationId, user: &UserId, on: bool) {
+        if self.receipts.events.len() < TYPING_MAX || !on {
+            self.receipts.events.insert((id, user.clone()), on);
+        }
+    }
+
+    /// Counters are of one session with the server.
+    pub(crate) fn typing_lost(&mut self) {
+        self.receipts.typing.clear();
+        self.receipts.typing_of.clear();
+    }
+
+    pub(crate) fn poll_typing(&mut self) -> Option<Event> {
+        let ((conversation, user), on) = self.receipts.events.pop_first()?;
+        Some(Event::Typing {
+            conversation,
+            user,
+            on,
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Entries as rows of views.
+
+use std::sync::Arc;
+
+use fireside_protocol::{
+    Entry, EntryKind, MessageKind, TextContent, UserId, codec::Reader, codec::Wire,
+};
+
+use crate::view::{Body, MessageState, TimelineRow};
+
+/// Bytes of a preview in the conversation list.
+const PREVIEW_BYTES_MAX: usize = 160;
+
+/// The text of a message's content, if it is one.
+pub(crate) fn text_content(content: &bytes::Bytes) -> Option<Arc<str>> {
+    let mut reader = Reader::new(content);
+    let content = TextContent::read(&mut reader).ok()?;
+    reader.finish().ok()?;
+    Some(content.text.into())
+}
+
+/// What an item says.
+pub(crate) fn body_of(entry: &Entry) -> Body {
+    if entry.tombstone.is_some() {
+        return Body::Recalled;
+    }
+    let member = || entry.member.as_ref();
+    let body = match entry.kind {
+        EntryKind::Message => match &entry.header {
+            Some(header) if header.kind == MessageKind::Text => {
+                text_content(&entry.content).map(Body::Text)
+            }
+            _ => None,
+        },
+        EntryKind::Created => Some(Body::Created(
+            member().map_or("", |m| m.name.as_str()).into(),
+        )),
+        EntryKind::Joined => member().map(|m| Body::Joined(m.user.clone())),
+        EntryKind::Left => member().map(|m| Body::Left(m.user.clone())),
+        EntryKind::Removed => member().map(|m| Body::Removed(m.user.clone())),
+        EntryKind::Role => member()
+            .and_then(|m| m.role.map(|role| (m.user.clone(), role)))
+            .map(|(user, role)| Body::Role(user, role)),
+        _ => None,
+    };
+    body.unwrap_or(Body::Unknown)
+}
+
+/// For search: the text an item shows.
+pub(crate) fn text_of(entry: &Entry) -> Arc<str> {
+    match body_of(entry) {
+        Body::Text(text) => text,
+        _ => "".into(),
+    }
+}
+
+/// The start of a text, for the conversation list.
+pub(crate) fn preview_of(entry: &Entry) -> Arc<str> {
+    let text = text_of(entry);
+    if text.len() <= PREVIEW_BYTES_MAX {
+        return text;
+    }
+    let mut end = PREVIEW_BYTES_MAX;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let start = text.get(..end).unwrap_or_default();
+    format!("{start}…").into()
+}
+
+/// A row for an item.
+pub(crate) fn row_of(
+    row: u64,
+    entry: &Entry,
+    me: Option<&UserId>,
+    delivered: u64,
+    read: u64,
+) -> TimelineRow {
+    let own = me == Some(&entry.sender) && entry.kind == EntryKind::Message;
+    let state = match entry.sequence {
+        _ if !own => MessageState::Received,
+        number if number <= read => MessageState::Read,
+        number if number <= delivered => MessageState::Delivered,
+        _ => MessageState::Sent,
+    };
+    TimelineRow {
+        row,
+        sequence: Some(entry.sequence),
+        nonce: entry.nonce.filter(|_| own),
+        sender: entry.sender.clone(),
+        at: entry.at,
+        body: body_of(entry),
+        state,
+        edited: entry.edited && entry.tombstone.is_none(),
+    }
+}

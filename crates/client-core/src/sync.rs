@@ -1,0 +1,575 @@
+//! From where the device stands to now: the user log, the heads, then pages by priority.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fireside_protocol::{
+    ClientFrame, ConversationId, Role, Sequence, UserId, WallMs,
+    frames::{
+        Anchor, HeadsPage, HeadsRequest, Page, PageRequest, Refused, UserLogPage, UserLogRequest,
+        UserRecord, UserRecordKind,
+    },
+    limits::{HEADS_MAX, HEADS_OVERLAP_MS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX},
+};
+
+use crate::{
+    Event, Session,
+    cache::Mode,
+    conversation::{Asked, Conversation},
+    link::Request,
+    ranges::RangeSet,
+    timers::Timer,
+};
+
+/// Pages asked for at once.
+const PAGES_IN_FLIGHT_MAX: usize = 4;
+/// A page that does not come is asked for again after this, in ms.
+const PAGE_TIMEOUT_MS: u64 = 15_000;
+/// Largest pause after pages that brought nothing, in ms.
+const PULL_PAUSE_MS_MAX: u64 = 60_000;
+/// A hole of this many numbers or fewer in an open timeline is filled by itself.
+pub(crate) const SMALL_HOLE: u64 = 200;
+/// Invitations kept.
+const INVITATIONS_MAX: usize = 1_000;
+/// Blocks kept.
+const BLOCKS_KEPT_MAX: usize = 2_000;
+
+/// Where the sync is.
+#[derive(Debug, Default)]
+pub(crate) struct Sync {
+    /// The first pages after the log-in are still to come: user log, heads.
+    user_log_running: bool,
+    heads_running: bool,
+    /// The stamp of this log-in.
+    stamp: WallMs,
+    /// The `since` this log-in's heads were asked with.
+    since: WallMs,
+    /// Where the heads go on after trouble.
+    heads_next: Option<(WallMs, ConversationId)>,
+    /// The first sync is to be asked for again.
+    retry: bool,
+    /// Heads to ask for: when (monotonic ms).
+    ask: BTreeMap<ConversationId, u64>,
+    /// Heads on their way.
+    asked: BTreeSet<ConversationId>,
+    /// Conversations that may need a page; by priority.
+    wants: BTreeSet<(u8, ConversationId)>,
+    pages: usize,
+    /// Pages of older messages that calls wait for: how many items.
+    pub(crate) older: BTreeMap<ConversationId, u32>,
+}
+
+impl Session {
+    // After a log-in.
+
+    pub(crate) fn start_sync(&mut self, stamp: WallMs) {
+        self.sync.user_log_running = true;
+        self.sync.heads_running = true;
+        self.sync.stamp = stamp;
+        self.sync.since = (self.cache.profile.heads_since).saturating_sub(HEADS_OVERLAP_MS);
+        self.sync.heads_next = None;
+        self.sync.retry = false;
+        self.sync.pages = 0;
+        for conversation in self.conversations.values_mut() {
+            conversation.pull_not_before = 0;
+            conversation.pull_failures = 0;
+        }
+        self.want_all_pages();
+    }
+
+    /// The link is gone, and with it every answer.
+    pub(crate) fn sync_lost(&mut self) {
+        self.sync.pages = 0;
+        for conversation in self.conversations.values_mut() {
+            if let Some((request, _)) = conversation.asked.take() {
+                self.timers.clear(&Timer::Page(request));
+            }
+        }
+        let now = self.now.monotonic_ms;
+        for conversation in std::mem::take(&mut self.sync.asked) {
+            self.sync.ask.insert(conversation, now);
+        }
+    }
+
+    pub(crate) fn on_user_log_page(&mut self, request: u32, page: UserLogPage) {
+        let asked = matches!(self.requests.remove(&request), Some(Request::UserLog));
+        if !(asked || (request == 0 && self.sync.user_log_running)) {
+            return;
+        }
+        if page.reload {
+            self.cache.profile.blocked.clear();
+            self.cache.profile.invitations.clear();
+            self.cache.profile_dirty = true;
+        }
+        for record in &page.records {
+            self.on_user_record(record, false);
+        }
+        if page.reload || page.cursor > self.cache.profile.user_cursor {
+            self.cache.profile.user_cursor = page.cursor;
+            self.cache.profile_dirty = true;
+        }
+        let progress = page.records.iter().any(|record| record.sequence > 0);
+        if page.more && progress {
+            let cursor = page.cursor;
+            let frame = ClientFrame::UserLogRequest(UserLogRequest { cursor });
+            self.request(&frame, Request::UserLog);
+        } else {
+            self.sync.user_log_running = false;
+        }
+    }
+
+    /// A record of the user log; `live`: not part of a page.
+    pub(crate) fn on_user_record(&mut self, record: &UserRecord, live: bool) {
+        if live && record.sequence > self.cache.profile.user_cursor {
+            // Records are made one by one; a gap means that some were lost, or that the first page is still to come.
+            let cursor = self.cache.profile.user_cursor;
+            if record.sequence == cursor + 1 {
+                self.cache.profile.user_cursor = record.sequence;
+                self.cache.profile_dirty = true;
+            } else if !std::mem::replace(&mut self.sync.user_log_running, true) {
+                let frame = ClientFrame::UserLogRequest(UserLogRequest { cursor });
+                self.request(&frame, Request::UserLog);
+            }
+        }
+        match (record.kind, record.conversation, &record.user) {
+            (UserRecordKind::Membership, Some(id), _) => self.on_membership(id, record),
+            (UserRecordKind::Invitation, Some(id), user) => {
+                self.on_invitation(id, user.as_ref(), record, live);
+            }
+            (UserRecordKind::ReadMarker, Some(id), _) => {
+                if self.conversations.contains_key(&id) {
+                    self.read_to(id, record.value);
+                } else {
+                    self.ask_head(id, 0);
+                }
+            }
+            (UserRecordKind::Block, _, Some(user)) => {
+                let blocked = &mut self.cache.profile.blocked;
+                blocked.retain(|other| other != user);
+                if !record.gone && blocked.len() < BLOCKS_KEPT_MAX {
+                    blocked.push(user.clone());
+                }
+                self.cache.profile_dirty = true;
+            }
+            (UserRecordKind::Rights, Some(id), _) => self.on_rights(id, record.value),
+            // A later server's kind.
+            _ => {}
+        }
+    }
+
+    fn on_membership(&mut self, id: ConversationId, record: &UserRecord) {
+        let invitations = &mut self.cache.profile.invitations;
+        let before = invitations.len();
+        invitations.retain(|(conversation, ..)| *conversation != id);
+        self.cache.profile_dirty |= invitations.len() != before;
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            if !record.gone {
+                self.ask_head(id, 0);
+            }
+            return;
+        };
+        let role = u16::try_from(record.value).map(Role::from_number);
+        let role = role.ok().filter(|_| !record.gone);
+        if conversation.head.role != role {
+            conversation.head.role = role;
+            self.cache.touch(id);
+            self.list.touch(id);
+            if role.is_some() {
+                self.ask_head(id, 0);
+            }
+        }
+    }
+
+    fn on_invitation(
+        &mut self,
+        id: ConversationId,
+        by: Option<&UserId>,
+        record: &UserRecord,
+        live: bool,
+    ) {
+        let invitations = &mut self.cache.profile.invitations;
+        let known = invitations
+            .iter()
+            .position(|(conversation, ..)| *conversation == id);
+        if let Some(index) = known {
+            invitations.remove(index);
+            self.cache.profile_dirty = true;
+        }
+        let Some(by) = by.filter(|_| !record.gone) else {
+            return;
+        };
+        if invitations.len() < INVITATIONS_MAX {
+            invitations.push((id, by.clone(), record.name.clone()));
+            self.cache.profile_dirty = true;
+        }
+        let member = (self.conversations.get(&id))
+            .is_some_and(|conversation| conversation.head.role.is_some());
+        if !member && (live || known.is_none()) {
+            self.push_notice(Event::Invited {
+                conversation: id,
+                by: by.clone(),
+                name: record.name.clone(),
+            });
+        }
+    }
+
+    fn on_rights(&mut self, id: ConversationId, version: u64) {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        if conversation.rights != version {
+            conversation.rights = version;
+            self.drop_held(id);
+            self.ask_head(id, 0);
+        }
+    }
+
+    pub(crate) fn on_heads_page(&mut self, request: u32, page: HeadsPage) {
+        let asked = self.requests.remove(&request);
+        match asked {
+            Some(Request::HeadsOf(conversations)) => {
+                for id in &conversations {
+                    self.sync.asked.remove(id);
+                }
+                for head in page.heads {
+                    if conversations.contains(&head.conversation) {
+                        self.on_head(head, false);
+                    }
+                }
+                return;
+            }
+            Some(Request::HeadsMore) => {}
+            _ if request == 0 && self.sync.heads_running => {}
+            _ => return,
+        }
+        let end = page.heads.last().map(|head| (head.at, head.conversation));
+        for head in page.heads {
+            self.on_head(head, false);
+        }
+        match end {
+            Some(end) if page.more && self.sync.heads_next != Some(end) => {
+                self.sync.heads_next = Some(end);
+                self.ask_more_heads();
+            }
+            _ => {
+                self.sync.heads_running = false;
+                let stamp = match self.sync.stamp {
+                    0 => page.stamp,
+                    stamp => stamp,
+                };
+                if stamp > 0 {
+                    self.cache.profile.heads_since = stamp;
+                    self.cache.profile_dirty = true;
+                }
+            }
+        }
+    }
+
+    fn ask_more_heads(&mut self) {
+        let (before_at, before) = self.sync.heads_next.unzip();
+        let frame = ClientFrame::HeadsRequest(HeadsRequest {
+            since: self.sync.since,
+            before_at: before_at.unwrap_or(0),
+            before,
+            limit: HEADS_MAX,
+            only: Vec::new(),
+        });
+        self.request(&frame, Request::HeadsMore);
+    }
+
+    /// The first sync was refused for now.
+    pub(crate) fn retry_sync(&mut self, delay_ms: u64) {
+        self.sync.retry = true;
+        let at = self.now.monotonic_ms.saturating_add(delay_ms);
+        self.timers.set_sooner(Timer::Heads, at);
+    }
+
+    /// A head that can not be told from what came is asked for.
+    pub(crate) fn ask_head(&mut self, id: ConversationId, delay_ms: u64) {
+        let at = self.now.monotonic_ms.saturating_add(delay_ms);
+        let due = self.sync.ask.entry(id).or_insert(at);
+        *due = at.min(*due);
+        self.timers.set_sooner(Timer::Heads, at);
+    }
+
+    pub(crate) fn on_heads_due(&mut self) {
+        if !self.can_read() {
+            // The next log-in asks.
+            return;
+        }
+        let now = self.now.monotonic_ms;
+        if std::mem::take(&mut self.sync.retry) {
+            if self.sync.user_log_running {
+                let cursor = self.cache.profile.user_cursor;
+                let frame = ClientFrame::UserLogRequest(UserLogRequest { cursor });
+                self.request(&frame, Request::UserLog);
+            }
+            if self.sync.heads_running {
+                self.ask_more_heads();
+            }
+        }
+        let due: Vec<ConversationId> = (self.sync.ask.iter())
+            .filter(|(id, at)| **at <= now && !self.sync.asked.contains(id))
+            .map(|(id, _)| *id)
+            .take(HEADS_MAX as usize)
+            .collect();
+        if !due.is_empty() {
+            for id in &due {
+                self.sync.ask.remove(id);
+                self.sync.asked.insert(*id);
+            }
+            let frame = ClientFrame::HeadsRequest(HeadsRequest {
+                since: 0,
+                before_at: 0,
+                before: None,
+                limit: 0,
+                only: due.clone(),
+            });
+            self.request(&frame, Request::HeadsOf(due));
+        }
+        if let Some(next) = self.sync.ask.values().min() {
+            self.timers.set(Timer::Heads, (*next).max(now + 50));
+        }
+    }
+
+    // Pages.
+
+    fn priority(&self, conversation: &Conversation) -> u8 {
+        if self.open.contains(&conversation.id()) {
+            0
+        } else if conversation.is_direct() {
+            1
+        } else if conversation.head.unread > 0 {
+            2
+        } else {
+            3
+        }
+    }
+
+    /// The conversation may need a page.
+    pub(crate) fn want_page(&mut self, id: ConversationId) {
+        if let Some(conversation) = self.conversations.get(&id) {
+            let priority = self.priority(conversation);
+            self.sync.wants.insert((priority, id));
+        }
+    }
+
+    pub(crate) fn want_all_pages(&mut self) {
+        let all: Vec<ConversationId> = self.conversations.keys().copied().collect();
+        for id in all {
+            self.want_page(id);
+        }
+    }
+
+    /// Asks for what is wanted most, as far as there is room.
+    pub(crate) fn pull(&mut self) {
+        if !self.can_read() || self.sync.heads_running {
+            return;
+        }
+        while self.sync.pages < PAGES_IN_FLIGHT_MAX {
+            let Some((_, id)) = self.sync.wants.pop_first() else {
+                return;
+            };
+            let Some((page, wanted)) = self.next_page(id) else {
+                continue;
+            };
+            let asked = Asked {
+                since: page.since,
+                held: RangeSet::from_ranges(&page.held),
+                added: RangeSet::default(),
+                wanted,
+            };
+            let request = self.request(&ClientFrame::PageRequest(page), Request::Page(id));
+            self.sync.pages += 1;
+            let at = self.now.monotonic_ms.saturating_add(PAGE_TIMEOUT_MS);
+            self.timers.set(Timer::Page(request), at);
+            if let Some(conversation) = self.conversations.get_mut(&id) {
+                conversation.asked = Some((request, asked));
+            }
+        }
+    }
+
+    /// The page this conversation needs most, if it needs one now.
+    fn next_page(&mut self, id: ConversationId) -> Option<(PageRequest, (Sequence, Sequence))> {
+        let conversation = self.conversations.get(&id)?;
+        if conversation.asked.is_some() {
+            return None;
+        }
+        if conversation.pull_not_before > self.now.monotonic_ms {
+            if conversation.pull_not_before < u64::MAX {
+                let at = conversation.pull_not_before;
+                self.timers.set_sooner(Timer::Pull(id), at);
+            }
+            return None;
+        }
+        let request = |anchor: Anchor, number: Sequence, to: Sequence, limit: u32| {
+            let page = PageRequest {
+                conversation: id,
+                anchor: anchor.number(),
+                number,
+                to,
+                limit,
+                since: conversation.changes_to,
+                held: conversation.held(),
+            };
+            Some((page, (number, to)))
+        };
+        // A hole, from its newer end if it is large.
+        let fill = |(first, last): (Sequence, Sequence), limit: u32| {
+            if last - first < u64::from(limit) {
+                request(Anchor::Range, first, last, limit)
+            } else {
+                request(Anchor::Before, last.saturating_add(1), 0, limit)
+            }
+        };
+        let (floor, end) = (conversation.floor(), conversation.last_known);
+        if end < floor {
+            return None;
+        }
+        let repairs = !self.config.breaks.repair;
+        let open = self.open.contains(&id);
+        let filling = self.background_fill && self.cache.mode == Mode::Disk;
+        let wanted = filling || self.priority(conversation) < 3;
+        let missing_end = !conversation.covered.contains(end);
+        if let Some(count) = self.sync.older.get(&id) {
+            let below = conversation
+                .memory
+                .map_or(end.saturating_add(1), |(from, _)| {
+                    from.max(1).min(end.saturating_add(1))
+                });
+            return request(Anchor::Before, below, 0, (*count).clamp(1, PAGE_ITEMS_MAX));
+        }
+        if wanted && missing_end && (repairs || conversation.covered.is_empty()) {
+            return request(Anchor::Newest, 0, 0, PAGE_ITEMS_DEFAULT);
+        }
+        if !repairs {
+            return None;
+        }
+        if !self.timers.is_set(&Timer::Repair(id))
+            && let (Some(first), Some(last)) =
+                (conversation.repair.first(), conversation.repair.last())
+        {
+            let first = first.max(last.saturating_sub(u64::from(PAGE_ITEMS_MAX) - 1));
+            return request(Anchor::Range, first.max(floor), last, PAGE_ITEMS_MAX);
+        }
+        if open && let Some((from, to)) = conversation.memory {
+            let from = match conversation.items.first_key_value() {
+                Some((first, _)) => from.max(*first).max(floor),
+                None => from.max(floor),
+            };
+            let holes = conversation.covered.holes(from, to.min(end));
+            let small = |hole: &&(Sequence, Sequence)| hole.1 - hole.0 < SMALL_HOLE;
+            if let Some(hole) = holes.iter().rev().find(small) {
+                return fill(*hole, PAGE_ITEMS_MAX);
+            }
+        }
+        if filling && let Some(hole) = conversation.covered.holes(floor, end).last() {
+            return fill(*hole, PAGE_ITEMS_MAX);
+        }
+        let behind = conversation.is_behind() && conversation.repair.is_empty();
+        if wanted && behind {
+            return request(Anchor::Newest, 0, 0, 1);
+        }
+        None
+    }
+
+    pub(crate) fn on_page(&mut self, request: u32, page: &Page) {
+        let Some(Request::Page(id)) = self.requests.remove(&request) else {
+            return;
+        };
+        let Some(asked) = self.page_answered(id, request) else {
+            return;
+        };
+        if page.conversation != id {
+            self.counters.frames_bad += 1;
+            self.pause_pull(id, 0);
+            return;
+        }
+        let (me, breaks) = (self.me.clone(), self.config.breaks);
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let (outbox, cache) = (&self.outbox, &mut self.cache);
+        let before = (conversation.changes_to, conversation.last_known);
+        let mut applied = conversation.apply_page(
+            page,
+            &asked,
+            |entry| {
+                outbox
+                    .row_of(entry, me.as_ref())
+                    .unwrap_or_else(|| cache.row())
+            },
+            breaks,
+        );
+        let changed = before != (conversation.changes_to, conversation.last_known);
+        if applied.covered || applied.reset || changed {
+            conversation.pull_failures = 0;
+        } else if conversation.is_behind() || !conversation.repair.is_empty() {
+            self.pause_pull(id, 0);
+        }
+        self.counters.resets += u64::from(applied.reset);
+        self.counters.page_live_overlaps += u64::from(applied.overlap);
+        if applied.covered && asked.wanted.1 != 0 {
+            self.counters.holes_repaired += 1;
+        }
+        let keep = std::mem::take(&mut applied.keep);
+        self.settle_by_page(&keep);
+        self.after(id, keep, &applied);
+        self.delivered_by_page(id);
+        self.older_arrived(id);
+        self.trim_window(id);
+        self.want_page(id);
+    }
+
+    /// Takes the answered page out of the books.
+    fn page_answered(&mut self, id: ConversationId, request: u32) -> Option<Asked> {
+        self.timers.clear(&Timer::Page(request));
+        self.sync.pages = self.sync.pages.saturating_sub(1);
+        let conversation = self.conversations.get_mut(&id)?;
+        if conversation
+            .asked
+            .as_ref()
+            .is_some_and(|(asked, _)| *asked == request)
+        {
+            return conversation.asked.take().map(|(_, asked)| asked);
+        }
+        // What it was asked for was dropped meanwhile.
+        self.want_page(id);
+        None
+    }
+
+    pub(crate) fn on_page_refused(&mut self, id: ConversationId, request: u32, refused: &Refused) {
+        if self.page_answered(id, request).is_none() {
+            return;
+        }
+        if refused.code().retryable() {
+            self.pause_pull(id, refused.retry_after_ms);
+            return;
+        }
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.pull_not_before = u64::MAX;
+        }
+        self.older_failed(id, refused);
+    }
+
+    pub(crate) fn on_page_timeout(&mut self, request: u32) {
+        if let Some(Request::Page(id)) = self.requests.remove(&request) {
+            self.page_answered(id, request);
+            self.pause_pull(id, 0);
+        }
+    }
+
+    fn pause_pull(&mut self, id: ConversationId, retry_after_ms: u64) {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let doubled = 250u64 << conversation.pull_failures.min(8);
+        conversation.pull_failures = conversation.pull_failures.saturating_add(1);
+        let wait = retry_after_ms.max(doubled / 2 + self.random.up_to(doubled / 2));
+        conversation.pull_not_before = self
+            .now
+            .monotonic_ms
+            .saturating_add(wait.min(PULL_PAUSE_MS_MAX));
+        let at = conversation.pull_not_before;
+        self.timers.set(Timer::Pull(id), at);
+    }
+}

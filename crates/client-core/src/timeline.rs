@@ -1,0 +1,537 @@
+//! Open timelines: which items are in memory, and the rows that a game sees of them.
+
+use std::sync::Arc;
+
+use fireside_protocol::{Code, ConversationId, Entry, Sequence, decode, frames::Refused};
+
+use crate::{
+    Event, RequestId, Session,
+    cache::{ItemsFor, Mode},
+    conversation::{Conversation, Item, Keep, Late},
+    diff::diff,
+    event::Completion,
+    pending::refusal,
+    rows::row_of,
+    storage::ItemRecord,
+    sync::SMALL_HOLE,
+    view::{Body, Diff, MessageState, TIMELINE_ROWS_MAX, TimelineRow},
+};
+
+/// Items read from the cache when a timeline is opened.
+const OPEN_ITEMS: u32 = 100;
+/// Items of an open timeline in memory: the view and as much again to scroll.
+const ITEMS_IN_MEMORY_MAX: usize = 2 * TIMELINE_ROWS_MAX;
+/// Row numbers of holes have this bit.
+const HOLE_ROW: u64 = 1 << 63;
+
+/// The view of an open conversation.
+#[derive(Debug, Default)]
+pub(crate) struct Timeline {
+    /// As the game has it, once all that was polled is applied.
+    shown: Vec<TimelineRow>,
+    generation: u64,
+    dirty: bool,
+    /// The next event is a reset.
+    reset: bool,
+    /// Scrolled up: the view begins here instead of ending at the newest.
+    anchor: Option<Sequence>,
+    older: Option<Older>,
+}
+
+/// A call for older messages.
+#[derive(Debug)]
+struct Older {
+    request: RequestId,
+    count: u32,
+    /// Items that were in memory.
+    had: usize,
+}
+
+/// What is below the oldest item in memory.
+enum Edge {
+    /// Nothing.
+    Start,
+    /// Items in the cache, below this number.
+    Cache(Sequence),
+    /// A hole, below this number.
+    Hole,
+}
+
+impl Conversation {
+    fn edge(&self) -> Edge {
+        let from = self.memory.map_or(0, |(from, _)| from);
+        let top = self.last_known.saturating_add(1);
+        let mut low = (self.items.first_key_value()).map_or(top, |(number, _)| *number);
+        if let Some((start, _)) = self.covered_below(low) {
+            if start < from {
+                return Edge::Cache(from);
+            }
+            low = start;
+        }
+        if low <= self.floor() {
+            Edge::Start
+        } else {
+            Edge::Hole
+        }
+    }
+}
+
+impl Session {
+    pub(crate) fn timeline_dirty(&mut self, id: ConversationId) {
+        if let Some(timeline) = self.timelines.get_mut(&id) {
+            timeline.dirty = true;
+        }
+    }
+
+    /// Puts a conversation on screen, at its newest.
+    pub(crate) fn open(&mut self, id: ConversationId) {
+        if !self.open.contains(&id) {
+            self.open.push(id);
+        }
+        let timeline = self.timelines.entry(id).or_default();
+        timeline.dirty = true;
+        timeline.reset = true;
+        timeline.anchor = None;
+        self.load_newest(id);
+        self.want_page(id);
+    }
+
+    fn load_newest(&mut self, id: ConversationId) {
+        if self.cache.mode == Mode::Memory {
+            return;
+        }
+        let serial = self.next_serial();
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        conversation.items.clear();
+        conversation.memory = Some((conversation.last_known.saturating_add(1), u64::MAX));
+        conversation.late = Some(Late {
+            serial,
+            keep: Vec::new(),
+            void: false,
+        });
+        let what = ItemsFor {
+            conversation: id,
+            serial,
+            limit: OPEN_ITEMS,
+        };
+        self.read_items(what, u64::MAX, self.now);
+    }
+
+    fn next_serial(&mut self) -> u64 {
+        self.serial += 1;
+        self.serial
+    }
+
+    pub(crate) fn close(&mut self, id: ConversationId) {
+        self.open.retain(|open| *open != id);
+        if let Some(timeline) = self.timelines.remove(&id)
+            && let Some(older) = timeline.older
+        {
+            self.sync.older.remove(&id);
+            self.fail(older.request, Code::Cancelled);
+        }
+        if let Some(conversation) = self.conversations.get_mut(&id) {
+            conversation.late = None;
+            if self.cache.mode != Mode::Memory {
+                conversation.items.clear();
+                conversation.memory = None;
+            }
+        }
+        self.bound_memory(id);
+    }
+
+    /// Items from the cache. What is not covered is out of date: it is not shown.
+    pub(crate) fn on_items(&mut self, what: &ItemsFor, records: &[ItemRecord]) {
+        let id = what.conversation;
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let current = (conversation.late.as_ref()).is_some_and(|late| late.serial == what.serial);
+        if !current {
+            return;
+        }
+        let Some(late) = conversation.late.take() else {
+            return;
+        };
+        if self.cache.mode == Mode::Memory {
+            self.older_arrived(id);
+            return;
+        }
+        if late.void {
+            self.load_newest(id);
+            return;
+        }
+        let (from, to) = conversation.memory.unwrap_or((u64::MAX, u64::MAX));
+        let mut lowest = from;
+        for record in records {
+            let number = record.sequence;
+            lowest = lowest.min(number);
+            let entry = decode::<Entry>(&record.body).ok().filter(|entry| {
+                entry.sequence == number && entry.conversation == id && !entry.kind.is_change()
+            });
+            let Some(entry) = entry.filter(|_| number < from) else {
+                continue;
+            };
+            if conversation.covered.contains(number) {
+                let row = record.row;
+                conversation.items.insert(number, Item { row, entry });
+            }
+        }
+        if records.len() < what.limit as usize {
+            // There is nothing older in the cache.
+            lowest = 0;
+        }
+        conversation.memory = Some((lowest, to));
+        for Keep { row, entry, .. } in late.keep {
+            let number = entry.sequence;
+            let inside = lowest <= number && number < from;
+            match conversation.items.get_mut(&number) {
+                Some(held) if held.entry.rev() < entry.rev() => held.entry = entry,
+                Some(_) => {}
+                None if inside && conversation.covered.contains(number) => {
+                    conversation.items.insert(number, Item { row, entry });
+                }
+                None => {}
+            }
+        }
+        self.trim_window(id);
+        self.older_arrived(id);
+        self.timeline_dirty(id);
+        self.want_page(id);
+    }
+
+    /// Bounds what is in memory; a large hole ends it.
+    pub(crate) fn trim_window(&mut self, id: ConversationId) {
+        let anchored = (self.timelines.get(&id)).is_some_and(|timeline| timeline.anchor.is_some());
+        if self.cache.mode == Mode::Memory || !self.open.contains(&id) {
+            return;
+        }
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let Some((from, to)) = conversation.memory else {
+            return;
+        };
+        if let (Some((first, _)), Some((last, _))) = (
+            conversation.items.first_key_value(),
+            conversation.items.last_key_value(),
+        ) {
+            let holes = conversation.covered.holes(*first, *last);
+            let large = |hole: &&(u64, u64)| hole.1 - hole.0 >= SMALL_HOLE;
+            if let Some((_, end)) = holes.iter().rev().find(large) {
+                conversation.items = conversation.items.split_off(end);
+                conversation.memory = Some((from.max(*end), to));
+            }
+        }
+        if anchored {
+            let mut above = None;
+            while conversation.items.len() > ITEMS_IN_MEMORY_MAX {
+                above = conversation.items.pop_last().map(|(number, _)| number);
+            }
+            if let (Some(above), Some((from, _))) = (above, conversation.memory) {
+                conversation.memory = Some((from, above.saturating_sub(1)));
+            }
+        } else {
+            conversation.shrink_memory(ITEMS_IN_MEMORY_MAX, false);
+        }
+    }
+
+    /// Back to the newest, if the view was scrolled up.
+    pub(crate) fn scroll_to_end(&mut self, id: ConversationId) {
+        let anchored =
+            (self.timelines.get_mut(&id)).is_some_and(|view| view.anchor.take().is_some());
+        if anchored {
+            let whole = (self.conversations.get(&id))
+                .is_some_and(|held| held.memory.is_some_and(|(_, to)| to == u64::MAX));
+            if whole {
+                self.timeline_dirty(id);
+            } else {
+                self.open(id);
+            }
+        }
+    }
+
+    // Older messages.
+
+    pub(crate) fn load_older(
+        &mut self,
+        request: RequestId,
+        id: ConversationId,
+        count: u32,
+    ) -> Result<(), Code> {
+        let (Some(timeline), Some(conversation)) =
+            (self.timelines.get_mut(&id), self.conversations.get(&id))
+        else {
+            return Err(Code::NotFound);
+        };
+        if timeline.older.is_some() {
+            return Err(Code::Busy);
+        }
+        let count = count.clamp(1, TIMELINE_ROWS_MAX as u32);
+        timeline.older = Some(Older {
+            request,
+            count,
+            had: conversation.items.len(),
+        });
+        self.begin_timed(request, self.now);
+        self.older_step(id);
+        Ok(())
+    }
+
+    /// One step towards older messages: from the cache, then from the server.
+    fn older_step(&mut self, id: ConversationId) {
+        let Some(older) = self.timelines.get(&id).and_then(|view| view.older.as_ref()) else {
+            return;
+        };
+        let (request, count, had) = (older.request, older.count, older.had);
+        let Some(conversation) = self.conversations.get(&id) else {
+            return;
+        };
+        if conversation.late.is_some() {
+            // The answer goes on from there.
+            return;
+        }
+        let added = conversation.items.len().saturating_sub(had);
+        let edge = conversation.edge();
+        let start_reached = matches!(edge, Edge::Start);
+        if added > 0 || start_reached {
+            self.older_done(id, request, added, start_reached);
+            return;
+        }
+        match edge {
+            Edge::Cache(below) => {
+                let serial = self.next_serial();
+                if let Some(conversation) = self.conversations.get_mut(&id) {
+                    conversation.late = Some(Late {
+                        serial,
+                        keep: Vec::new(),
+                        void: false,
+                    });
+                }
+                let what = ItemsFor {
+                    conversation: id,
+                    serial,
+                    limit: count,
+                };
+                self.read_items(what, below, self.now);
+            }
+            _ if self.can_read() => {
+                self.sync.older.insert(id, count);
+                self.want_page(id);
+            }
+            _ => {
+                self.older_given_up(request);
+                self.fail(request, Code::Offline);
+            }
+        }
+    }
+
+    fn older_done(&mut self, id: ConversationId, request: RequestId, added: usize, start: bool) {
+        let rows = self
+            .conversations
+            .get(&id)
+            .map_or(0, |held| held.items.len());
+        let first = (self.conversations.get(&id))
+            .and_then(|held| held.items.first_key_value())
+            .map(|(number, _)| *number);
+        if let Some(timeline) = self.timelines.get_mut(&id) {
+            timeline.older = None;
+            timeline.dirty = true;
+            if rows > TIMELINE_ROWS_MAX && added > 0 {
+                timeline.anchor = first;
+            }
+        }
+        self.trim_window(id);
+        let loaded = Completion::Loaded {
+            count: u32::try_from(added).unwrap_or(u32::MAX),
+            start_reached: start,
+        };
+        self.finish(request, Ok(loaded));
+    }
+
+    /// Something came that a call for older messages may wait for.
+    pub(crate) fn older_arrived(&mut self, id: ConversationId) {
+        self.sync.older.remove(&id);
+        self.older_step(id);
+    }
+
+    pub(crate) fn older_failed(&mut self, id: ConversationId, refused: &Refused) {
+        self.sync.older.remove(&id);
+        let older = self
+            .timelines
+            .get_mut(&id)
+            .and_then(|view| view.older.take());
+        if let Some(older) = older {
+            self.finish(older.request, Err(refusal(refused)));
+        }
+    }
+
+    /// The call is over, whatever comes.
+    pub(crate) fn older_given_up(&mut self, request: RequestId) {
+        let mine = |older: &Older| older.request == request;
+        for (id, timeline) in &mut self.timelines {
+            if timeline.older.as_ref().is_some_and(mine) {
+                timeline.older = None;
+                self.sync.older.remove(id);
+            }
+        }
+    }
+
+    // Rows.
+
+    /// The rows that the view should show now.
+    fn timeline_rows(&self, id: ConversationId, anchor: Option<Sequence>) -> Vec<TimelineRow> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Vec::new();
+        };
+        let mut rows: Vec<TimelineRow> = Vec::with_capacity(TIMELINE_ROWS_MAX);
+        // Newest first, until it is full.
+        if anchor.is_none() {
+            let echoes: Vec<TimelineRow> = self.echo_rows(id);
+            rows.extend(echoes.into_iter().rev().take(TIMELINE_ROWS_MAX));
+        }
+        let last = match anchor {
+            Some(from) => (conversation.items.range(from..))
+                .map(|(number, _)| *number)
+                .take(TIMELINE_ROWS_MAX)
+                .last()
+                .unwrap_or(from),
+            None => conversation.last_known,
+        };
+        let from = anchor.unwrap_or(0);
+        // A later number is known; what lies between is a hole unless it is covered.
+        let mut above = last.saturating_add(1);
+        for (number, item) in conversation.items.range(from..=last).rev() {
+            self.hole_row(conversation, *number, above, &mut rows);
+            if rows.len() >= TIMELINE_ROWS_MAX {
+                break;
+            }
+            rows.push(self.item_row(conversation, item));
+            above = *number;
+            if rows.len() >= TIMELINE_ROWS_MAX {
+                break;
+            }
+        }
+        rows.reverse();
+        rows
+    }
+
+    fn hole_row(
+        &self,
+        conversation: &Conversation,
+        number: Sequence,
+        above: Sequence,
+        rows: &mut Vec<TimelineRow>,
+    ) {
+        let (first, last) = (number.saturating_add(1), above.saturating_sub(1));
+        if conversation.covered.contains_all(first, last) || rows.len() >= TIMELINE_ROWS_MAX {
+            return;
+        }
+        rows.push(TimelineRow {
+            row: HOLE_ROW | number,
+            sequence: None,
+            nonce: None,
+            sender: conversation
+                .head
+                .peer
+                .clone()
+                .or_else(|| self.me.clone())
+                .unwrap_or_else(|| self.nobody.clone()),
+            at: 0,
+            body: Body::Hole,
+            state: MessageState::Received,
+            edited: false,
+        });
+    }
+
+    fn item_row(&self, conversation: &Conversation, item: &Item) -> TimelineRow {
+        let head = &conversation.head;
+        let me = self.me.as_ref();
+        let mut row = row_of(
+            item.row,
+            &item.entry,
+            me,
+            head.peer_delivered,
+            head.peer_read,
+        );
+        if me == Some(&item.entry.sender) && row.body != Body::Recalled {
+            let (number, nonce) = (item.entry.sequence, item.entry.nonce);
+            match self.outbox.pending_change(conversation.id(), number, nonce) {
+                Some(Some(text)) => {
+                    row.body = Body::Text(text);
+                    row.edited = true;
+                }
+                Some(None) => {
+                    row.body = Body::Recalled;
+                    row.edited = false;
+                }
+                None => {}
+            }
+        }
+        row
+    }
+
+    fn echo_rows(&self, id: ConversationId) -> Vec<TimelineRow> {
+        let sender = self.me.clone().unwrap_or_else(|| self.nobody.clone());
+        let echo = |(outgoing, failed): (&crate::outbox::Outgoing, Option<Code>)| {
+            let nonce = outgoing.record.nonce;
+            let text = match self.outbox.pending_change(id, 0, Some(nonce)) {
+                Some(text) => text,
+                None => outgoing.text.clone(),
+            };
+            TimelineRow {
+                row: outgoing.record.row,
+                sequence: None,
+                nonce: Some(nonce),
+                sender: sender.clone(),
+                at: outgoing.record.created_at,
+                body: text.map_or(Body::Recalled, Body::Text),
+                state: failed.map_or(MessageState::Sending, MessageState::Failed),
+                edited: false,
+            }
+        };
+        self.outbox.echoes(id).map(echo).collect()
+    }
+
+    /// The next change of an open timeline, if there is one.
+    pub(crate) fn poll_timeline(&mut self) -> Option<Event> {
+        let ids: Vec<ConversationId> = (self.timelines.iter())
+            .filter(|(_, timeline)| timeline.dirty)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            let anchor = self.timelines.get(&id).and_then(|timeline| timeline.anchor);
+            let loading = (self.conversations.get(&id))
+                .is_some_and(|held| held.late.is_some() && held.items.is_empty());
+            let rows = self.timeline_rows(id, anchor);
+            let Some(timeline) = self.timelines.get_mut(&id) else {
+                continue;
+            };
+            if loading && timeline.generation == 0 {
+                // The cache answers soon; an empty screen first would flicker.
+                continue;
+            }
+            timeline.dirty = false;
+            let small = diff(&timeline.shown, &rows, |row| row.row).filter(|_| !timeline.reset);
+            let diffs = match small {
+                Some(diffs) if diffs.is_empty() => continue,
+                Some(diffs) => diffs,
+                None => {
+                    timeline.generation += 1;
+                    timeline.reset = false;
+                    let all: Arc<[TimelineRow]> = rows.as_slice().into();
+                    vec![Diff::Reset { rows: all }]
+                }
+            };
+            timeline.shown = rows;
+            return Some(Event::Timeline {
+                conversation: id,
+                generation: timeline.generation,
+                diffs,
+            });
+        }
+        None
+    }
+}
