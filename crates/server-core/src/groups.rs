@@ -200,11 +200,11 @@ fn remove(case: &Case<'_>, frame: &RemoveMember) -> Result<Decision, Code> {
 
 fn set_role(case: &Case<'_>, frame: &SetRole) -> Result<Decision, Code> {
     let role = role_in_group(case)?;
-    if matches!(frame.role, Role::Unknown(_)) || frame.user == *case.me {
-        return Err(Code::ArgumentInvalid);
-    }
     if role != Role::Owner {
         return Err(Code::Forbidden);
+    }
+    if matches!(frame.role, Role::Unknown(_)) || frame.user == *case.me {
+        return Err(Code::ArgumentInvalid);
     }
     case.state.role(&frame.user).ok_or(Code::NotMember)?;
     let give = |user: &UserId, role: Role| MemberOp::SetRole {

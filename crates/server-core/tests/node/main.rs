@@ -1,0 +1,14 @@
+//! A node over a store of plain data: what it answers, whom it tells, what it never tells.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+// The simulator's own store; a copy of it would be one more thing to keep right.
+#[expect(dead_code, reason = "the simulator uses more of it")]
+#[path = "../../../sim/src/database.rs"]
+mod database;
+
+mod direct;
+mod groups;
+mod limits;
+mod sessions;
+mod world;
