@@ -49,6 +49,14 @@ impl StoreHarness {
     }
 }
 
+impl Drop for StoreHarness {
+    fn drop(&mut self) {
+        if let Some(store) = &self.store {
+            store.close();
+        }
+    }
+}
+
 impl Harness for StoreHarness {
     fn run(&mut self, ops: Vec<Op>) -> Vec<Result<Reply, StoreError>> {
         let first = self.next;
