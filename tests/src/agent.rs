@@ -434,12 +434,10 @@ impl Desk {
                 sender,
                 text: Some(text),
                 ..
-            } => {
-                if sender != self.user {
-                    let conversation = conversation.to_string();
-                    let (text, sender) = (&*text, sender.as_str());
-                    self.say(&json!({"is": "heard", "conversation": conversation, "sequence": sequence, "text": text, "sender": sender}));
-                }
+            } if sender != self.user => {
+                let conversation = conversation.to_string();
+                let (text, sender) = (&*text, sender.as_str());
+                self.say(&json!({"is": "heard", "conversation": conversation, "sequence": sequence, "text": text, "sender": sender}));
             }
             Event::MemoryMode { reason } => self.say(&json!({"is": "memory", "reason": reason})),
             _ => {}
@@ -452,11 +450,10 @@ impl Desk {
             return;
         }
         match (&row.state, row.sequence) {
-            (MessageState::Sending, _) => {
-                if self.echoed.insert(text.to_string()) {
-                    self.say(&json!({"is": "echo", "text": **text}));
-                }
+            (MessageState::Sending, _) if self.echoed.insert(text.to_string()) => {
+                self.say(&json!({"is": "echo", "text": **text}));
             }
+            (MessageState::Sending, _) => {}
             (MessageState::Failed(code), _) => {
                 let code = code.number();
                 self.say(&json!({"is": "failed", "text": **text, "code": code}));

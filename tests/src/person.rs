@@ -121,15 +121,13 @@ impl Person {
                 sender,
                 text: Some(text),
                 ..
-            } => {
-                if sender != self.user {
-                    let text = text.to_string();
-                    self.heard.push(Heard {
-                        conversation,
-                        sequence,
-                        text,
-                    });
-                }
+            } if sender != self.user => {
+                let text = text.to_string();
+                self.heard.push(Heard {
+                    conversation,
+                    sequence,
+                    text,
+                });
             }
             Event::MemoryMode { reason } => self.memory_mode = Some(reason),
             _ => {}

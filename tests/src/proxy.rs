@@ -438,12 +438,11 @@ impl Carrier {
             let mut buffer = vec![0; PACKET_BYTES_MAX];
             loop {
                 // An error is the server's port being closed for the moment; the next packet may come through again.
-                if let Ok((length, _)) = from.recv_from(&mut buffer).await {
-                    if into.try_send((client, buffer[..length].to_vec())).is_err()
-                        && into.is_closed()
-                    {
-                        return;
-                    }
+                if let Ok((length, _)) = from.recv_from(&mut buffer).await
+                    && into.try_send((client, buffer[..length].to_vec())).is_err()
+                    && into.is_closed()
+                {
+                    return;
                 }
             }
         });

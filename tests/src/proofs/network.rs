@@ -22,7 +22,7 @@ const RATES: &str = "[limits]\nrate_direct_per_s = 10000\nrate_group_per_s = 100
 /// # Errors
 /// The first part that does not hold.
 pub fn run(scale: Scale) -> anyhow::Result<()> {
-    let parts: &[(&str, fn(&mut Ground) -> anyhow::Result<()>)] = &[
+    let parts: &[(&str, Part)] = &[
         ("rebinding", weather::rebinding),
         ("bad weather", weather::bad_weather),
         ("round trips", round_trips::round_trips),
@@ -43,6 +43,8 @@ pub fn run(scale: Scale) -> anyhow::Result<()> {
     anyhow::ensure!(broken.is_empty(), "broken: {}", broken.join(", "));
     Ok(())
 }
+
+type Part = fn(&mut Ground) -> anyhow::Result<()>;
 
 /// A server and a folder.
 struct Ground {
