@@ -1,6 +1,6 @@
 //! One task per connection: reads the session stream, writes it, accepts page streams, takes datagrams.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use fireside_protocol::{
     ClientFrame, Code, FrameBuffer, Lane, RawFrame,
@@ -278,7 +278,11 @@ async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
             };
             let request = raw.request;
             match raw.client() {
-                Ok(frame) => peer.take(request, frame).await,
+                Ok(frame) => {
+                    if let Some(later) = peer.take(request, frame) {
+                        later.await;
+                    }
+                }
                 Err(error) => bad_frame(&peer.session, &peer.shared, request, error.code()),
             }
             peer.session.may_read().await;
@@ -290,8 +294,8 @@ async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
 }
 
 impl Peer {
-    /// Takes a frame of the session stream.
-    async fn take(&mut self, request: u32, frame: ClientFrame) {
+    /// Takes a frame of the session stream. `Some` is what it has to wait with: boxed, so that an idle connection has no room for it.
+    fn take(&mut self, request: u32, frame: ClientFrame) -> Option<Pin<Box<dyn Later + '_>>> {
         let logged_in = self.session.has(WELCOMED);
         match frame {
             ClientFrame::Ping(ping) => {
@@ -305,28 +309,44 @@ impl Peer {
             ClientFrame::Hello(_) | ClientFrame::Resume(_) if logged_in => {
                 self.session.refuse(request, Code::ArgumentInvalid, 0);
             }
-            ClientFrame::Hello(hello) => self.log_in.hello(request, hello).await,
-            ClientFrame::Resume(resume) => self.log_in.resume(request, resume).await,
+            ClientFrame::Hello(hello) => return Some(Box::pin(self.log_in.hello(request, hello))),
+            ClientFrame::Resume(resume) => {
+                return Some(Box::pin(self.log_in.resume(request, resume)));
+            }
             _ if !logged_in => {
                 self.session.refuse(request, Code::NotLoggedIn, 0);
                 self.session.close(Code::NotLoggedIn);
             }
-            ClientFrame::SetToken(token) => self.log_in.set_token(request, &token.token).await,
+            ClientFrame::SetToken(token) => {
+                return Some(Box::pin(self.log_in.set_token(request, token.token)));
+            }
             ClientFrame::Unknown(_) if request == 0 => {}
             ClientFrame::Unknown(_) => self.session.refuse(request, Code::UnknownRequest, 0),
             frame if frame.lane() == Lane::Page => {
                 // Its answer would hold up the chat: it has a stream of its own.
                 self.session.refuse(request, Code::ArgumentInvalid, 0);
             }
-            frame => self.request(request, frame).await,
+            frame => {
+                // Early data may be a replay: whatever changes something waits for the handshake.
+                if self.session.has(CONFIRMED) && self.shared.inbox.try_reserve() {
+                    self.push(request, frame);
+                } else {
+                    return Some(Box::pin(self.wait_and_push(request, frame)));
+                }
+            }
         }
+        None
     }
 
-    async fn request(&mut self, request: u32, frame: ClientFrame) {
-        // Early data may be a replay: whatever changes something waits for the handshake.
+    async fn wait_and_push(&self, request: u32, frame: ClientFrame) {
         self.session.wait_for(CONFIRMED | CLOSING).await;
-        let unanswered = matches!(frame, ClientFrame::Delivered(_) | ClientFrame::Typing(_));
         self.shared.inbox.reserve().await;
+        self.push(request, frame);
+    }
+
+    /// Hands a request to the node; room is reserved.
+    fn push(&self, request: u32, frame: ClientFrame) {
+        let unanswered = matches!(frame, ClientFrame::Delivered(_) | ClientFrame::Typing(_));
         if request != 0 && !unanswered {
             self.session.request_sent();
         }
@@ -335,5 +355,28 @@ impl Peer {
             origin: Origin { stream: 0, request },
             frame,
         });
+    }
+}
+
+/// What a frame has to wait with.
+trait Later: Future<Output = ()> + Send {}
+
+impl<F: Future<Output = ()> + Send> Later for F {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes<F>(_: impl Fn(Incoming, Handshake) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let task = bytes(run);
+        let session = size_of::<Session>();
+        println!("task {task} bytes, session {session} bytes");
+        assert!(task <= 3_072, "{task} bytes");
+        assert!(session <= 384, "{session} bytes");
     }
 }

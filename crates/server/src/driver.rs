@@ -20,6 +20,7 @@ pub(crate) struct Driver {
     sessions: HashMap<SessionKey, Arc<Session>>,
     draining: Option<Instant>,
     closing: bool,
+    log_at: Instant,
 }
 
 impl Driver {
@@ -37,6 +38,7 @@ impl Driver {
             sessions: HashMap::new(),
             draining: None,
             closing: false,
+            log_at: Instant::now() + LOG_INTERVAL,
         }
     }
 
@@ -61,6 +63,7 @@ impl Driver {
             if self.drain() {
                 return;
             }
+            self.log();
             // Connections get their turn between batches, also on one thread.
             tokio::task::yield_now().await;
         }
@@ -71,7 +74,36 @@ impl Driver {
             .node
             .poll_timeout()
             .map(|at| self.shared.clock.instant(at).into());
-        [timer, self.draining].into_iter().flatten().min()
+        [timer, self.draining, Some(self.log_at)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Says now and then how things are. Nothing of users or messages.
+    fn log(&mut self) {
+        if Instant::now() < self.log_at {
+            return;
+        }
+        self.log_at = Instant::now() + LOG_INTERVAL;
+        let (gateway, node) = (self.shared.counts.read(), self.node.counters());
+        tracing::info!(
+            connections = gateway.connections,
+            handshakes = gateway.handshakes,
+            accepted = gateway.accepted,
+            refused = gateway.refused,
+            retried = gateway.retried,
+            log_ins = gateway.log_ins,
+            log_ins_refused = gateway.log_ins_refused,
+            bad_frames = gateway.bad_frames,
+            sessions = node.sessions,
+            appended = node.appended,
+            rate_limited = node.rate_limited,
+            overloaded = node.overloaded,
+            behind = node.behind,
+            store_errors = node.store_errors,
+            "counts"
+        );
     }
 
     fn handle(&mut self, input: Input) {
@@ -172,6 +204,8 @@ impl Driver {
     }
 }
 
+/// Between two lines of counts in the log.
+const LOG_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 /// Inputs a batch's memory is kept for.
 const BATCH_KEPT: usize = 4_096;
 /// How often the end is looked at while sessions close, if nothing else happens.

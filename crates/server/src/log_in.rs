@@ -137,11 +137,11 @@ impl LogIn {
     }
 
     /// Takes a new token of the same user.
-    pub(crate) async fn set_token(&mut self, request: u32, token: &str) {
+    pub(crate) async fn set_token(&mut self, request: u32, token: String) {
         self.session.wait_for(CONFIRMED | CLOSING).await;
         let Some(who) = &mut self.who else { return };
         let now = self.shared.clock.now().wall_ms;
-        let identity = match self.shared.tokens.load().verify(token, now) {
+        let identity = match self.shared.tokens.load().verify(&token, now) {
             Ok(identity) => Arc::new(identity),
             Err(error) => {
                 tracing::debug!(session = self.session.key, %error, "token refused");

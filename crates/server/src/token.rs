@@ -596,7 +596,7 @@ fn numeric_date<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64
     let number = serde_json::Number::deserialize(deserializer)?;
     let whole = number.as_u64().or_else(|| {
         let float = number.as_f64()?;
-        (float >= 0.0 && float < 1e15).then_some(float as u64)
+        (0.0..1e15).contains(&float).then_some(float as u64)
     });
     whole.ok_or_else(|| serde::de::Error::custom("not seconds since 1970"))
 }

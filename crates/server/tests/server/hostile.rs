@@ -272,3 +272,36 @@ async fn a_client_that_never_reads_is_not_read_either() {
         matches!(other.page(nowhere).await, ServerFrame::Refused(refused) if refused.code() == Code::NotFound)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_in_a_crowd_show_their_address_first() {
+    let fixture = Fixture::with(|settings| settings.transport.handshakes_retry_above = 0);
+    let network = fixture.network();
+    let mut client = network.log_in(&fixture, "ada").await;
+    assert!(matches!(
+        client.call(Ping { counter: 1 }).await,
+        ServerFrame::Pong(_)
+    ));
+    let counters = fixture.server().counters().gateway;
+    assert_eq!((counters.retried, counters.accepted), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_refuses_at_once_and_takes_again() {
+    let fixture = Fixture::with(|settings| settings.transport.connections_max = 2);
+    let network = fixture.network();
+    let one = network.log_in(&fixture, "one").await;
+    let _two = network.log_in(&fixture, "two").await;
+    assert!(matches!(
+        network.connect().await,
+        Err(quinn::ConnectionError::ConnectionClosed(_))
+    ));
+    one.connection.close(0_u32.into(), b"");
+    soon(async {
+        while network.connect().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(fixture.server().counters().gateway.refused >= 1);
+}

@@ -1,8 +1,8 @@
 //! Two users talk; log-ins are resumed; settings are reloaded.
 
 use fireside_protocol::{
-    Code, ConversationId, DeviceId, ServerFrame, UserId,
-    frames::{Hello, PageRequest},
+    ClientFrame, Code, ConversationId, DeviceId, ServerFrame, UserId,
+    frames::{Attention, Hello, PageRequest, Typing},
 };
 
 use crate::client::{Fixture, hello, soon, welcome};
@@ -43,6 +43,48 @@ async fn a_message_reaches_the_other_and_is_in_the_page() {
         panic!("no page")
     };
     assert_eq!((page.first, page.last, page.items.len()), (1, 3, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn typing_goes_by_datagram() {
+    let fixture = Fixture::start();
+    let network = fixture.network();
+    let mut ada = network.log_in(&fixture, "ada").await;
+    let mut bob = network.log_in(&fixture, "bob").await;
+    ada.say("bob", "hi").await;
+    let conversation = ada.direct("bob", "").conversation;
+    let open = vec![conversation];
+    assert!(matches!(
+        bob.call(Attention { open }).await,
+        ServerFrame::Done(_)
+    ));
+    // A datagram may be lost: it is repeated until it comes.
+    let mut counter = 0;
+    let datagram = soon(async {
+        loop {
+            counter += 1;
+            let typing = Typing {
+                conversation,
+                counter,
+                on: true,
+            };
+            let frame = ClientFrame::from(typing).encode(0);
+            ada.connection.send_datagram(frame).unwrap();
+            let wait = tokio::time::timeout(
+                std::time::Duration::from_millis(200),
+                bob.connection.read_datagram(),
+            );
+            if let Ok(datagram) = wait.await {
+                return datagram.unwrap();
+            }
+        }
+    })
+    .await;
+    let raw = fireside_protocol::RawFrame::from_datagram(&datagram).unwrap();
+    let ServerFrame::TypingOf(typing) = raw.server().unwrap() else {
+        panic!("something else");
+    };
+    assert_eq!((typing.user.as_str(), typing.on), ("ada", true));
 }
 
 #[tokio::test(flavor = "multi_thread")]
