@@ -286,6 +286,22 @@ impl Database {
         if version != append.expected_version && !(self.breaks.removal_race && version.is_some()) {
             return Appended::Stale;
         }
+        if let Some(new) = append
+            .create
+            .as_ref()
+            .filter(|new| new.kind == ConversationKind::Direct)
+        {
+            let pairs = new.members.iter().flat_map(|(one, _)| {
+                new.members
+                    .iter()
+                    .map(move |(other, _)| (one.clone(), other.clone()))
+            });
+            if pairs.into_iter().any(|pair| self.blocks.contains(&pair))
+                && entries.iter().any(|entry| !entry.private)
+            {
+                return Appended::Stale;
+            }
+        }
         for entry in &entries {
             if let Some((target, rev)) = entry.target {
                 let item = self
@@ -539,6 +555,16 @@ impl Database {
         }
         let me = block.command.user.clone();
         let pair = (me.clone(), block.other.clone());
+        let held = self.blocks.iter().filter(|(by, _)| *by == me).count();
+        if block.on && !self.blocks.contains(&pair) && held >= limits::BLOCKS_MAX {
+            let outcome = Outcome::Refused(fireside_protocol::Code::LimitReached);
+            self.remember(&block.command, outcome);
+            return BlockSet {
+                outcome,
+                bumped: Vec::new(),
+                records: Vec::new(),
+            };
+        }
         let outcome = Outcome::Done {
             conversation: None,
             sequence: 0,
