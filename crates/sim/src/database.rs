@@ -315,6 +315,7 @@ impl Database {
                 }
             }
         }
+        let mut changed = BTreeSet::new();
         if let Some(new) = append.create {
             let conversation = Conversation {
                 kind: new.kind,
@@ -336,11 +337,11 @@ impl Database {
                         from: 1,
                         until: None,
                     });
+                    changed.insert(user);
                 }
             }
         }
         let mut done = Vec::new();
-        let mut changed = BTreeSet::new();
         for entry in entries {
             let member = entry.member.clone();
             let made = self.add(append.conversation, entry);
@@ -488,12 +489,14 @@ impl Database {
                 } else {
                     at.saturating_sub(history).max(1)
                 };
-                // Never what an earlier membership covers already.
-                let from = member
-                    .intervals
-                    .last()
-                    .and_then(|last| last.until)
-                    .map_or(from, |until| from.max(until + 1));
+                // What reaches into an earlier membership takes it in.
+                let mut from = from;
+                while let Some(last) = member.intervals.last()
+                    && last.until.is_some_and(|until| until + 1 >= from)
+                {
+                    from = from.min(last.from);
+                    member.intervals.pop();
+                }
                 member.intervals.push(Interval { from, until: None });
             }
             MemberOp::Leave { .. } => {
@@ -532,13 +535,12 @@ impl Database {
 
     fn mark(&mut self, mark: Mark) -> Option<(UserId, UserRecord)> {
         let conversation = self.conversations.get_mut(&mark.conversation)?;
-        let last = conversation.last();
         let member = conversation.members.get_mut(&mark.user)?;
-        member.delivered = member.delivered.max(mark.delivered.min(last));
-        if mark.read.min(last) <= member.read {
+        member.delivered = member.delivered.max(mark.delivered);
+        if mark.read <= member.read {
             return None;
         }
-        member.read = mark.read.min(last);
+        member.read = mark.read;
         let mut record = user_record(UserRecordKind::ReadMarker, mark.at);
         record.conversation = Some(mark.conversation);
         record.value = member.read;
@@ -619,9 +621,14 @@ impl Database {
     }
 
     fn put_device(&mut self, put: PutDevice) {
-        let user = self.users.entry(put.user).or_default();
+        let user = self.users.entry(put.user.clone()).or_default();
         if !put.name.is_empty() {
-            user.name = put.name;
+            user.name.clone_from(&put.name);
+            for conversation in self.conversations.values_mut() {
+                if let Some(member) = conversation.members.get_mut(&put.user) {
+                    member.name.clone_from(&put.name);
+                }
+            }
         }
         user.devices.retain(|known| known.device != put.device);
         user.devices.push(Device {

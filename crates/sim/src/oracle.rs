@@ -553,9 +553,13 @@ impl Log {
                 } else {
                     n.saturating_sub(history).max(1)
                 };
-                let from = intervals
-                    .last()
-                    .map_or(from, |(_, until)| from.max(until.saturating_add(1)));
+                let mut from = from;
+                while let Some((first, until)) = intervals.last().copied()
+                    && until.saturating_add(1) >= from
+                {
+                    from = from.min(first);
+                    intervals.pop();
+                }
                 intervals.push((from, Sequence::MAX));
             }
             EntryKind::Left | EntryKind::Removed => {
