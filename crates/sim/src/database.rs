@@ -179,6 +179,11 @@ impl Database {
                 self.put_device(put);
                 Reply::Done
             }
+            Op::RemoveDevice { command, .. }
+                if self.known(&command.user, command.nonce).is_some() =>
+            {
+                Reply::Done
+            }
             Op::RemoveDevice { command, device } => {
                 let user = self.users.entry(command.user.clone()).or_default();
                 user.devices.retain(|known| known.device != device);
@@ -697,7 +702,16 @@ impl Database {
             };
         };
         // A cursor from a future this database does not have: everything anew.
-        let reload = cursor > known.sequence;
+        let expired =
+            |record: &&UserRecord| record.gone && record.at + limits::USER_TOMBSTONE_MS < now;
+        let horizon = known
+            .log
+            .values()
+            .filter(expired)
+            .map(|record| record.sequence)
+            .max();
+        let missed = cursor > 0 && horizon.is_some_and(|horizon| cursor < horizon);
+        let reload = cursor > known.sequence || missed;
         let cursor = if reload { 0 } else { cursor };
         let mut records: Vec<UserRecord> = known
             .log
@@ -705,13 +719,17 @@ impl Database {
             .filter(|record| record.sequence > cursor)
             .cloned()
             .collect();
-        records.retain(|record| {
-            !(cursor == 0 && record.gone)
-                && (!record.gone || record.at + limits::USER_TOMBSTONE_MS >= now)
-        });
+        records.retain(|record| !record.gone || record.at + limits::USER_TOMBSTONE_MS >= now);
         records.sort_by_key(|record| record.sequence);
-        let more = records.len() > limits::USER_RECORDS_MAX as usize;
-        records.truncate(limits::USER_RECORDS_MAX as usize);
+        // A reload's first page reaches past all that expired, else its own cursor would be too old again.
+        let horizon = horizon.unwrap_or_default();
+        let past = records
+            .iter()
+            .filter(|record| record.sequence <= horizon)
+            .count();
+        let limit = past.max(limits::USER_RECORDS_MAX as usize);
+        let more = records.len() > limit;
+        records.truncate(limit);
         let cursor = if more {
             records.last().map_or(cursor, |record| record.sequence)
         } else {
