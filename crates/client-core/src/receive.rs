@@ -64,6 +64,15 @@ impl Session {
             ServerFrame::Done(_) => match self.requests.remove(&request) {
                 Some(Request::SetToken(call)) => self.on_token_set(call),
                 Some(Request::Call(call)) => self.finish(call, Ok(crate::event::Completion::Done)),
+                // A read marker is answered without an entry.
+                Some(Request::Outbox(nonce)) => self.outbox_acked(&Ack {
+                    nonce,
+                    conversation: None,
+                    sequence: 0,
+                    ordinal: 0,
+                    at: 0,
+                    entry: None,
+                }),
                 _ => {}
             },
             ServerFrame::Page(page) => self.on_page(request, &page),
