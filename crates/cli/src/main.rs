@@ -1,8 +1,10 @@
 //! The program `fireside`: server, demo, terminal client and tools. Without a subcommand it runs the demo.
 
 mod bench;
+mod chat;
 mod problem;
 mod serve;
+mod target;
 mod token;
 
 use std::process::ExitCode;
@@ -26,6 +28,8 @@ struct Args {
 enum Command {
     /// Runs a server; all its state is in one folder.
     Serve(serve::ServeArgs),
+    /// Chats, in this terminal.
+    Chat(chat::ChatArgs),
     /// Makes a login token with the signing key in a server's data folder.
     Token(token::TokenArgs),
     /// Measures this machine against raw quinn and raw SQLite.
@@ -37,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match args.command {
         None => Ok(ExitCode::SUCCESS),
         Some(Command::Serve(args)) => serve::run(args),
+        Some(Command::Chat(args)) => chat::run(&args),
         Some(Command::Token(args)) => token::run(&args),
         Some(Command::Bench(args)) => bench::run(&args).map(|()| ExitCode::SUCCESS),
     };

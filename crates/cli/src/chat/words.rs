@@ -1,0 +1,237 @@
+//! What a line means: `/w bob hi` or plain text.
+
+use fireside_protocol::UserId;
+
+/// A slash command with its help. The one list for parsing, completion and `/help`.
+pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
+    ("/w", "name text", "write to somebody"),
+    (
+        "/group",
+        "name users…",
+        "make a group and invite; a name of several words in \"quotes\"",
+    ),
+    ("/invite", "users…", "invite into this group"),
+    ("/join", "[name]", "accept an invitation"),
+    ("/leave", "", "leave this group, or decline with a name"),
+    ("/remove", "user", "remove a member"),
+    ("/members", "", "who is here"),
+    ("/edit", "text", "change your last message here"),
+    ("/recall", "", "take back your last message here"),
+    ("/retry", "", "try failed messages here again"),
+    ("/discard", "", "drop failed messages here"),
+    ("/block", "user", "hear nothing of somebody any more"),
+    ("/unblock", "user", "hear them again"),
+    ("/search", "words", "search this device's messages"),
+    ("/devices", "", "where you are logged in"),
+    ("/connect", "", "connect now"),
+    ("/disconnect", "", "go offline"),
+    ("/help", "", "this page; Esc closes it"),
+    ("/quit", "", "leave (also Ctrl-C)"),
+];
+
+/// A line, understood.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Line {
+    Text(String),
+    Whisper(UserId, String),
+    Group(String, Vec<UserId>),
+    Invite(Vec<UserId>),
+    Join(String),
+    Leave(String),
+    Remove(UserId),
+    Members,
+    Edit(String),
+    Recall,
+    Retry,
+    Discard,
+    Block(UserId, bool),
+    Search(String),
+    Devices,
+    Connect,
+    Disconnect,
+    Help,
+    Quit,
+}
+
+/// Reads a line. `Err`: what is wrong with it, for the status line.
+pub(crate) fn parse(line: &str) -> Result<Line, String> {
+    let line = line.trim_end();
+    // Two slashes: a text that begins with one.
+    if let Some(text) = line.strip_prefix("//") {
+        return Ok(Line::Text(format!("/{text}")));
+    }
+    if !line.starts_with('/') {
+        return Ok(Line::Text(line.to_owned()));
+    }
+    let (command, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let rest = rest.trim_start();
+    let one_user = || match users(rest)?.as_slice() {
+        [user] => Ok(user.clone()),
+        _ => Err(usage(command)),
+    };
+    match command {
+        "/w" => {
+            let (name, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            // Without a text the conversation is just opened.
+            Ok(Line::Whisper(
+                user(name).ok_or_else(|| usage(command))?,
+                text.trim_start().to_owned(),
+            ))
+        }
+        "/group" => {
+            let (name, names) = quoted(rest).ok_or_else(|| usage(command))?;
+            Ok(Line::Group(name, users(names)?))
+        }
+        "/invite" => match users(rest)? {
+            names if names.is_empty() => Err(usage(command)),
+            names => Ok(Line::Invite(names)),
+        },
+        "/join" => Ok(Line::Join(rest.to_owned())),
+        "/leave" => Ok(Line::Leave(rest.to_owned())),
+        "/remove" => Ok(Line::Remove(one_user()?)),
+        "/members" => Ok(Line::Members),
+        "/edit" if rest.is_empty() => Err(usage(command)),
+        "/edit" => Ok(Line::Edit(rest.to_owned())),
+        "/recall" => Ok(Line::Recall),
+        "/retry" => Ok(Line::Retry),
+        "/discard" => Ok(Line::Discard),
+        "/block" => Ok(Line::Block(one_user()?, true)),
+        "/unblock" => Ok(Line::Block(one_user()?, false)),
+        "/search" if rest.is_empty() => Err(usage(command)),
+        "/search" => Ok(Line::Search(rest.to_owned())),
+        "/devices" => Ok(Line::Devices),
+        "/connect" => Ok(Line::Connect),
+        "/disconnect" => Ok(Line::Disconnect),
+        "/help" | "/?" => Ok(Line::Help),
+        "/quit" | "/exit" | "/q" => Ok(Line::Quit),
+        other => Err(format!(
+            "{other} is not a command; /help lists them, // starts a text with a slash"
+        )),
+    }
+}
+
+fn usage(command: &str) -> String {
+    let arguments = COMMANDS
+        .iter()
+        .find(|(name, ..)| *name == command)
+        .map_or("", |(_, arguments, _)| *arguments);
+    format!("expected: {command} {arguments}")
+}
+
+fn user(name: &str) -> Option<UserId> {
+    UserId::new(name.strip_prefix('@').unwrap_or(name)).ok()
+}
+
+fn users(text: &str) -> Result<Vec<UserId>, String> {
+    text.split([' ', ','])
+        .filter(|name| !name.is_empty())
+        .map(|name| user(name).ok_or_else(|| format!("{name:?} is not a user name")))
+        .collect()
+}
+
+/// A word, or several in quotes, and the rest.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let (name, rest) = match text.strip_prefix('"') {
+        Some(inner) => inner.split_once('"')?,
+        None => text.split_once(char::is_whitespace).unwrap_or((text, "")),
+    };
+    (!name.trim().is_empty()).then(|| (name.trim().to_owned(), rest))
+}
+
+/// What Tab offers for the text before the cursor: how many bytes of it are replaced, and by what.
+pub(crate) fn complete(before: &str, names: &[String]) -> (usize, Vec<String>) {
+    let word_at = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
+    let word = before.get(word_at..).unwrap_or_default();
+    let mut found: Vec<String> = if word_at == 0 && word.starts_with('/') {
+        let starting = COMMANDS
+            .iter()
+            .map(|(name, ..)| *name)
+            .filter(|name| name.starts_with(word));
+        starting.map(|name| format!("{name} ")).collect()
+    } else {
+        let (at, prefix) = word
+            .strip_prefix('@')
+            .map_or(("", word), |rest| ("@", rest));
+        let lower = prefix.to_lowercase();
+        // An empty word offers names only where names are expected.
+        let wanted = !prefix.is_empty() || !at.is_empty() || before.starts_with('/');
+        let starting = names
+            .iter()
+            .filter(|name| wanted && name.to_lowercase().starts_with(&lower));
+        starting.map(|name| format!("{at}{name} ")).collect()
+    };
+    found.sort();
+    found.dedup();
+    (word.len(), found)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn id(name: &str) -> UserId {
+        UserId::new(name).unwrap()
+    }
+
+    #[test]
+    fn lines() {
+        assert_eq!(parse("hi /w bob"), Ok(Line::Text("hi /w bob".to_owned())));
+        assert_eq!(parse("//shrug"), Ok(Line::Text("/shrug".to_owned())));
+        assert_eq!(
+            parse("/w @bob  hi there"),
+            Ok(Line::Whisper(id("bob"), "hi there".to_owned()))
+        );
+        assert_eq!(
+            parse("/w 小明"),
+            Ok(Line::Whisper(id("小明"), String::new()))
+        );
+        assert_eq!(
+            parse("/group \"Night raid\" bob, cy"),
+            Ok(Line::Group(
+                "Night raid".to_owned(),
+                vec![id("bob"), id("cy")]
+            ))
+        );
+        assert_eq!(
+            parse("/group raid"),
+            Ok(Line::Group("raid".to_owned(), vec![]))
+        );
+        assert_eq!(parse("/block bob"), Ok(Line::Block(id("bob"), true)));
+        for bad in [
+            "/w",
+            "/group \"open",
+            "/invite",
+            "/block a b",
+            "/edit",
+            "/nonsense",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        assert!(parse("/block").unwrap_err().contains("/block user"));
+    }
+
+    #[test]
+    fn every_command_in_the_list_is_known() {
+        for (name, ..) in COMMANDS {
+            let outcome = parse(&format!("{name} x y"));
+            assert!(
+                !matches!(&outcome, Err(text) if text.contains("is not a command")),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn completion() {
+        let names: Vec<String> = ["bob", "bo", "Ada"].map(str::to_owned).to_vec();
+        assert_eq!(complete("/gr", &names), (3, vec!["/group ".to_owned()]));
+        assert_eq!(
+            complete("/w bo", &names),
+            (2, vec!["bo ".to_owned(), "bob ".to_owned()])
+        );
+        assert_eq!(complete("hello @a", &names), (2, vec!["@Ada ".to_owned()]));
+        assert_eq!(complete("hello ", &names), (0, vec![]));
+        assert_eq!(complete("/w ", &names).1.len(), 3);
+    }
+}
