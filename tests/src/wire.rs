@@ -118,6 +118,23 @@ impl Dialer {
     /// # Errors
     /// When no socket can be had.
     pub fn new(target: Target) -> anyhow::Result<Self> {
+        Self::with_transport(target, quinn::TransportConfig::default())
+    }
+
+    /// A dialer whose connections let the server send this many bytes on a stream before they are read.
+    ///
+    /// # Errors
+    /// As [`Dialer::new`].
+    pub fn with_window(target: Target, bytes: u32) -> anyhow::Result<Self> {
+        let mut transport = quinn::TransportConfig::default();
+        transport.stream_receive_window(bytes.into());
+        Self::with_transport(target, transport)
+    }
+
+    fn with_transport(
+        target: Target,
+        mut transport: quinn::TransportConfig,
+    ) -> anyhow::Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let asked = Arc::new(AtomicU64::new(0));
         let pinned = Pinned {
@@ -134,7 +151,6 @@ impl Dialer {
         tls.enable_early_data = true;
         let quic = quinn::crypto::rustls::QuicClientConfig::try_from(tls)?;
         let mut config = quinn::ClientConfig::new(Arc::new(quic));
-        let mut transport = quinn::TransportConfig::default();
         transport.keep_alive_interval(Some(Duration::from_secs(15)));
         transport.max_idle_timeout(Some(Duration::from_secs(45).try_into()?));
         config.transport_config(Arc::new(transport));

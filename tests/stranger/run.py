@@ -526,14 +526,15 @@ async def read_markers(world):
 
 @scenario
 async def typing(world):
-    """Typing goes by datagram to who has the conversation open; bad datagrams are dropped."""
+    """Typing goes by datagram to who has the conversation open; a malformed datagram ends its connection."""
     anna, bob = world.user("anna"), world.user("bob")
     conversation = direct_id(anna, bob)
     async with Session(world, anna) as a, Session(world, bob) as b:
         await a.say_to(bob, "hi")
         await b.ask("Attention", {"op": [conversation]})
-        for junk in (b"", b"\0", b"\0\0\0\x07\0\x15\0\0\0\0\x80", b"\xff" * 900, wire.encode_frame(16, 1, {"i": 1})):
-            a.datagram(None, junk)
+        # A datagram with another frame than typing is dropped.
+        a.datagram(None, wire.encode_frame(16, 1, a.message(conversation, "by datagram")))
+        a.datagram(None, wire.encode_frame(3, 1, {}))
         for counter in range(1, 60):
             a.datagram("Typing", {"c": conversation, "q": counter, "on": True})
             try:
@@ -545,6 +546,14 @@ async def typing(world):
             raise AssertionError("no typing came")
         equal((typing["c"], typing["u"], typing["on"]), (conversation, anna, True), "who types")
         await a.say_to(bob, "the connection lives")
+        entries = [text_of(body["b"]) for name, body in b.events if name == "Entry"]
+        await b.event("Entry", lambda body: text_of(body["b"]) == "the connection lives")
+        check("by datagram" not in entries, "a send by datagram")
+    for junk, code in ((b"\0", 100), (b"\0\0\0\x07\0\x15\0\0\0\0\x80", 102), (b"\xff" * 900, 101), (b"\0\0\0\x08\0\x03\0\0\0\0\x80", 100)):
+        async with Session(world, anna) as a:
+            await a.ask("Ping", {})
+            a.datagram(None, junk)
+            equal(await a.wait_closed(), code, f"the datagram {junk[:12]!r}")
 
 
 # Groups
@@ -694,7 +703,8 @@ async def bad_frames(world):
         await ends("a frame over the limit", 101, b"\0\x01\0\0" + b"\0" * 100)
         await ends("a length of 4 GiB", 101, b"\xff\xff\xff\xff")
         await ends("noise", 101, b"GET / HTTP/1.1\r\nHost: fireside\r\n\r\n")
-        await ends("a ping before the log-in", 105, wire.encode_frame(3, 1, {}), logged_in=False)
+        await ends("a request before the log-in", 105, wire.encode_frame(5, 1, {}), logged_in=False)
+        await ends("a stream of no kind before the session", 100, b"\x77hello", logged_in=False, session=False)
         await ends("an unknown request before the log-in", 105, wire.encode_frame(63, 1, {}), logged_in=False)
         await ends("a broken hello", 102, wire.encode_frame(1, 1, {"v": 1}), logged_in=False)
         cases = [
@@ -714,6 +724,9 @@ async def bad_frames(world):
                 equal((await refusal(client.send(kind, {}))).code, 103, f"kind {kind}")
                 equal((await refusal(client.send(kind, b"not messagepack"))).code, 103, f"kind {kind} with noise")
             await client.ask("Ping", {})
+            equal((await refusal(client.ask("PageRequest", {"c": direct_id(anna, bob)}))).code, 410, "a page on the session stream")
+            equal((await refusal(client.page("Ping", {}))).code, 103, "a ping on a page stream")
+            client.send(40_001, {}, request=0)
             # A stream that is none of ours is not read; the connection goes on.
             client.send_raw(b"\x77hello")
             await client.ask("Ping", {})
@@ -726,6 +739,17 @@ async def bad_frames(world):
             await client.log_in(world.token(anna))
             equal((await refusal(client.page("PageRequest", {"c": b"short"}))).code, 102, "a bad page request")
             equal(await client.wait_closed(), 102, "its end")
+        # Everything in one flight, in front of the welcome.
+        async with world.connect() as client:
+            early = client.send("Ping", {"q": 5})
+            equal((await early)[1]["q"], 5, "a ping before the log-in")
+            hello = client.send("Hello", {"v": 1, "w": 1, "k": world.token(anna), "d": os.urandom(16)})
+            page = asyncio.create_task(client.page("DevicesRequest", {}))
+            attention = client.send("Attention", {})
+            equal((await hello)[0], "Welcome", "the log-in")
+            await attention
+            check((await page)["ds"], "a page asked for with the log-in")
+            equal((await refusal(client.log_in(world.token(anna)))).code, 410, "a second log-in")
         # The witness was there all the time.
         async with Session(world, anna) as client:
             await client.say_to(bob, "still there?")

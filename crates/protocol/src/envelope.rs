@@ -70,7 +70,8 @@ pub fn encode_frame(kind: u16, request: u32, write_body: impl FnOnce(&mut Vec<u8
     );
     let length = (out.len() - 4) as u32;
     out[..4].copy_from_slice(&length.to_be_bytes());
-    out.into()
+    // Of its own size: a queue counts what it holds by the frames' lengths.
+    out.into_boxed_slice().into()
 }
 
 impl ClientFrame {

@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::fill_random;
 
+/// Times of a token are cut to this: the end of the year 9999, in ms.
+pub const TOKEN_TIME_MS_MAX: u64 = 253_402_300_799_999;
 /// Roles kept of a token.
 pub const TOKEN_ROLES_MAX: usize = 16;
 /// Bytes of a role, platform or audience.
@@ -426,7 +428,8 @@ impl TokenKeys {
             }
         }
         let user = UserId::new(&claims.sub).map_err(|_| TokenError::BadUser)?;
-        let ms = |seconds: u64| seconds.saturating_mul(1000);
+        // Sums with these must not overflow, whatever a backend signs.
+        let ms = |seconds: u64| seconds.saturating_mul(1000).min(TOKEN_TIME_MS_MAX);
         if ms(claims.exp).saturating_add(TOKEN_LEEWAY_MS) <= now_ms {
             return Err(TokenError::Expired);
         }

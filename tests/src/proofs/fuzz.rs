@@ -5,7 +5,9 @@
 
 mod corpus;
 mod decoders;
+mod live;
 mod mutate;
+mod tokens;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,18 +16,21 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use self::{
     corpus::{Item, Side, hex},
     decoders::{Decoder, Outcome},
     mutate::{Input, Mutation},
+    tokens::Tokens,
 };
 use super::Scale;
 use crate::chance::Chance;
 
 /// Executions of the full proof and of its slice.
 const EXECUTIONS: (u64, u64) = (10_000_000, 300_000);
+/// Of these, one in as many is a token.
+const TOKEN_SHARE: u64 = 10;
 /// Threads that execute.
 const THREADS: u64 = 2;
 /// Inputs kept per thread and decoder because they reached something new.
@@ -38,7 +43,8 @@ const ADDRESS_SPACE_MIB_MAX: u64 = 384;
 /// # Errors
 /// The first input that breaks something, in hexadecimal.
 pub fn run(scale: Scale) -> Result<()> {
-    decode(scale)
+    decode(scale)?;
+    live::run(scale)
 }
 
 /// What one thread counted.
@@ -46,6 +52,8 @@ pub fn run(scale: Scale) -> Result<()> {
 struct Counts {
     /// (decoder, mutation) to (taken, refused).
     by_mutation: BTreeMap<(usize, usize), (u64, u64)>,
+    /// Mutation of a token to (taken, refused).
+    tokens: BTreeMap<usize, (u64, u64)>,
     /// Errors by name.
     errors: BTreeMap<&'static str, u64>,
     /// Inputs that reached something new.
@@ -99,7 +107,12 @@ fn attack(vectors: Vec<Item>, executions: u64, mut chance: Chance) -> Result<Cou
         .map(|decoder| Pool::new(*decoder, &vectors))
         .collect();
     let mut input = Input::default();
-    for _ in 0..executions {
+    let tokens = Tokens::new()?;
+    for execution in 0..executions {
+        if execution % TOKEN_SHARE == 0 {
+            attack_token(&tokens, &mut counts, &mut chance)?;
+            continue;
+        }
         let decoder = choose(&mut chance);
         let mutation = chance.below(Mutation::ALL.len() as u64) as usize;
         let item = pools[decoder].draw(&mut chance);
@@ -149,6 +162,24 @@ fn attack(vectors: Vec<Item>, executions: u64, mut chance: Chance) -> Result<Cou
         }
     }
     Ok(counts)
+}
+
+fn attack_token(tokens: &Tokens, counts: &mut Counts, chance: &mut Chance) -> Result<()> {
+    let mutation = chance.below(tokens::Mutation::ALL.len() as u64) as usize;
+    let (token, signed) = tokens.mutate(tokens::Mutation::ALL[mutation], chance);
+    let ran = catch_unwind(AssertUnwindSafe(|| tokens.attack(&token, signed)));
+    let outcome = ran.unwrap_or_else(|_| Err(anyhow!("panic")));
+    let outcome =
+        outcome.with_context(|| format!("{:?}: {token}", tokens::Mutation::ALL[mutation]))?;
+    let line = counts.tokens.entry(mutation).or_default();
+    match outcome {
+        Outcome::Taken => line.0 += 1,
+        Outcome::Refused(name) => {
+            line.1 += 1;
+            *counts.errors.entry(name).or_default() += 1;
+        }
+    }
+    Ok(())
 }
 
 /// What one decoder's inputs are made of: its vectors, then what was found.
@@ -264,6 +295,14 @@ fn report(all: &[Counts]) -> Result<u64> {
         }
         println!("fuzz:   {:<29} {cells}", format!("{name:?}"));
     }
+    for (mutation, name) in tokens::Mutation::ALL.iter().enumerate() {
+        let lines = all.iter().filter_map(|counts| counts.tokens.get(&mutation));
+        let (taken, refused) = lines.fold((0, 0), |sum, line| (sum.0 + line.0, sum.1 + line.1));
+        ensure!(taken + refused > 0, "no token was made by {name:?}");
+        total += taken + refused;
+        let cell = format!("{:.1}/{:.1}", taken as f64 / 1e3, refused as f64 / 1e3);
+        println!("fuzz:   {:<29} {cell:>15}", format!("token {name:?}"));
+    }
     let mut errors: BTreeMap<&str, u64> = BTreeMap::new();
     all.iter()
         .flat_map(|counts| &counts.errors)
@@ -282,6 +321,14 @@ fn report(all: &[Counts]) -> Result<u64> {
         "frame too large",
         "frame too short",
         "frame cut",
+        "token malformed",
+        "token of an unknown key",
+        "token of another algorithm",
+        "token with crit",
+        "token badly signed",
+        "token of no user",
+        "token expired",
+        "token not yet valid",
     ] {
         ensure!(errors.contains_key(name), "nothing was refused as {name}");
     }

@@ -41,6 +41,8 @@ mutations! {
     MarkerBytes,
     /// A value of another field in the place of one.
     OtherValue,
+    /// A number at an end of its range.
+    ExtremeNumber,
     /// A header in a wider format than needed: nothing changes.
     WiderFormat,
 }
@@ -50,6 +52,24 @@ const MARKERS: &[u8] = &[
     0x00, 0x7f, 0x80, 0x81, 0x8f, 0x90, 0x9f, 0xa0, 0xa1, 0xbf, 0xc0, 0xc1, 0xc2, 0xc3, 0xc4, 0xc6,
     0xc7, 0xc9, 0xca, 0xcb, 0xcc, 0xcf, 0xd0, 0xd3, 0xd4, 0xd8, 0xd9, 0xdb, 0xdc, 0xdd, 0xde, 0xdf,
     0xe0, 0xff,
+];
+
+/// Numbers whose sums, differences and conversions go wrong first.
+const EXTREMES: &[u64] = &[
+    0,
+    1,
+    0x7f,
+    0x80,
+    0xff,
+    0xffff,
+    0x10000,
+    0x7fff_ffff,
+    0xffff_ffff,
+    0x1_0000_0000,
+    0x7fff_ffff_ffff_ffff,
+    0x8000_0000_0000_0000,
+    0xffff_ffff_ffff_fffe,
+    0xffff_ffff_ffff_ffff,
 ];
 
 /// A mutated frame.
@@ -181,6 +201,20 @@ impl Input {
                     body.extend_from_slice(&item.body[..node.start]);
                     body.extend_from_slice(&other.body[value.start..value.end]);
                     body.extend_from_slice(&item.body[node.end..]);
+                }
+            }
+            Mutation::ExtremeNumber => {
+                let number = |node: &&Node| node.shape == Shape::Scalar && node.depth > 0;
+                let count = item.nodes.iter().filter(number).count() as u64;
+                let pick = chance.below(count) as usize;
+                let extreme = chance.pick(EXTREMES).copied().unwrap_or(0);
+                if let Some(node) = item.nodes.iter().filter(number).nth(pick) {
+                    body.extend_from_slice(&item.body[..node.start]);
+                    body.push(0xcf);
+                    body.extend_from_slice(&extreme.to_be_bytes());
+                    body.extend_from_slice(&item.body[node.end..]);
+                } else {
+                    body.extend_from_slice(&item.body);
                 }
             }
             Mutation::WiderFormat => {
