@@ -1,4 +1,4 @@
-//! What the store said: loads, outcomes, and what follows from them for memory, sessions and other nodes.
+//! What came of an append, and what follows from it for memory, sessions and other nodes.
 
 use std::sync::Arc;
 
@@ -8,265 +8,15 @@ use fireside_protocol::{
 };
 
 use crate::{
-    commands::{BUSY_RETRY_MS, Flight, Job, Pending, Task, peers},
-    conversation::{Awaiting, ConversationKey, Loaded},
-    node::{Node, Published, refused},
-    rate::Bucket,
-    storage::{Appended, BlockSet, Done, Op, Outcome, Reply, StoreError},
+    answers::BUSY_RETRY_MS,
+    conversation::{Awaiting, ConversationKey},
+    job::{Flight, Pending},
+    loaded::Loaded,
+    node::{Node, Published},
+    storage::{Appended, Done, NewConversation, Op, Outcome, Reply, StoreError},
 };
 
 impl Node {
-    /// Reads a conversation, unless that is under way.
-    pub(crate) fn load(&mut self, conversation: ConversationKey, now: Now) {
-        let Some(slot) = self.conversations.get_mut(conversation) else {
-            return;
-        };
-        let id = slot.id;
-        let work = slot.work();
-        if work.loading {
-            return;
-        }
-        work.loading = true;
-        let epoch = work.epoch;
-        let peers = work.waiting.iter().find_map(|job| peers(job));
-        self.counters.loads += 1;
-        let pending = Pending::Load {
-            conversation,
-            epoch,
-            peers: peers.is_some(),
-        };
-        let op = Op::LoadConversation {
-            conversation: id,
-            peers,
-        };
-        self.submit(op, pending, now);
-    }
-
-    /// A conversation was read.
-    pub(crate) fn loaded(
-        &mut self,
-        conversation: ConversationKey,
-        epoch: u32,
-        knows_peers: bool,
-        result: Result<Reply, StoreError>,
-        now: Now,
-    ) {
-        let Some(slot) = self.conversations.get_mut(conversation) else {
-            return;
-        };
-        let work = slot.work();
-        work.loading = false;
-        let overtaken = work.epoch != epoch;
-        let loaded = match result {
-            Ok(Reply::Conversation(loaded)) => loaded,
-            other => {
-                let code = other.err().map_or(Code::StorageUnavailable, |it| it.code());
-                self.load_failed(conversation, code, now);
-                return;
-            }
-        };
-        if overtaken {
-            self.load(conversation, now);
-            return;
-        }
-        let rate = Bucket::full(self.config.rate_conversation_per_s, now.monotonic_ms);
-        let mut state = Loaded::new(*loaded, knows_peers, rate);
-        if let Some(older) = &slot.loaded {
-            state.carry_over(older);
-        }
-        self.conversations.put(conversation, Box::new(state));
-        self.counters.evictions += self.conversations.evict(self.config.conversations_max);
-        self.request_join_heads(conversation, now);
-        self.run_waiting(conversation, now);
-        self.deliver_held(conversation, now);
-        self.conversations.release(conversation);
-    }
-
-    fn load_failed(&mut self, conversation: ConversationKey, code: Code, now: Now) {
-        self.counters.store_errors += 1;
-        let Some(slot) = self.conversations.get_mut(conversation) else {
-            return;
-        };
-        let waiting = std::mem::take(&mut slot.work().waiting);
-        for job in waiting {
-            self.give_up(job, code, BUSY_RETRY_MS);
-        }
-        // Who should have had the entries gets heads instead.
-        self.drop_held(conversation, now);
-        self.conversations.release(conversation);
-    }
-
-    /// Goes on with the jobs that waited for the conversation.
-    pub(crate) fn run_waiting(&mut self, conversation: ConversationKey, now: Now) {
-        let Some(slot) = self.conversations.get_mut(conversation) else {
-            return;
-        };
-        let Some(work) = &mut slot.work else {
-            return;
-        };
-        if work.holds > 0 || work.loading {
-            return;
-        }
-        for job in std::mem::take(&mut work.waiting) {
-            self.run(conversation, job, now);
-        }
-    }
-
-    /// Goes on with the jobs that waited for a command.
-    pub(crate) fn unpark(
-        &mut self,
-        conversation: ConversationKey,
-        user: &UserId,
-        nonce: Nonce,
-        now: Now,
-    ) {
-        let mut resolved = vec![nonce];
-        while let Some(nonce) = resolved.pop() {
-            let Some(work) = self
-                .conversations
-                .get_mut(conversation)
-                .and_then(|slot| slot.work.as_mut())
-            else {
-                return;
-            };
-            if work.parked.is_empty() {
-                return;
-            }
-            let parked = std::mem::take(&mut work.parked);
-            let (ready, still): (Vec<_>, Vec<_>) = parked
-                .into_iter()
-                .partition(|(on, job)| *on == nonce && job.user == *user);
-            work.parked = still;
-            for (_, job) in ready {
-                resolved.extend(job.nonce());
-                self.run(conversation, job, now);
-            }
-        }
-    }
-
-    /// The item a change is about was read.
-    pub(crate) fn item_loaded(
-        &mut self,
-        conversation: ConversationKey,
-        mut job: Box<Job>,
-        result: Result<Reply, StoreError>,
-        now: Now,
-    ) {
-        let nonce = job.nonce();
-        let user = job.user.clone();
-        if let Some(slot) = self.conversations.get_mut(conversation) {
-            let work = slot.work();
-            work.pins = work.pins.saturating_sub(1);
-            work.undecided
-                .retain(|(who, name)| Some(*name) != nonce || *who != user);
-        }
-        match result {
-            Ok(Reply::Item(item)) => {
-                job.item = Some(item);
-                self.run(conversation, job, now);
-            }
-            Ok(_) => self.give_up(job, Code::StorageUnavailable, BUSY_RETRY_MS),
-            Err(error) => {
-                self.counters.store_errors += 1;
-                self.give_up(job, error.code(), BUSY_RETRY_MS);
-            }
-        }
-        if let Some(nonce) = nonce {
-            self.unpark(conversation, &user, nonce, now);
-        }
-        self.conversations.release(conversation);
-    }
-
-    /// Asks for the blocks between a user and those they name: each pair's are read with its direct conversation.
-    pub(crate) fn ask_blocks(
-        &mut self,
-        conversation: ConversationKey,
-        mut job: Box<Job>,
-        users: Vec<UserId>,
-        now: Now,
-    ) {
-        let Some(nonce) = job.nonce() else {
-            return;
-        };
-        job.asked = users.len();
-        let me = job.user.clone();
-        let Some(slot) = self.conversations.get_mut(conversation) else {
-            return;
-        };
-        let work = slot.work();
-        work.pins += 1;
-        // The same command twice at once would share its answers.
-        if work
-            .asking
-            .iter()
-            .any(|other| other.nonce() == Some(nonce) && other.user == me)
-        {
-            work.pins -= 1;
-            self.give_up(job, Code::Overloaded, BUSY_RETRY_MS);
-            return;
-        }
-        job.hidden = Some(Vec::new());
-        work.asking.push(job);
-        for user in users {
-            let op = Op::LoadConversation {
-                conversation: ConversationId::direct(&me, &user),
-                peers: Some((me.clone(), user)),
-            };
-            let pending = Pending::Blocks(conversation, nonce, me.clone());
-            self.submit(op, pending, now);
-        }
-    }
-
-    /// The blocks between the asker and one of those named came.
-    pub(crate) fn blocks_loaded(
-        &mut self,
-        conversation: ConversationKey,
-        nonce: Nonce,
-        user: &UserId,
-        result: Result<Reply, StoreError>,
-        now: Now,
-    ) {
-        let Some(slot) = self.conversations.get_mut(conversation) else {
-            return;
-        };
-        let work = slot.work();
-        let mut asking = work.asking.iter();
-        let Some(place) = asking.position(|job| job.nonce() == Some(nonce) && job.user == *user)
-        else {
-            return;
-        };
-        let mut failed = None;
-        if let Some(job) = work.asking.get_mut(place) {
-            job.asked = job.asked.saturating_sub(1);
-            match result {
-                Ok(Reply::Conversation(loaded)) => {
-                    let others = loaded
-                        .blocks
-                        .into_iter()
-                        .flat_map(|(one, other)| [one, other]);
-                    if let Some(hidden) = &mut job.hidden {
-                        hidden.extend(others.filter(|other| other != user));
-                    }
-                }
-                Ok(_) => failed = Some(Code::StorageUnavailable),
-                Err(error) => failed = Some(error.code()),
-            }
-            if failed.is_none() && job.asked > 0 {
-                return;
-            }
-        }
-        work.pins = work.pins.saturating_sub(1);
-        let job = work.asking.swap_remove(place);
-        match failed {
-            Some(code) => {
-                self.counters.store_errors += 1;
-                self.give_up(job, code, BUSY_RETRY_MS);
-            }
-            None => self.run(conversation, job, now),
-        }
-        self.conversations.release(conversation);
-    }
-
     /// An append was answered.
     pub(crate) fn appended(&mut self, flight: Flight, result: Result<Reply, StoreError>, now: Now) {
         let Flight {
@@ -380,7 +130,7 @@ impl Node {
         conversation: ConversationKey,
         id: ConversationId,
         done: &Done,
-        create: Option<&crate::storage::NewConversation>,
+        create: Option<&NewConversation>,
         now: Now,
     ) {
         let Some(slot) = self.conversations.get_mut(conversation) else {
@@ -489,100 +239,6 @@ impl Node {
             self.end(key, Code::Overloaded, None);
         }
     }
-
-    /// A block was set or taken away.
-    pub(crate) fn block_set(
-        &mut self,
-        direct: ConversationKey,
-        job: Box<Job>,
-        result: Result<Reply, StoreError>,
-        now: Now,
-    ) {
-        if let Some(slot) = self.conversations.get_mut(direct) {
-            let work = slot.work();
-            work.holds = work.holds.saturating_sub(1);
-        }
-        match result {
-            Ok(Reply::BlockSet(set)) => {
-                self.apply_block(direct, &job, &set);
-                self.send_records(&set.records);
-                if let Some(nonce) = job.nonce() {
-                    self.finish(&job, answer_of(nonce, set.outcome));
-                }
-            }
-            Ok(_) => self.give_up(job, Code::StorageUnavailable, BUSY_RETRY_MS),
-            Err(error) => {
-                self.counters.store_errors += 1;
-                self.give_up(job, error.code(), STORE_RETRY_MS);
-            }
-        }
-        if let Some(slot) = self.conversations.get(direct)
-            && slot.loaded.as_ref().is_none_or(|loaded| loaded.dirty)
-            && slot
-                .work
-                .as_ref()
-                .is_some_and(|work| !work.waiting.is_empty())
-        {
-            self.load(direct, now);
-        }
-        self.run_waiting(direct, now);
-        self.conversations.release(direct);
-    }
-
-    fn apply_block(&mut self, direct: ConversationKey, job: &Job, set: &BlockSet) {
-        let Task::Frame(fireside_protocol::ClientFrame::Block(block)) = &job.task else {
-            return;
-        };
-        // A repeat changed nothing, and what it once did may have been undone.
-        let changed = !set.records.is_empty();
-        let bumped = set.bumped.iter();
-        let bumped = bumped.filter_map(|(id, version)| {
-            let key = self.conversations.key(*id)?;
-            Some((key, Some(*version)))
-        });
-        let touched: Vec<_> = bumped.chain([(direct, None)]).collect();
-        for (key, version) in touched {
-            let Some(slot) = self.conversations.get_mut(key) else {
-                continue;
-            };
-            if let Some(work) = &mut slot.work {
-                work.epoch += 1;
-            }
-            let Some(loaded) = &mut slot.loaded else {
-                continue;
-            };
-            if changed {
-                loaded.set_block(&job.user, &block.user, block.on);
-            }
-            if let (Some(row), Some(version)) = (&mut loaded.row, version) {
-                row.version = row.version.max(version);
-            }
-        }
-    }
-
-    /// A device was signed out.
-    pub(crate) fn revoked(&mut self, job: &Job, result: Result<Reply, StoreError>) {
-        let Task::Frame(fireside_protocol::ClientFrame::RevokeDevice(frame)) = &job.task else {
-            return;
-        };
-        match result {
-            Ok(_) => {
-                let outcome = Outcome::Done {
-                    conversation: None,
-                    sequence: 0,
-                    ordinal: 0,
-                    at: 0,
-                };
-                self.finish(job, answer_of(frame.nonce, outcome));
-                self.revoke(&job.user, frame.device);
-            }
-            Err(error) => {
-                self.counters.store_errors += 1;
-                let refusal = refused(error.code(), STORE_RETRY_MS);
-                self.finish(job, ServerFrame::Refused(refusal));
-            }
-        }
-    }
 }
 
 fn slot_state(node: &mut Node, conversation: ConversationKey) -> Option<&mut Loaded> {
@@ -626,4 +282,4 @@ const DECISIONS_MAX: u8 = 8;
 /// When to try again in order, in ms: at once, for what it waits for is on its way.
 const IN_ORDER_RETRY_MS: u64 = 100;
 /// When to try again what the store failed at, in ms.
-const STORE_RETRY_MS: u64 = 1_000;
+pub(crate) const STORE_RETRY_MS: u64 = 1_000;

@@ -8,7 +8,7 @@ use fireside_protocol::{
 
 use crate::{
     appended::newest_heads,
-    commands::Pending,
+    job::Pending,
     node::{Node, SessionKey},
     session::{BEHIND_TIMES, BEHIND_WINDOW_MS, HEADS_INTERVAL_MS, QUIET_MS, Session},
     storage::{Op, Reply, StoreError},

@@ -11,8 +11,8 @@ use fireside_protocol::{
 
 use crate::{
     config::NodeConfig,
-    conversation::Loaded,
     groups,
+    loaded::Loaded,
     rights::visible,
     storage::{Item, MemberOp, NewConversation, NewEntry, NewUserRecord, Target},
 };

@@ -10,7 +10,7 @@ use fireside_protocol::{
 };
 
 use crate::{
-    commands::Pending,
+    job::Pending,
     node::{DevicePolicy, Login, Node, Origin, Outbound, SessionKey, kicked, refused},
     session::{ENTERING_FRAMES_MAX, Entering, Session},
     storage::{LoadedUser, Op, PutDevice, StoreError},

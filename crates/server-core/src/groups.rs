@@ -9,8 +9,8 @@ use fireside_protocol::{
 };
 
 use crate::{
-    conversation::Member,
     decide::{Case, Decision, Plan},
+    loaded::Member,
     storage::{MemberOp, NewConversation, NewEntry},
 };
 

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod answers;
 mod appended;
 mod attention;
 mod behind;
+mod blocks;
 pub mod breaks;
 mod commands;
 pub mod config;
@@ -11,6 +13,10 @@ mod decide;
 mod enter;
 mod fanout;
 mod groups;
+mod heads;
+mod job;
+mod loaded;
+mod loads;
 pub mod log;
 pub mod node;
 pub mod outbound;

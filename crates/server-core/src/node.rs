@@ -12,9 +12,13 @@ use fireside_protocol::{
     limits::TOKEN_LEEWAY_MS,
 };
 
+pub use crate::{
+    config::{Counters, DevicePolicy, NodeConfig},
+    outbound::Outbound,
+};
 use crate::{
-    commands::Pending,
     conversation::Conversations,
+    job::Pending,
     output::Output,
     receipts::Marks,
     rights::EntryMeta,
@@ -22,10 +26,6 @@ use crate::{
     storage::{Op, Reply, StoreError, StoredEntry, Ticket},
     timers::{Due, Timers},
     users::Users,
-};
-pub use crate::{
-    config::{Counters, DevicePolicy, NodeConfig},
-    outbound::Outbound,
 };
 
 /// Names a session within one life of a node. Never used twice.
@@ -108,7 +108,6 @@ pub enum Published {
 
 impl Published {
     /// What the rules need of an entry.
-    #[must_use]
     pub fn metas(&self) -> impl Iterator<Item = &EntryMeta> {
         let Self::Entries { entries, .. } = self;
         entries.iter().map(|entry| &entry.meta)

@@ -9,8 +9,10 @@ use fireside_protocol::{
 };
 
 use crate::{
-    commands::{BUSY_RETRY_MS, Job, Pending},
-    conversation::{ConversationKey, Member},
+    answers::BUSY_RETRY_MS,
+    conversation::ConversationKey,
+    job::{Job, Pending},
+    loaded::Member,
     node::{Node, Origin, SessionKey},
     storage::{Mark, Op, Reply, StoreError},
     timers::Due,
@@ -29,6 +31,7 @@ pub(crate) struct Marks {
 struct Marking {
     conversation: ConversationKey,
     mark: Mark,
+    #[expect(clippy::vec_box, reason = "jobs come and go as boxes")]
     waiting: Vec<Box<Job>>,
 }
 
@@ -305,9 +308,11 @@ impl Node {
         }
     }
 
-    /// Answers a request with nothing to say.
+    /// Answers a request with nothing to say, if it wants an answer.
     pub(crate) fn done(&mut self, key: SessionKey, origin: Origin) {
-        self.answer(key, origin, &ServerFrame::Done(Done { reserved: 0 }));
+        if origin.request != 0 {
+            self.answer(key, origin, &ServerFrame::Done(Done { reserved: 0 }));
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use fireside_protocol::{
 };
 
 use crate::{
-    commands::Pending,
+    job::Pending,
     node::{Node, Origin, SessionKey, refused},
     session::Sync,
     storage::{Op, Reply, StoreError},

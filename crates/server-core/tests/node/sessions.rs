@@ -78,9 +78,10 @@ fn a_device_takes_its_own_place_and_another_ones() {
         world.live(1).is_empty(),
         "its own successor needs no telling"
     );
-    let mut config = NodeConfig::default();
-    config.device_policy = DevicePolicy::OnePerPlatform;
-    world.node.set_config(config);
+    world.node.set_config(NodeConfig {
+        device_policy: DevicePolicy::OnePerPlatform,
+        ..NodeConfig::default()
+    });
     let mut login = world.login("ann", 4);
     login.platform = "ps5".into();
     world.connect(4, login);

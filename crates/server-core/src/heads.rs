@@ -1,0 +1,257 @@
+//! Heads: a conversation in one line, as its reader sees it.
+
+use fireside_protocol::{
+    ConversationId, ConversationKind, Entry, EntryKind, Sequence, UserId, WallMs, decode, encode,
+    frames::{Head, HeadsPage, HeadsRequest},
+    limits::{HEADS_MAX, UNREAD_COUNT_MAX},
+};
+
+use crate::{
+    log::{PAGE_BYTES, Viewer, blocked_by},
+    rights::{EntryMeta, visible},
+    storage::{ConversationRow, LogReader, MemberRow, StoreError, StoredEntry},
+};
+
+/// Builds heads, newest first; with `only`, of these conversations and no others.
+///
+/// `stamp` stays 0: the core fills it in.
+///
+/// # Errors
+/// What the reader answers.
+pub fn heads(
+    reader: &mut impl LogReader,
+    user: &UserId,
+    request: &HeadsRequest,
+    only: &[ConversationId],
+) -> Result<HeadsPage, StoreError> {
+    let only = if only.is_empty() { &request.only } else { only };
+    let mut candidates = if only.is_empty() {
+        reader.memberships(user)?
+    } else {
+        let mut found = Vec::with_capacity(only.len());
+        for id in only {
+            if let Some(row) = reader.conversation(*id)?
+                && let Some(member) = reader.member(*id, user)?
+            {
+                found.push((row, member));
+            }
+        }
+        found
+    };
+    candidates.retain(|(row, member)| {
+        row.last > 0 && row.last_at >= request.since && member.role.is_some()
+    });
+    candidates.sort_unstable_by_key(|(row, _)| std::cmp::Reverse((row.last_at, row.id)));
+
+    let limit = match request.limit {
+        0 => HEADS_MAX,
+        asked => asked.min(HEADS_MAX),
+    } as usize;
+    let before = request
+        .before
+        .map_or((WallMs::MAX, None), |id| (request.before_at, Some(id)));
+    // The last entry of a log may be hidden from this reader, so its time only bounds theirs: look on until nothing that
+    // is left can come before what was found.
+    let mut found: Vec<((WallMs, ConversationId), Candidate)> = Vec::new();
+    for (row, member) in candidates {
+        if let Some((key, _)) = found.get(limit)
+            && *key >= (row.last_at, row.id)
+        {
+            break;
+        }
+        let blocked = blocked_by(reader, &row, user)?;
+        let viewer = Viewer::new(&row, &member, user, blocked);
+        let newest = newest(reader, &viewer)?;
+        let key = (newest.at, row.id);
+        if key.0 < request.since || (key.0, Some(key.1)) >= before {
+            continue;
+        }
+        let place = found.partition_point(|(other, _)| *other > key);
+        found.insert(
+            place,
+            (
+                key,
+                Candidate {
+                    row,
+                    member,
+                    viewer,
+                    newest,
+                },
+            ),
+        );
+    }
+    let mut page = HeadsPage {
+        heads: Vec::with_capacity(found.len().min(limit)),
+        more: found.len() > limit,
+        stamp: 0,
+    };
+    let mut bytes = 0;
+    for (_, candidate) in found.into_iter().take(limit) {
+        let head = head(reader, user, candidate)?;
+        bytes += encode(&head).len();
+        if bytes > PAGE_BYTES && !page.heads.is_empty() {
+            page.more = true;
+            break;
+        }
+        page.heads.push(head);
+    }
+    Ok(page)
+}
+
+/// A conversation that will have a head.
+struct Candidate {
+    row: ConversationRow,
+    member: MemberRow,
+    viewer: Viewer,
+    newest: Newest,
+}
+
+/// What the end of a log shows to a reader.
+struct Newest {
+    /// Time of the last entry they see.
+    at: WallMs,
+    /// Ordinal at the horizon.
+    ordinal: u64,
+    /// The newest entries, descending from the horizon.
+    entries: Vec<StoredEntry>,
+}
+
+fn newest(reader: &mut impl LogReader, viewer: &Viewer) -> Result<Newest, StoreError> {
+    let entries = reader.entries_below(viewer.id, viewer.horizon + 1, NEWEST_ENTRIES)?;
+    let ordinal = entries.first().map_or(0, |entry| entry.meta.ordinal);
+    let seen = |entry: &&StoredEntry| visible(&entry.meta, &viewer.rights);
+    let mut at = entries.iter().find(seen).map(|entry| entry.meta.at);
+    let mut below = entries.last().map_or(0, |entry| entry.meta.sequence);
+    let mut scans_left = HEAD_SCANS_MAX;
+    while at.is_none() && below > 1 && scans_left > 0 {
+        let metas = reader.metas_below(viewer.id, below, SCAN_BATCH)?;
+        let Some(lowest) = metas.last() else { break };
+        below = lowest.sequence;
+        scans_left = scans_left.saturating_sub(metas.len());
+        let seen = metas.iter().find(|meta| visible(meta, &viewer.rights));
+        at = seen.map(|meta| meta.at);
+    }
+    Ok(Newest {
+        at: at.unwrap_or(0),
+        ordinal,
+        entries,
+    })
+}
+
+fn head(
+    reader: &mut impl LogReader,
+    user: &UserId,
+    candidate: Candidate,
+) -> Result<Head, StoreError> {
+    let Candidate {
+        row,
+        member,
+        viewer,
+        newest,
+    } = candidate;
+    let preview = preview(reader, &viewer, &newest)?;
+    let (unread, mentions) = unread(reader, &viewer, &newest, member.read)?;
+    let peer = match row.kind {
+        ConversationKind::Direct => reader.peer(row.id, user)?,
+        _ => None,
+    };
+    // Who is out learns nothing that came later.
+    let is_member = member.role.is_some();
+    Ok(Head {
+        conversation: row.id,
+        kind: row.kind,
+        last: viewer.horizon,
+        first: row.first,
+        visible_from: viewer.rights.visible_from().unwrap_or(0),
+        ordinal: newest.ordinal,
+        unread,
+        mentions,
+        at: newest.at,
+        preview,
+        read: member.read,
+        peer_delivered: peer.as_ref().map_or(0, |peer| peer.delivered),
+        peer_read: peer.as_ref().map_or(0, |peer| peer.read),
+        version: if is_member { row.version } else { 0 },
+        rights: member.rights,
+        name: row.name,
+        peer: peer.map(|peer| peer.user),
+        members: if is_member {
+            reader.member_count(row.id)?
+        } else {
+            0
+        },
+        role: member.role,
+    })
+}
+
+/// The last message the reader sees, as it is now.
+fn preview(
+    reader: &mut impl LogReader,
+    viewer: &Viewer,
+    newest: &Newest,
+) -> Result<Option<Entry>, StoreError> {
+    let is_shown =
+        |entry: &&StoredEntry| entry.meta.kind == EntryKind::Message && viewer.sees(entry);
+    let body = |entry: &StoredEntry| decode::<Entry>(&entry.body).ok();
+    if let Some(entry) = newest.entries.iter().find(is_shown) {
+        return Ok(body(entry));
+    }
+    let mut below = newest.entries.last().map_or(0, |entry| entry.meta.sequence);
+    let floor = viewer.rights.visible_from().unwrap_or(0);
+    let mut scans_left = HEAD_SCANS_MAX;
+    while below > floor && scans_left > 0 {
+        let metas = reader.metas_below(viewer.id, below, SCAN_BATCH)?;
+        let Some(lowest) = metas.last() else { break };
+        below = lowest.sequence;
+        scans_left = scans_left.saturating_sub(metas.len());
+        for meta in metas {
+            if meta.kind == EntryKind::Message && visible(&meta, &viewer.rights) {
+                let entries = reader.entries_below(viewer.id, meta.sequence + 1, 1)?;
+                if let Some(entry) = entries.iter().find(is_shown) {
+                    return Ok(body(entry));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Unread messages and mentions among them, behind the larger of the read marker and the reader's own last message.
+fn unread(
+    reader: &mut impl LogReader,
+    viewer: &Viewer,
+    newest: &Newest,
+    read: Sequence,
+) -> Result<(u32, u32), StoreError> {
+    let floor = read.max(viewer.rights.visible_from().unwrap_or(0).saturating_sub(1));
+    let user = &viewer.rights.user;
+    let (mut unread, mut mentions) = (0, 0);
+    let mut count = |meta: &EntryMeta| {
+        let ends = meta.sequence <= floor
+            || (meta.kind == EntryKind::Message && meta.sender == *user)
+            || unread > UNREAD_COUNT_MAX;
+        if !ends && meta.countable && visible(meta, &viewer.rights) {
+            unread += 1;
+            mentions += u32::from(meta.mention_all || meta.mentions.contains(user));
+        }
+        !ends
+    };
+    let mut on = newest.entries.iter().all(|entry| count(&entry.meta));
+    let mut below = newest.entries.last().map_or(0, |entry| entry.meta.sequence);
+    let mut scans_left = HEAD_SCANS_MAX;
+    while on && below > floor + 1 && scans_left > 0 {
+        let metas = reader.metas_below(viewer.id, below, SCAN_BATCH)?;
+        let Some(lowest) = metas.last() else { break };
+        below = lowest.sequence;
+        scans_left = scans_left.saturating_sub(metas.len());
+        on = metas.iter().all(&mut count);
+    }
+    Ok((unread, mentions))
+}
+
+/// Newest entries read with their bodies for a head: most heads need no more.
+const NEWEST_ENTRIES: u32 = 4;
+/// Entries read at once when a head needs more.
+const SCAN_BATCH: u32 = 256;
+/// Entries looked at for one number of a head: 1,000 unread and as many withheld.
+const HEAD_SCANS_MAX: usize = 2_048;

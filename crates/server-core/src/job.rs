@@ -1,0 +1,155 @@
+//! A command on its way, and what each reply of the store is for.
+
+use fireside_protocol::{ClientFrame, ConversationId, Nonce, Now, UserId};
+
+use crate::{
+    conversation::ConversationKey,
+    node::{Origin, SessionKey},
+    storage::{Command, Item, NewConversation},
+};
+
+/// A command on its way to a decision and an outcome.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) session: SessionKey,
+    pub(crate) origin: Origin,
+    pub(crate) user: UserId,
+    pub(crate) task: Task,
+    /// Decisions so far that were overtaken.
+    pub(crate) tries: u8,
+    /// The rate limits were charged.
+    pub(crate) paid: bool,
+    /// The answer is out (a built-in fault).
+    pub(crate) acked: bool,
+    /// What was read for the decision.
+    pub(crate) item: Option<Option<Item>>,
+    /// Who of those named blocks or is blocked by the user.
+    pub(crate) hidden: Option<Vec<UserId>>,
+    /// Reads of blocks still to come.
+    pub(crate) asked: usize,
+}
+
+/// What a job is for.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// A request.
+    Frame(ClientFrame),
+    /// Present receipts for a session that opened the conversation.
+    Receipts,
+}
+
+impl Job {
+    pub(crate) fn new(session: SessionKey, origin: Origin, user: UserId, task: Task) -> Box<Self> {
+        Box::new(Self {
+            session,
+            origin,
+            user,
+            task,
+            tries: 0,
+            paid: false,
+            acked: false,
+            item: None,
+            hidden: None,
+            asked: 0,
+        })
+    }
+
+    /// Nobody waits for an answer.
+    pub(crate) const fn is_silent(&self) -> bool {
+        matches!(
+            self.task,
+            Task::Receipts | Task::Frame(ClientFrame::Delivered(_))
+        )
+    }
+
+    pub(crate) fn nonce(&self) -> Option<Nonce> {
+        match &self.task {
+            Task::Frame(frame) => frame.nonce(),
+            Task::Receipts => None,
+        }
+    }
+
+    /// The command before it in the outbox, and the one it changes.
+    pub(crate) fn leans_on(&self) -> [Option<Nonce>; 2] {
+        match &self.task {
+            Task::Frame(ClientFrame::Send(frame)) => [frame.after, None],
+            Task::Frame(ClientFrame::Edit(frame)) => [frame.after, frame.target_nonce],
+            Task::Frame(ClientFrame::Recall(frame)) => [frame.after, frame.target_nonce],
+            _ => [None, None],
+        }
+    }
+
+    pub(crate) fn is_send(&self) -> bool {
+        matches!(
+            self.task,
+            Task::Frame(ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Recall(_))
+        )
+    }
+}
+
+/// An append under way.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) job: Box<Job>,
+    pub(crate) conversation: ConversationKey,
+    pub(crate) create: Option<NewConversation>,
+    /// Entries it adds.
+    pub(crate) entries: u64,
+    /// The version it was decided on.
+    pub(crate) version: Option<u64>,
+}
+
+/// What a reply is for.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Login(SessionKey),
+    Device,
+    Load {
+        conversation: ConversationKey,
+        epoch: u32,
+        peers: bool,
+    },
+    Append(Box<Flight>),
+    Item(ConversationKey, Box<Job>),
+    /// Blocks between the asker and those they name, all read into one job.
+    Blocks(ConversationKey, Nonce, UserId),
+    Block(ConversationKey, Box<Job>),
+    Marks,
+    Read(SessionKey, Origin),
+    SyncLog(SessionKey),
+    SyncHeads(SessionKey),
+    JoinHead(ConversationKey, UserId),
+    BehindHeads(SessionKey),
+    Revoke(Box<Job>),
+}
+
+impl Pending {
+    pub(crate) const fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Device | Self::Append(_) | Self::Block(..) | Self::Marks | Self::Revoke(_)
+        )
+    }
+}
+
+/// What the store is told of a command.
+pub(crate) fn command_of(job: &Job, now: Now) -> Option<Command> {
+    Some(Command {
+        user: job.user.clone(),
+        nonce: job.nonce()?,
+        after: job.leans_on()[0],
+        now: now.wall_ms,
+    })
+}
+
+/// The two users of the direct conversation that a job may make.
+pub(crate) fn peers(job: &Job) -> Option<(UserId, UserId)> {
+    match &job.task {
+        Task::Frame(ClientFrame::Send(send)) => {
+            let peer = send.peer.as_ref()?;
+            (ConversationId::direct(&job.user, peer) == send.conversation)
+                .then(|| (job.user.clone(), peer.clone()))
+        }
+        _ => None,
+    }
+}
