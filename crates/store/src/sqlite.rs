@@ -270,6 +270,7 @@ fn write(conn: Connection, shared: &Shared) {
                 writer.end();
                 (shared.sink)(answers);
                 writer.checkpoint(false);
+                writer.prune_after(batch.len());
             }
             Taken::Idle => {
                 writer.checkpoint(true);

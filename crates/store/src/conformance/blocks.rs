@@ -122,7 +122,7 @@ fn once(w: &mut World) {
     w.block(&ann, &bob, false);
     let version = w.version(id);
     w.reopen();
-    let again = w.set_block(set.clone());
+    let again = w.set_block(set);
     assert_eq!(again.outcome, first.outcome);
     assert!(again.bumped.is_empty() && again.records.is_empty());
     assert_eq!(w.version(id), version);

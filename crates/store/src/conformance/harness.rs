@@ -7,6 +7,9 @@ use fireside_server_core::storage::{Op, Reply, StoreError, Ticket};
 
 use crate::{Sink, Store};
 
+/// A result on its way.
+type Answer = (Ticket, Result<Reply, StoreError>);
+
 /// A result takes longer only if the store is stuck.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -24,7 +27,7 @@ pub trait Harness {
 pub struct StoreHarness {
     open: Box<dyn FnMut(Sink) -> Box<dyn Store>>,
     store: Option<Box<dyn Store>>,
-    answers: Receiver<(Ticket, Result<Reply, StoreError>)>,
+    answers: Receiver<Answer>,
     next: Ticket,
 }
 
@@ -97,7 +100,7 @@ impl Harness for StoreHarness {
     }
 }
 
-fn sink() -> (Sink, Receiver<(Ticket, Result<Reply, StoreError>)>) {
+fn sink() -> (Sink, Receiver<Answer>) {
     let (sender, receiver) = unbounded();
     let sink: Sink = Arc::new(move |answers: Vec<_>| {
         for answer in answers {

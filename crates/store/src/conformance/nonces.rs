@@ -65,7 +65,7 @@ fn refusals(w: &mut World) {
     let id = w.direct(&ann, &bob);
     let sent = w.add(id, 1, &ann, vec![message(&ann, "x")]);
     let refusal = refused(&sent, Code::Forbidden);
-    let done = w.done(refusal.clone());
+    let done = w.done(refusal);
     assert_eq!(done.outcome, Outcome::Refused(Code::Forbidden));
     assert!(done.entries.is_empty() && done.records.is_empty() && done.members.is_empty());
     let known = Appended::Known(Outcome::Refused(Code::Forbidden));
@@ -102,7 +102,7 @@ fn known_first(w: &mut World) {
     let append = w.add(id, 1, &ann, vec![message(&ann, "x")]);
     let outcome = w.done(append.clone()).outcome;
     let known = Appended::Known(outcome);
-    let mut stale = append.clone();
+    let mut stale = append;
     stale.expected_version = Some(99);
     assert_eq!(w.append(stale.clone()), known, "before the version");
     stale.expected_version = None;

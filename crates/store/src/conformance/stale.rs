@@ -97,10 +97,7 @@ fn rev(w: &mut World) {
     // Two decided on the same state, in one batch: the first wins.
     let one = edit(w, id, 1, 1);
     let other = edit(w, id, 1, 1);
-    let ops = vec![
-        Op::Append(Box::new(one)),
-        Op::Append(Box::new(other.clone())),
-    ];
+    let ops = vec![Op::Append(Box::new(one)), Op::Append(Box::new(other))];
     let replies = w.run(ops);
     assert!(matches!(&replies[0], Reply::Appended(Appended::Done(_))));
     assert_eq!(replies[1], Reply::Appended(Appended::Stale));

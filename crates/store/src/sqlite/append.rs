@@ -143,7 +143,6 @@ impl Writer<'_> {
     }
 
     /// Everything that can refuse the append but its own nonce. Writes nothing.
-    #[expect(clippy::type_complexity, reason = "used once")]
     fn check(
         &mut self,
         append: &Append,

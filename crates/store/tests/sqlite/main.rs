@@ -80,13 +80,14 @@ fn a_full_disk_refuses_the_batch_and_then_goes_on() {
     assert_eq!(refused, StoreError::Full);
     assert!(written > 10, "full after {written}");
     // A batch in which only some would fit is refused as a whole, and reads go on.
+    store.set_file_bytes_max(600 * 1024);
     for n in 0..50 {
         store.submit(n, message(1_000 + n, Some(1), &text));
     }
     let refused = (0..50)
         .filter(|_| answers.recv().unwrap().1 == Err(StoreError::Full))
         .count();
-    assert!(refused > 40, "{refused} of 50 refused");
+    assert!(refused > 30, "{refused} of 50 refused");
     let load = Op::LoadConversation {
         conversation: direct(),
         peers: None,
@@ -313,14 +314,13 @@ fn over_its_limits_it_is_busy_in_order() {
         .filter(|result| **result == Err(StoreError::Busy))
         .count();
     assert!(busy > 0, "the queue never filled");
-    let mut next = 2;
-    for result in results
+    let done: Vec<u64> = results
         .iter()
         .filter(|result| **result != Err(StoreError::Busy))
-    {
-        assert_eq!(sequence(result), next);
-        next += 1;
-    }
+        .map(sequence)
+        .collect();
+    let expected: Vec<u64> = (2..2 + done.len() as u64).collect();
+    assert_eq!(done, expected);
     let load = Op::LoadItem {
         conversation: direct(),
         target: Target::Number(1),
