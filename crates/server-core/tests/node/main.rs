@@ -10,5 +10,6 @@ mod database;
 mod direct;
 mod groups;
 mod limits;
+mod pages;
 mod sessions;
 mod world;
