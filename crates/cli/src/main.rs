@@ -2,6 +2,7 @@
 
 mod bench;
 mod chat;
+mod demo;
 mod problem;
 mod serve;
 mod target;
@@ -20,12 +21,16 @@ use clap::{Parser, Subcommand};
     args_conflicts_with_subcommands = true
 )]
 struct Args {
+    #[command(flatten)]
+    demo: demo::DemoArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs a server and players who chat, in this terminal. Also what happens without a command.
+    Demo(demo::DemoArgs),
     /// Runs a server; all its state is in one folder.
     Serve(serve::ServeArgs),
     /// Chats, in this terminal.
@@ -39,7 +44,8 @@ enum Command {
 fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.command {
-        None => Ok(ExitCode::SUCCESS),
+        None => demo::run(&args.demo),
+        Some(Command::Demo(args)) => demo::run(&args),
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Chat(args)) => chat::run(&args),
         Some(Command::Token(args)) => token::run(&args),
