@@ -91,7 +91,11 @@ fn play(stage: &mut Stage) -> Result<(), Stop> {
 
     stage.heading("bo loses the network, the others go on, bo writes into the void");
     stage.cut_off(bo)?;
-    for (from, text) in [(ada, "pull in ten seconds"), (ming, "准备好了"), (eva, "bo?")] {
+    for (from, text) in [
+        (ada, "pull in ten seconds"),
+        (ming, "准备好了"),
+        (eva, "bo?"),
+    ] {
         stage.say(from, raid, text)?;
     }
     stage.say_unheard(bo, raid, "I'm still here!")?;

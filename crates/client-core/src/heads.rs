@@ -191,6 +191,7 @@ impl Session {
             return;
         };
         let rights_changed = !conversation.provisional && conversation.rights != head.rights;
+        let appeared = conversation.provisional && head.role.is_some();
         let rights = head.rights;
         let known = conversation.last_known;
         let sure = conversation.take_head(head, pending_read, me.as_ref());
@@ -207,6 +208,10 @@ impl Session {
         conversation.rights = rights;
         if rights_changed {
             self.drop_held(id);
+        }
+        // It was on screen before it was: only now the server knows what that means.
+        if appeared && self.open.contains(&id) {
+            self.send_attention();
         }
         if !sure {
             self.ask_head(id, HEAD_DELAY_MS);

@@ -177,6 +177,10 @@ impl Session {
                 self.ask_head(id, 0);
             }
         }
+        // It was on screen before it was: only now the server knows what that means.
+        if role.is_some() && self.open.contains(&id) {
+            self.send_attention();
+        }
     }
 
     fn on_invitation(

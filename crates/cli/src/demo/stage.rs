@@ -31,6 +31,8 @@ use crate::token::sign_with;
 
 /// Whatever is awaited takes milliseconds; a machine that needs longer than this is not well.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Going down takes this long: the server waits until its last packets are acknowledged.
+const GOODBYE: Duration = Duration::from_millis(2_000);
 const COLOURS: [&str; 4] = ["36", "33", "35", "32"];
 
 /// Time is over, or Ctrl-C.
@@ -73,7 +75,11 @@ type Step<T = ()> = Result<T, super::Stop>;
 
 /// Text in a colour, if there are colours.
 fn paint(stage: &Stage, code: &str, text: &str) -> String {
-    if stage.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+    if stage.colour {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
 }
 
 impl Stage {
@@ -81,7 +87,8 @@ impl Stage {
     pub(super) fn set(time: Option<Duration>) -> anyhow::Result<Self> {
         let started = Instant::now();
         let folder = std::env::temp_dir().join(format!("fireside-demo-{}", std::process::id()));
-        fs::create_dir_all(&folder).with_context(|| format!("the folder {} can not be made", folder.display()))?;
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("the folder {} can not be made", folder.display()))?;
         let server = Server::start(Settings::dev(folder.join("server")))?;
         let stop = Arc::new(AtomicBool::new(false));
         stop_on_interrupt(stop.clone())?;
@@ -99,7 +106,11 @@ impl Stage {
             server: None,
         };
         println!("{}", paint(&stage, "1", "Fireside"));
-        println!("a server on {} (QUIC), all its state in {}", server.address(), stage.folder.display());
+        println!(
+            "a server on {} (QUIC), all its state in {}",
+            server.address(),
+            stage.folder.display()
+        );
         stage.server = Some(server);
         Ok(stage)
     }
@@ -131,13 +142,19 @@ impl Stage {
         let server = self.server.as_ref().context("no server")?;
         let user: UserId = name.parse()?;
         let token = sign_with(&self.keys, None, &user, name, &[], 3_600)?;
-        let mut config = ClientConfig::new(server.address().to_string(), Trust::Pinned(server.fingerprint().0), token);
+        let mut config = ClientConfig::new(
+            server.address().to_string(),
+            Trust::Pinned(server.fingerprint().0),
+            token,
+        );
         config.user = Some(user.clone());
         config.folder = Some(self.folder.join("players"));
         config.agent = "fireside-demo".to_owned();
         let client = Client::start(config)?;
         let wake = self.wake.0.clone();
-        client.set_wake(move || drop(wake.try_send(())));
+        client.set_wake(move || {
+            let _ = wake.try_send(());
+        });
         client.connect()?;
         client.set_visible(true)?;
         Ok(Player {
@@ -158,7 +175,9 @@ impl Stage {
     fn pump(&mut self) {
         for player in &mut self.players {
             let client = player.client.clone();
-            client.tick(1_000, Duration::from_millis(50), &mut |event| player.take(event));
+            client.tick(1_000, Duration::from_millis(50), &mut |event| {
+                player.take(event)
+            });
         }
     }
 
@@ -167,23 +186,37 @@ impl Stage {
         let patience = Instant::now() + PATIENCE;
         loop {
             self.pump();
-            if let Some(error) = self.players.iter_mut().find_map(|player| player.failed.take()) {
-                return Err(anyhow::anyhow!("a call failed while waiting for {what}: {error}").into());
+            if let Some(error) = self
+                .players
+                .iter_mut()
+                .find_map(|player| player.failed.take())
+            {
+                return Err(
+                    anyhow::anyhow!("a call failed while waiting for {what}: {error}").into(),
+                );
             }
             if is(self) {
                 return Ok(());
             }
             self.check_time()?;
             if Instant::now() > patience {
-                return Err(anyhow::anyhow!("waited {} s in vain: {what}", PATIENCE.as_secs()).into());
+                return Err(
+                    anyhow::anyhow!("waited {} s in vain: {what}", PATIENCE.as_secs()).into(),
+                );
             }
             let _ = self.wake.1.recv_timeout(Duration::from_millis(20));
         }
     }
 
     fn check_time(&self) -> Result<(), Over> {
-        let over = self.deadline.is_some_and(|deadline| Instant::now() + Duration::from_millis(700) > deadline);
-        if over || self.stop.load(Ordering::SeqCst) { Err(Over) } else { Ok(()) }
+        let over = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() + GOODBYE > deadline);
+        if over || self.stop.load(Ordering::SeqCst) {
+            Err(Over)
+        } else {
+            Ok(())
+        }
     }
 
     /// Lets time go by.
@@ -193,16 +226,32 @@ impl Stage {
             self.pump();
             self.check_time()?;
             let left = end.saturating_duration_since(Instant::now());
-            let _ = self.wake.1.recv_timeout(left.min(Duration::from_millis(50)));
+            let _ = self
+                .wake
+                .1
+                .recv_timeout(left.min(Duration::from_millis(50)));
         }
         Ok(())
     }
 
     pub(super) fn wait_connected(&mut self) -> Step {
         let began = Instant::now();
-        self.until("all are connected", |stage| stage.players.iter().all(|player| player.state == ConnectionState::Connected))?;
-        let names: Vec<String> = self.players.iter().map(|player| player.user.to_string()).collect();
-        self.tell(&format!("{} are connected after {:.1} ms", names.join(", "), began.elapsed().as_secs_f64() * 1_000.0));
+        self.until("all are connected", |stage| {
+            stage
+                .players
+                .iter()
+                .all(|player| player.state == ConnectionState::Connected)
+        })?;
+        let names: Vec<String> = self
+            .players
+            .iter()
+            .map(|player| player.user.to_string())
+            .collect();
+        self.tell(&format!(
+            "{} are connected after {:.1} ms",
+            names.join(", "),
+            began.elapsed().as_secs_f64() * 1_000.0
+        ));
         Ok(())
     }
 
@@ -211,7 +260,12 @@ impl Stage {
     /// Somebody types, and the other sees it.
     pub(super) fn type_to(&mut self, from: Role, to: Role, time: Duration) -> Step {
         let conversation = ConversationId::direct(&self.player(from).user, &self.player(to).user);
-        if !self.player(to).list.iter().any(|row| row.conversation == conversation) {
+        if !self
+            .player(to)
+            .list
+            .iter()
+            .any(|row| row.conversation == conversation)
+        {
             return Ok(());
         }
         self.command(from, |client| client.typing(conversation, true))?;
@@ -235,8 +289,15 @@ impl Stage {
         self.open(from, conversation)?;
         let (start, after) = self.send(from, recipient, text)?;
         let mut times = Vec::new();
-        for (state, word) in [(MessageState::Sent, "✓ sent"), (MessageState::Delivered, "✓✓ delivered")] {
-            self.until("the message arrives", |stage| stage.state_of(from, conversation, after, text).is_some_and(|have| reached(&have, &state)))?;
+        for (state, word) in [
+            (MessageState::Sent, "✓ sent"),
+            (MessageState::Delivered, "✓✓ delivered"),
+        ] {
+            self.until("the message arrives", |stage| {
+                stage
+                    .state_of(from, conversation, after, text)
+                    .is_some_and(|have| reached(&have, &state))
+            })?;
             times.push(format!("{word} {}", ms(start.elapsed())));
             if state == MessageState::Sent {
                 self.latencies_us.push(start.elapsed().as_micros() as u64);
@@ -244,7 +305,9 @@ impl Stage {
         }
         self.open(to, conversation)?;
         self.command(to, |client| client.mark_read(conversation, 0))?;
-        self.until("the message is read", |stage| stage.state_of(from, conversation, after, text) == Some(MessageState::Read))?;
+        self.until("the message is read", |stage| {
+            stage.state_of(from, conversation, after, text) == Some(MessageState::Read)
+        })?;
         times.push("read".to_owned());
         let to = self.name(to);
         self.show(from, &to, text, &times.join("  "));
@@ -254,17 +317,40 @@ impl Stage {
     /// A message to a group, until it is on every screen.
     pub(super) fn say(&mut self, from: Role, group: ConversationId, text: &str) -> Step {
         let (start, after) = self.send(from, Recipient::Conversation(group), text)?;
-        self.until("the message is sent", |stage| stage.number_of(from, group, after, text).is_some())?;
+        self.until("the message is sent", |stage| {
+            stage.number_of(from, group, after, text).is_some()
+        })?;
         let sent = start.elapsed();
         self.latencies_us.push(sent.as_micros() as u64);
         let number = self.number_of(from, group, after, text);
         let there = |stage: &Self| {
-            let others = stage.players.iter().filter(|player| player.state == ConnectionState::Connected && player.timelines.contains_key(&group));
-            others.filter(|player| player.timelines[&group].iter().any(|row| row.sequence == number)).count()
+            let others = stage.players.iter().filter(|player| {
+                player.state == ConnectionState::Connected && player.timelines.contains_key(&group)
+            });
+            others
+                .filter(|player| {
+                    player.timelines[&group]
+                        .iter()
+                        .any(|row| row.sequence == number)
+                })
+                .count()
         };
-        let connected = self.players.iter().filter(|player| player.state == ConnectionState::Connected && player.timelines.contains_key(&group)).count();
-        self.until("the message is on every screen", |stage| there(stage) >= connected)?;
-        let note = format!("✓ sent {}  on {} screens {}", ms(sent), connected, ms(start.elapsed()));
+        let connected = self
+            .players
+            .iter()
+            .filter(|player| {
+                player.state == ConnectionState::Connected && player.timelines.contains_key(&group)
+            })
+            .count();
+        self.until("the message is on every screen", |stage| {
+            there(stage) >= connected
+        })?;
+        let note = format!(
+            "✓ sent {}  on {} screens {}",
+            ms(sent),
+            connected,
+            ms(start.elapsed())
+        );
         let title = self.title(group);
         self.show(from, &title, text, &note);
         Ok(())
@@ -273,52 +359,104 @@ impl Stage {
     /// A message by somebody without a network: its echo is all there is.
     pub(super) fn say_unheard(&mut self, from: Role, group: ConversationId, text: &str) -> Step {
         let (_, after) = self.send(from, Recipient::Conversation(group), text)?;
-        self.until("the echo shows", |stage| stage.state_of(from, group, after, text) == Some(MessageState::Sending))?;
+        self.until("the echo shows", |stage| {
+            stage.state_of(from, group, after, text) == Some(MessageState::Sending)
+        })?;
         let title = self.title(group);
         self.show(from, &title, text, "… waits in the outbox, on disk");
         Ok(())
     }
 
-    pub(super) fn make_group(&mut self, owner: Role, name: &str, invited: &[Role]) -> Step<ConversationId> {
-        let users: Vec<UserId> = invited.iter().map(|role| self.player(*role).user.clone()).collect();
+    pub(super) fn make_group(
+        &mut self,
+        owner: Role,
+        name: &str,
+        invited: &[Role],
+    ) -> Step<ConversationId> {
+        let users: Vec<UserId> = invited
+            .iter()
+            .map(|role| self.player(*role).user.clone())
+            .collect();
         self.command(owner, |client| client.create_group(name, users.clone()))?;
-        self.until("the group is made", |stage| stage.player(owner).created.is_some())?;
+        self.until("the group is made", |stage| {
+            stage.player(owner).created.is_some()
+        })?;
         let group = self.player(owner).created.context("no group")?;
         self.open(owner, group)?;
-        self.until("the group is listed", |stage| stage.player(owner).list.iter().any(|row| row.conversation == group))?;
-        self.tell(&format!("{} makes “{name}” and invites {}", self.name(owner), users.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")));
+        self.until("the group is listed", |stage| {
+            stage
+                .player(owner)
+                .list
+                .iter()
+                .any(|row| row.conversation == group)
+        })?;
+        self.tell(&format!(
+            "{} makes “{name}” and invites {}",
+            self.name(owner),
+            users
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
         Ok(group)
     }
 
     pub(super) fn join(&mut self, role: Role, group: ConversationId) -> Step {
-        self.until("the invitation comes", |stage| stage.player(role).invited.contains(&group))?;
+        self.until("the invitation comes", |stage| {
+            stage.player(role).invited.contains(&group)
+        })?;
         self.command(role, |client| client.join(group))?;
-        self.until("the group is listed", |stage| stage.player(role).list.iter().any(|row| row.conversation == group && row.role.is_some()))?;
+        self.until("the group is listed", |stage| {
+            stage
+                .player(role)
+                .list
+                .iter()
+                .any(|row| row.conversation == group && row.role.is_some())
+        })?;
         self.open(role, group)?;
-        self.until("its timeline is there", |stage| stage.player(role).timelines.contains_key(&group))?;
+        self.until("its timeline is there", |stage| {
+            stage.player(role).timelines.contains_key(&group)
+        })?;
         self.tell(&format!("{} joins", self.name(role)));
         Ok(())
     }
 
     pub(super) fn edit_last(&mut self, role: Role, group: ConversationId, text: &str) -> Step {
         let sequence = self.last_own(role, group)?;
-        self.command(role, |client| client.edit_text(group, MessageRef::Sequence(sequence), text))?;
-        self.until("all see the edit", |stage| stage.all_show(group, sequence, |row| row.edited && is_text(row, text)))?;
-        self.tell(&format!("{} corrects it: “{text}” (edited), on every screen", self.name(role)));
+        self.command(role, |client| {
+            client.edit_text(group, MessageRef::Sequence(sequence), text)
+        })?;
+        self.until("all see the edit", |stage| {
+            stage.all_show(group, sequence, |row| row.edited && is_text(row, text))
+        })?;
+        self.tell(&format!(
+            "{} corrects it: “{text}” (edited), on every screen",
+            self.name(role)
+        ));
         Ok(())
     }
 
     pub(super) fn recall_last(&mut self, role: Role, group: ConversationId) -> Step {
         let sequence = self.last_own(role, group)?;
-        self.command(role, |client| client.recall(group, MessageRef::Sequence(sequence)))?;
-        self.until("all see the recall", |stage| stage.all_show(group, sequence, |row| row.body == Body::Recalled))?;
-        self.tell(&format!("{} takes it back: gone on every screen and on the server", self.name(role)));
+        self.command(role, |client| {
+            client.recall(group, MessageRef::Sequence(sequence))
+        })?;
+        self.until("all see the recall", |stage| {
+            stage.all_show(group, sequence, |row| row.body == Body::Recalled)
+        })?;
+        self.tell(&format!(
+            "{} takes it back: gone on every screen and on the server",
+            self.name(role)
+        ));
         Ok(())
     }
 
     pub(super) fn cut_off(&mut self, role: Role) -> Step {
         self.command(role, Client::disconnect)?;
-        self.until("the connection ends", |stage| stage.player(role).state == ConnectionState::Offline)?;
+        self.until("the connection ends", |stage| {
+            stage.player(role).state == ConnectionState::Offline
+        })?;
         self.tell(&format!("{} is offline", self.name(role)));
         Ok(())
     }
@@ -330,8 +468,15 @@ impl Stage {
         let began = Instant::now();
         self.command(role, Client::connect)?;
         self.until("what was missed is there", |stage| {
-            let reference = stage.players.iter().enumerate().find(|(index, _)| *index != role.0).map(|(index, _)| stage.numbers(Role(index), group));
-            stage.player(role).state == ConnectionState::Connected && stage.unsent(role, group) == 0 && reference == Some(stage.numbers(role, group))
+            let reference = stage
+                .players
+                .iter()
+                .enumerate()
+                .find(|(index, _)| *index != role.0)
+                .map(|(index, _)| stage.numbers(Role(index), group));
+            stage.player(role).state == ConnectionState::Connected
+                && stage.unsent(role, group) == 0
+                && reference == Some(stage.numbers(role, group))
         })?;
         let missed = self.numbers(role, group).saturating_sub(held + waiting);
         self.tell(&format!(
@@ -356,7 +501,11 @@ impl Stage {
         self.deadline = None;
         let outcome = self.until("all show the same", Self::all_equal);
         self.latencies_us.sort_unstable();
-        let middle = self.latencies_us.get(self.latencies_us.len() / 2).copied().unwrap_or(0);
+        let middle = self
+            .latencies_us
+            .get(self.latencies_us.len() / 2)
+            .copied()
+            .unwrap_or(0);
         self.heading("The end");
         let received: u64 = self.players.iter().map(|player| player.received).sum();
         println!(
@@ -368,11 +517,17 @@ impl Stage {
         );
         let equal = match outcome {
             Ok(()) => {
-                println!("  {} every player shows the same messages in the same order", paint(&self, "32", "✓"));
+                println!(
+                    "  {} every player shows the same messages in the same order",
+                    paint(&self, "32", "✓")
+                );
                 true
             }
             Err(_) => {
-                println!("  {} the players do not show the same", paint(&self, "31", "✗"));
+                println!(
+                    "  {} the players do not show the same",
+                    paint(&self, "31", "✗")
+                );
                 false
             }
         };
@@ -383,11 +538,19 @@ impl Stage {
         if let Some(server) = self.server.take() {
             server.stop();
         }
-        Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if equal {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 
     fn all_equal(&self) -> bool {
-        let mut all: Vec<ConversationId> = self.players.iter().flat_map(|player| player.timelines.keys().copied()).collect();
+        let mut all: Vec<ConversationId> = self
+            .players
+            .iter()
+            .flat_map(|player| player.timelines.keys().copied())
+            .collect();
         all.sort();
         all.dedup();
         all.into_iter().all(|conversation| {
@@ -396,14 +559,32 @@ impl Stage {
                 .iter()
                 .filter_map(|player| player.timelines.get(&conversation))
                 .filter(|rows| !rows.is_empty())
-                .map(|rows| rows.iter().filter_map(|row| Some((row.sequence?, &row.sender, &row.body))).collect())
+                .map(|rows| {
+                    rows.iter()
+                        .filter_map(|row| Some((row.sequence?, &row.sender, &row.body)))
+                        .collect()
+                })
                 .collect();
             // From where the last one came in.
-            let from = shown.iter().filter_map(|rows| rows.first().map(|(sequence, ..)| *sequence)).max().unwrap_or(0);
-            let mut cut = shown.iter().map(|rows| rows.iter().filter(|(sequence, ..)| *sequence >= from).collect::<Vec<_>>());
+            let from = shown
+                .iter()
+                .filter_map(|rows| rows.first().map(|(sequence, ..)| *sequence))
+                .max()
+                .unwrap_or(0);
+            let mut cut = shown.iter().map(|rows| {
+                rows.iter()
+                    .filter(|(sequence, ..)| *sequence >= from)
+                    .collect::<Vec<_>>()
+            });
             let first = cut.next();
             cut.all(|other| Some(other) == first)
-        }) && self.players.iter().all(|player| player.timelines.values().flatten().all(|row| row.state != MessageState::Sending))
+        }) && self.players.iter().all(|player| {
+            player
+                .timelines
+                .values()
+                .flatten()
+                .all(|row| row.state != MessageState::Sending)
+        })
     }
 
     // ---- helpers
@@ -413,7 +594,8 @@ impl Stage {
         role: Role,
         call: impl FnOnce(&Client) -> Result<T, fireside_client_core::CommandError>,
     ) -> anyhow::Result<T> {
-        call(&self.player(role).client).map_err(|error| anyhow::anyhow!("{}: {error}", self.name(role)))
+        call(&self.player(role).client)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", self.name(role)))
     }
 
     /// When, and the row after which its echo comes.
@@ -433,51 +615,109 @@ impl Stage {
         Ok(())
     }
 
-    fn find(&self, role: Role, conversation: ConversationId, is: impl Fn(&TimelineRow) -> bool) -> Option<&TimelineRow> {
+    fn find(
+        &self,
+        role: Role,
+        conversation: ConversationId,
+        is: impl Fn(&TimelineRow) -> bool,
+    ) -> Option<&TimelineRow> {
         let player = self.player(role);
-        player.timelines.get(&conversation)?.iter().rev().find(|row| row.sender == player.user && is(row))
+        player
+            .timelines
+            .get(&conversation)?
+            .iter()
+            .rev()
+            .find(|row| row.sender == player.user && is(row))
     }
 
-    fn state_of(&self, role: Role, conversation: ConversationId, after: u64, text: &str) -> Option<MessageState> {
-        self.find(role, conversation, |row| row.row > after && is_text(row, text)).map(|row| row.state.clone())
+    fn state_of(
+        &self,
+        role: Role,
+        conversation: ConversationId,
+        after: u64,
+        text: &str,
+    ) -> Option<MessageState> {
+        self.find(role, conversation, |row| {
+            row.row > after && is_text(row, text)
+        })
+        .map(|row| row.state.clone())
     }
 
-    fn number_of(&self, role: Role, conversation: ConversationId, after: u64, text: &str) -> Option<Sequence> {
-        self.find(role, conversation, |row| row.row > after && is_text(row, text)).and_then(|row| row.sequence)
+    fn number_of(
+        &self,
+        role: Role,
+        conversation: ConversationId,
+        after: u64,
+        text: &str,
+    ) -> Option<Sequence> {
+        self.find(role, conversation, |row| {
+            row.row > after && is_text(row, text)
+        })
+        .and_then(|row| row.sequence)
     }
 
     fn last_own(&self, role: Role, conversation: ConversationId) -> anyhow::Result<Sequence> {
-        match self.find(role, conversation, |row| matches!(row.body, Body::Text(_))).and_then(|row| row.sequence) {
+        match self
+            .find(role, conversation, |row| matches!(row.body, Body::Text(_)))
+            .and_then(|row| row.sequence)
+        {
             Some(sequence) => Ok(sequence),
             None => bail!("{} has no message there", self.name(role)),
         }
     }
 
-    fn all_show(&self, group: ConversationId, sequence: Sequence, is: impl Fn(&TimelineRow) -> bool) -> bool {
-        let members = self.players.iter().filter_map(|player| player.timelines.get(&group));
-        members.into_iter().all(|rows| rows.iter().any(|row| row.sequence == Some(sequence) && is(row)))
+    fn all_show(
+        &self,
+        group: ConversationId,
+        sequence: Sequence,
+        is: impl Fn(&TimelineRow) -> bool,
+    ) -> bool {
+        let members = self
+            .players
+            .iter()
+            .filter_map(|player| player.timelines.get(&group));
+        members.into_iter().all(|rows| {
+            rows.iter()
+                .any(|row| row.sequence == Some(sequence) && is(row))
+        })
     }
 
     /// How many numbered messages a player shows.
     fn numbers(&self, role: Role, group: ConversationId) -> usize {
         let rows = self.player(role).timelines.get(&group);
-        rows.map_or(0, |rows| rows.iter().filter(|row| row.sequence.is_some() && matches!(row.body, Body::Text(_))).count())
+        rows.map_or(0, |rows| {
+            rows.iter()
+                .filter(|row| row.sequence.is_some() && matches!(row.body, Body::Text(_)))
+                .count()
+        })
     }
 
     fn unsent(&self, role: Role, group: ConversationId) -> usize {
         let rows = self.player(role).timelines.get(&group);
-        rows.map_or(0, |rows| rows.iter().filter(|row| row.state == MessageState::Sending).count())
+        rows.map_or(0, |rows| {
+            rows.iter()
+                .filter(|row| row.state == MessageState::Sending)
+                .count()
+        })
     }
 
     fn title(&self, group: ConversationId) -> String {
-        let row = self.players.iter().find_map(|player| player.list.iter().find(|row| row.conversation == group));
+        let row = self
+            .players
+            .iter()
+            .find_map(|player| player.list.iter().find(|row| row.conversation == group));
         row.map_or_else(|| group.to_string(), |row| row.name.to_string())
     }
 
     fn show(&self, from: Role, to: &str, text: &str, note: &str) {
         let colour = COLOURS[from.0 % COLOURS.len()];
         let name = pad(&self.name(from), 5);
-        let line = format!("{} {} {}", paint(self, &format!("1;{colour}"), &name), paint(self, "2", &pad(&format!("▸ {to}"), 13)), pad(text, 34));
+        let line = format!(
+            "{} {} {}",
+            paint(self, &format!("1;{colour}"), &name),
+            paint(self, "2", &pad(&format!("▸ {to}"), 13)),
+            pad(text, 34)
+        );
         println!("  {line} {}", paint(self, "2", note));
     }
 }
@@ -496,14 +736,23 @@ impl Player {
     fn take(&mut self, event: Event) {
         match event {
             Event::State(state) => self.state = state,
-            Event::Completed { result: Ok(Completion::Created { conversation }), .. } => self.created = Some(conversation),
-            Event::Completed { result: Err(error), .. } if !error.code.retryable() => self.failed = Some(format!("{}: {error}", self.user)),
+            Event::Completed {
+                result: Ok(Completion::Created { conversation }),
+                ..
+            } => self.created = Some(conversation),
+            Event::Completed {
+                result: Err(error), ..
+            } if !error.code.retryable() => self.failed = Some(format!("{}: {error}", self.user)),
             Event::Conversations { diffs, .. } => {
                 for diff in diffs {
                     diff.apply(&mut self.list);
                 }
             }
-            Event::Timeline { conversation, diffs, .. } => {
+            Event::Timeline {
+                conversation,
+                diffs,
+                ..
+            } => {
                 let rows = self.timelines.entry(conversation).or_default();
                 for diff in diffs {
                     diff.apply(rows);
@@ -512,7 +761,9 @@ impl Player {
             Event::MessageReceived { .. } => self.received += 1,
             Event::Missed { count } => self.received += count,
             Event::Invited { conversation, .. } => self.invited.push(conversation),
-            Event::Typing { conversation, on, .. } => self.typing = on.then_some(conversation),
+            Event::Typing {
+                conversation, on, ..
+            } => self.typing = on.then_some(conversation),
             _ => {}
         }
     }
@@ -524,7 +775,10 @@ fn is_text(row: &TimelineRow, text: &str) -> bool {
 
 const fn reached(have: &MessageState, wanted: &MessageState) -> bool {
     match wanted {
-        MessageState::Sent => matches!(have, MessageState::Sent | MessageState::Delivered | MessageState::Read),
+        MessageState::Sent => matches!(
+            have,
+            MessageState::Sent | MessageState::Delivered | MessageState::Read
+        ),
         MessageState::Delivered => matches!(have, MessageState::Delivered | MessageState::Read),
         _ => matches!(have, MessageState::Read),
     }
@@ -539,16 +793,20 @@ fn pad(text: &str, cells: usize) -> String {
 }
 
 fn stop_on_interrupt(stop: Arc<AtomicBool>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    thread::Builder::new().name("interrupt".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
-                // Twice means now.
-                if stop.swap(true, Ordering::SeqCst) {
-                    std::process::exit(130);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
+    thread::Builder::new()
+        .name("interrupt".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                while tokio::signal::ctrl_c().await.is_ok() {
+                    // Twice means now.
+                    if stop.swap(true, Ordering::SeqCst) {
+                        std::process::exit(130);
+                    }
                 }
-            }
-        });
-    })?;
+            });
+        })?;
     Ok(())
 }
