@@ -386,7 +386,7 @@ impl World {
             && first > before + 1
         {
             let seen =
-                format!("{user} got {first} of {id} live after {before}, without a skip or a head");
+                format!("{user} got {first} of {id} live after {before} on link {key}, without a skip or a head");
             return self.broke(Err(Violation {
                 rule: "dense",
                 seen,

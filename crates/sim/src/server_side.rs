@@ -380,7 +380,7 @@ impl World {
             let database = &self.server.disk.database;
             self.oracle.on_block_acked(nonce, &|| lasts(database));
         }
-        if self.now < link.slow_until_ms {
+        if self.now < link.slow_until_ms || !link.waiting.is_empty() {
             link.waiting.push_back((stream, transmit.frame));
             return;
         }

@@ -7,7 +7,9 @@ use std::{
 
 use bytes::Bytes;
 use fireside_client_core::{Breaks as ClientBreaks, storage::StoreOp};
-use fireside_protocol::{ConversationId, Entry, EntryKind, Now, Sequence, UserId};
+use fireside_protocol::{
+    ConversationId, Entry, EntryKind, FrameBuffer, Now, Sequence, UserId, limits::PAGE_FRAME_BYTES_MAX,
+};
 use fireside_server_core::{
     Breaks as ServerBreaks, Node, NodeConfig, SessionKey, node::Counters as NodeCounters,
 };
@@ -459,13 +461,27 @@ impl World {
 }
 
 fn brief(what: &What) -> String {
-    let mut text = format!("{what:?}");
-    if text.len() > 300 {
-        let cut = (0..=300)
+    let mut text = match what {
+        What::ToServer(link, stream, frame) => format!("to server  link {link} stream {stream}: {}", frame_brief(frame, true)),
+        What::ToClient(link, stream, frame) => format!("to client  link {link} stream {stream}: {}", frame_brief(frame, false)),
+        other => format!("{other:?}"),
+    };
+    if text.len() > 600 {
+        let cut = (0..=600)
             .rev()
             .find(|at| text.is_char_boundary(*at))
             .unwrap_or(0);
         text.truncate(cut);
     }
     text
+}
+
+fn frame_brief(frame: &Bytes, up: bool) -> String {
+    let mut buffer = FrameBuffer::new(PAGE_FRAME_BYTES_MAX);
+    buffer.extend(frame);
+    match buffer.next_frame() {
+        Ok(Some(raw)) if up => format!("{} {:?}", raw.request, raw.client()),
+        Ok(Some(raw)) => format!("{} {:?}", raw.request, raw.server()),
+        other => format!("{other:?}"),
+    }
 }
