@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Lane, Nonce, Now, VERSION, WallMs,
+    ClientFrame, Code, ConversationId, Lane, Nonce, Now, RawFrame, VERSION, WallMs,
     frames::{Draining, Hello, Kicked, Ping, Pong, Refused, Resume, SetToken, Welcome},
     limits::{
         HEADS_OVERLAP_MS, PING_CALL_PENDING_MS, PING_TIMEOUT_MS, PING_VISIBLE_MS, TOKEN_EXPIRING_MS,
@@ -22,6 +22,9 @@ const STABLE_MS: u64 = 5_000;
 pub(crate) const CLOCK_JUMP_MS: u64 = 5_000;
 /// A server's wish for patience is followed up to this, in ms.
 const RETRY_AFTER_MS_MAX: u64 = 60_000;
+
+/// Frames of the first sync kept while the welcome is not in: a page of the user log and one of heads, with room to grow.
+const AHEAD_FRAMES_MAX: usize = 4;
 
 /// What a request was for.
 #[derive(Clone, Debug)]
@@ -66,6 +69,8 @@ struct Link {
     /// An unanswered ping: since when.
     pinged_at: Option<u64>,
     draining: bool,
+    /// The first sync comes on a stream of its own and may overtake the welcome.
+    ahead: Vec<RawFrame>,
 }
 
 /// All about being connected.
@@ -266,6 +271,7 @@ impl Session {
             ready_at: 0,
             pinged_at: None,
             draining: false,
+            ahead: Vec::new(),
         }
     }
 
@@ -313,6 +319,22 @@ impl Session {
     /// The link that entries and answers come over.
     pub(crate) fn is_current(&self, id: LinkId) -> bool {
         self.is_main(id) && self.can_read()
+    }
+
+    /// Keeps a frame of the first sync until the welcome is in.
+    pub(crate) fn keep_ahead(&mut self, id: LinkId, frame: &RawFrame) {
+        if let Some(link) = self.link_mut(id)
+            && matches!(link.stage, Stage::LoggingIn { .. })
+            && link.ahead.len() < AHEAD_FRAMES_MAX
+        {
+            link.ahead.push(frame.clone());
+        }
+    }
+
+    /// What was kept, in its order.
+    pub(crate) fn take_ahead(&mut self, id: LinkId) -> Vec<RawFrame> {
+        self.link_mut(id)
+            .map_or_else(Vec::new, |link| std::mem::take(&mut link.ahead))
     }
 
     fn is_main(&self, id: LinkId) -> bool {

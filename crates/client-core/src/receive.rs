@@ -42,12 +42,18 @@ impl Session {
             ServerFrame::Welcome(welcome) => {
                 self.requests.remove(&request);
                 self.on_welcome(link, welcome, now);
+                for frame in self.take_ahead(link) {
+                    self.on_frame(link, &frame);
+                }
             }
             ServerFrame::Refused(refused) => self.on_refused(link, request, &refused),
             ServerFrame::Kicked(kicked) => self.on_kicked(link, kicked, now),
             ServerFrame::Draining(draining) => self.on_draining(link, draining, now),
             ServerFrame::Pong(pong) => self.on_pong(&pong, now),
             body if self.is_current(link) => self.on_event(request, body, &frame.body),
+            ServerFrame::UserLogPage(_) | ServerFrame::HeadsPage(_) => {
+                self.keep_ahead(link, frame);
+            }
             _ => {}
         }
     }

@@ -385,8 +385,9 @@ impl World {
         if let Some(before) = *place
             && first > before + 1
         {
-            let seen =
-                format!("{user} got {first} of {id} live after {before} on link {key}, without a skip or a head");
+            let seen = format!(
+                "{user} got {first} of {id} live after {before} on link {key}, without a skip or a head"
+            );
             return self.broke(Err(Violation {
                 rule: "dense",
                 seen,

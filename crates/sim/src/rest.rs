@@ -123,7 +123,12 @@ impl World {
                 .outbox
                 .values()
                 .filter(|record| record.failed == 0)
-                .map(|record| format!("kind {} in {} (tried {})", record.kind, record.conversation, record.tried))
+                .map(|record| {
+                    format!(
+                        "kind {} in {} (tried {})",
+                        record.kind, record.conversation, record.tried
+                    )
+                })
                 .collect();
             if pending > 0 || !behind.is_empty() || !device.connected {
                 seen.push_str(&format!(

@@ -8,7 +8,8 @@ use std::{
 use bytes::Bytes;
 use fireside_client_core::{Breaks as ClientBreaks, storage::StoreOp};
 use fireside_protocol::{
-    ConversationId, Entry, EntryKind, FrameBuffer, Now, Sequence, UserId, limits::PAGE_FRAME_BYTES_MAX,
+    ConversationId, Entry, EntryKind, FrameBuffer, Now, Sequence, UserId,
+    limits::PAGE_FRAME_BYTES_MAX,
 };
 use fireside_server_core::{
     Breaks as ServerBreaks, Node, NodeConfig, SessionKey, node::Counters as NodeCounters,
@@ -462,8 +463,14 @@ impl World {
 
 fn brief(what: &What) -> String {
     let mut text = match what {
-        What::ToServer(link, stream, frame) => format!("to server  link {link} stream {stream}: {}", frame_brief(frame, true)),
-        What::ToClient(link, stream, frame) => format!("to client  link {link} stream {stream}: {}", frame_brief(frame, false)),
+        What::ToServer(link, stream, frame) => format!(
+            "to server  link {link} stream {stream}: {}",
+            frame_brief(frame, true)
+        ),
+        What::ToClient(link, stream, frame) => format!(
+            "to client  link {link} stream {stream}: {}",
+            frame_brief(frame, false)
+        ),
         other => format!("{other:?}"),
     };
     if text.len() > 600 {
