@@ -188,6 +188,8 @@ pub struct Session {
     pub(crate) suspended: bool,
     pub(crate) background_fill: bool,
     pub(crate) serial: u64,
+    /// Of the newest timeline reset.
+    pub(crate) generation: u64,
     /// Given before the cache was read.
     pub(crate) waiting_commands: Vec<(RequestId, Command)>,
     pub(crate) actions: VecDeque<Action>,
@@ -229,6 +231,7 @@ impl Session {
             suspended: false,
             background_fill: false,
             serial: 0,
+            generation: 0,
             waiting_commands: Vec::new(),
             actions: VecDeque::new(),
             transmits: VecDeque::new(),

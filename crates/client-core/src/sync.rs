@@ -54,8 +54,8 @@ pub(crate) struct Sync {
     /// Conversations that may need a page; by priority.
     wants: BTreeSet<(u8, ConversationId)>,
     pages: usize,
-    /// Pages of older messages that calls wait for: how many items.
-    pub(crate) older: BTreeMap<ConversationId, u32>,
+    /// Pages of older messages that calls wait for: below which number, how many items.
+    pub(crate) older: BTreeMap<ConversationId, (Sequence, u32)>,
 }
 
 impl Session {
@@ -434,13 +434,9 @@ impl Session {
         let filling = self.background_fill && self.cache.mode == Mode::Disk;
         let wanted = filling || self.priority(conversation) < 3;
         let missing_end = !conversation.covered.contains(end);
-        if let Some(count) = self.sync.older.get(&id) {
-            let below = conversation
-                .memory
-                .map_or(end.saturating_add(1), |(from, _)| {
-                    from.max(1).min(end.saturating_add(1))
-                });
-            return request(Anchor::Before, below, 0, (*count).clamp(1, PAGE_ITEMS_MAX));
+        if let Some((below, count)) = self.sync.older.get(&id) {
+            let limit = (*count).clamp(1, PAGE_ITEMS_MAX);
+            return request(Anchor::Before, *below, 0, limit);
         }
         if wanted && missing_end && (repairs || conversation.covered.is_empty()) {
             return request(Anchor::Newest, 0, 0, PAGE_ITEMS_DEFAULT);

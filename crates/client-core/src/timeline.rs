@@ -54,7 +54,7 @@ enum Edge {
     /// Items in the cache, below this number.
     Cache(Sequence),
     /// A hole, below this number.
-    Hole,
+    Hole(Sequence),
 }
 
 impl Conversation {
@@ -71,7 +71,7 @@ impl Conversation {
         if low <= self.floor() {
             Edge::Start
         } else {
-            Edge::Hole
+            Edge::Hole(low)
         }
     }
 }
@@ -317,8 +317,8 @@ impl Session {
                 };
                 self.read_items(what, below, self.now);
             }
-            _ if self.can_read() => {
-                self.sync.older.insert(id, count);
+            Edge::Hole(below) if self.can_read() => {
+                self.sync.older.insert(id, (below, count));
                 self.want_page(id);
             }
             _ => {
@@ -519,7 +519,9 @@ impl Session {
                 Some(diffs) if diffs.is_empty() => continue,
                 Some(diffs) => diffs,
                 None => {
-                    timeline.generation += 1;
+                    // Of the session, so that it grows over closing and opening too.
+                    self.generation += 1;
+                    timeline.generation = self.generation;
                     timeline.reset = false;
                     let all: Arc<[TimelineRow]> = rows.as_slice().into();
                     vec![Diff::Reset { rows: all }]

@@ -1,0 +1,12 @@
+//! The session against a scripted server and a disk in memory.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod converge;
+mod hostile;
+mod links;
+mod memory;
+mod outbox;
+mod server;
+mod sync;
+mod views;
+mod world;

@@ -1,0 +1,469 @@
+//! A server of a few lines: logs, pages, heads, acks. It says what `docs/model.md` says, and keeps nothing back unless told to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, Header, Nonce, Raw,
+    Role, ServerFrame, TextContent, Tombstone, UserId, encode,
+    frames::{
+        Ack, Done, Head, HeadsPage, HeadsRequest, Page, PageRequest, Pong, Range, Refused, Skip,
+        UserLogPage, UserRecord, Welcome,
+    },
+};
+
+pub(crate) fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+/// One conversation's log.
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) id: ConversationId,
+    pub(crate) kind: ConversationKind,
+    pub(crate) peer: Option<UserId>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) hidden: BTreeSet<u64>,
+    pub(crate) read: u64,
+    pub(crate) rights: u64,
+}
+
+impl Log {
+    pub(crate) fn last(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    pub(crate) fn entry(&self, number: u64) -> Option<&Entry> {
+        self.entries
+            .get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+
+    pub(crate) fn is_hidden(&self, number: u64) -> bool {
+        self.hidden.contains(&number)
+            || self
+                .entry(number)
+                .is_some_and(|e| self.hidden.contains(&e.target))
+    }
+
+    pub(crate) fn append(&mut self, mut entry: Entry) -> Entry {
+        entry.sequence = self.last() + 1;
+        entry.at = 1_000_000 + entry.sequence;
+        let before = self.entries.last().map_or(0, |e| e.ordinal);
+        entry.ordinal = before + u64::from(entry.is_countable());
+        self.entries.push(entry.clone());
+        entry
+    }
+
+    pub(crate) fn text(&mut self, sender: &UserId, text: &str) -> Entry {
+        let entry = message(self.id, sender, text, None);
+        self.append(entry)
+    }
+
+    pub(crate) fn edit(&mut self, sender: &UserId, target: u64, text: &str) -> Entry {
+        let mut entry = message(self.id, sender, text, None);
+        entry.kind = EntryKind::Edit;
+        entry.header = None;
+        entry.target = target;
+        self.append(entry)
+    }
+
+    pub(crate) fn recall(&mut self, sender: &UserId, target: u64) -> Entry {
+        let mut entry = message(self.id, sender, "", None);
+        entry.kind = EntryKind::Recall;
+        entry.header = None;
+        entry.content = Bytes::new();
+        entry.tombstone = Some(Tombstone::Recalled);
+        entry.target = target;
+        self.append(entry)
+    }
+
+    /// An item as it is at `as_of`.
+    pub(crate) fn state(&self, number: u64, as_of: u64) -> Option<Entry> {
+        let mut item = self.entry(number)?.clone();
+        if item.kind.is_change() || self.is_hidden(number) {
+            return None;
+        }
+        for change in self.entries.iter().take(usize::try_from(as_of).unwrap()) {
+            if change.kind.is_change() && change.target == number {
+                item.apply(change);
+            }
+        }
+        Some(item)
+    }
+
+    pub(crate) fn live(&self, number: u64) -> ServerFrame {
+        if self.is_hidden(number) {
+            return ServerFrame::Skip(Skip {
+                conversation: self.id,
+                first: number,
+                last: number,
+            });
+        }
+        ServerFrame::Entry(self.entry(number).unwrap().clone())
+    }
+
+    pub(crate) fn page(&self, request: &PageRequest) -> Page {
+        self.page_at(request, self.last())
+    }
+
+    pub(crate) fn page_at(&self, request: &PageRequest, as_of: u64) -> Page {
+        let limit = if request.limit == 0 {
+            50
+        } else {
+            request.limit
+        } as usize;
+        let (low, high) = match request.anchor {
+            0 => (1, as_of),
+            1 => (1, request.number.saturating_sub(1).min(as_of)),
+            3 => (request.number.max(1), request.to.min(as_of)),
+            other => panic!("anchor {other} is not used"),
+        };
+        let mut items = Vec::new();
+        let mut first = high + 1;
+        while first > low && items.len() < limit {
+            first -= 1;
+            items.extend(self.state(first, as_of));
+        }
+        items.reverse();
+        let skips: Vec<Range> = (first..=high)
+            .filter(|number| self.is_hidden(*number))
+            .map(|number| Range {
+                first: number,
+                last: number,
+            })
+            .collect();
+        let held = |number: u64| {
+            request
+                .held
+                .iter()
+                .any(|r| r.first <= number && number <= r.last)
+        };
+        let mut changes: Vec<Entry> = (1..=as_of)
+            .filter(|number| held(*number) && !(first..=high).contains(number))
+            .filter_map(|number| self.state(number, as_of))
+            .filter(|item| item.rev() > request.since && item.rev() > item.sequence)
+            .collect();
+        changes.sort_by_key(Entry::rev);
+        let reset = changes.len() > 500;
+        if reset {
+            changes.clear();
+        }
+        let raw = |entry: &Entry| Raw(encode(entry).into());
+        Page {
+            conversation: self.id,
+            first,
+            last: high,
+            as_of,
+            items: items.iter().map(raw).collect(),
+            skips,
+            changes: changes.iter().map(raw).collect(),
+            reset,
+            oldest: 1,
+        }
+    }
+
+    pub(crate) fn unread(&self, me: &UserId) -> u32 {
+        let own = (self.entries.iter())
+            .filter(|e| e.kind == EntryKind::Message && e.sender == *me)
+            .map(|e| e.sequence)
+            .max();
+        let marker = self.read.max(own.unwrap_or(0));
+        let counts =
+            |e: &&Entry| e.sequence > marker && e.is_countable() && !self.is_hidden(e.sequence);
+        u32::try_from(self.entries.iter().filter(counts).count()).unwrap()
+    }
+
+    pub(crate) fn head(&self, me: &UserId) -> Head {
+        let seen = |e: &&Entry| !self.is_hidden(e.sequence);
+        let last_message = (self.entries.iter().rev())
+            .find(|e| e.kind == EntryKind::Message && !self.is_hidden(e.sequence));
+        Head {
+            conversation: self.id,
+            kind: self.kind,
+            last: self.last(),
+            first: 1,
+            visible_from: 1,
+            ordinal: self.entries.last().map_or(0, |e| e.ordinal),
+            unread: self.unread(me).min(1_000),
+            mentions: 0,
+            at: self.entries.iter().rev().find(seen).map_or(0, |e| e.at),
+            preview: last_message.and_then(|e| self.state(e.sequence, self.last())),
+            read: self.read,
+            peer_delivered: 0,
+            peer_read: 0,
+            version: 1,
+            rights: self.rights,
+            name: if self.peer.is_some() {
+                String::new()
+            } else {
+                "guild".to_owned()
+            },
+            peer: self.peer.clone(),
+            members: 2,
+            role: Some(Role::Member),
+        }
+    }
+}
+
+pub(crate) fn message(
+    conversation: ConversationId,
+    sender: &UserId,
+    text: &str,
+    nonce: Option<Nonce>,
+) -> Entry {
+    let text = text.to_owned();
+    Entry {
+        conversation,
+        sequence: 0,
+        kind: EntryKind::Message,
+        sender: sender.clone(),
+        at: 0,
+        ordinal: 0,
+        rev: 0,
+        nonce,
+        target: 0,
+        header: Some(Header::text()),
+        content: encode(&TextContent { text }).into(),
+        edited: false,
+        tombstone: None,
+        member: None,
+    }
+}
+
+/// The server.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) me: UserId,
+    pub(crate) logs: BTreeMap<ConversationId, Log>,
+    pub(crate) outcomes: BTreeMap<Nonce, Ack>,
+    pub(crate) records: Vec<UserRecord>,
+    /// The next commands are refused with these.
+    pub(crate) refuse: Vec<Refused>,
+    /// The next log-ins are refused with these.
+    pub(crate) refuse_login: Vec<Refused>,
+    pub(crate) token_expires: u64,
+    /// All that was asked.
+    pub(crate) seen: Vec<ClientFrame>,
+    /// Live entries are also sent to the sender, before the ack.
+    pub(crate) live_first: bool,
+}
+
+impl Server {
+    pub(crate) fn new(me: &UserId) -> Self {
+        Self {
+            me: me.clone(),
+            logs: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            records: Vec::new(),
+            refuse: Vec::new(),
+            refuse_login: Vec::new(),
+            token_expires: 0,
+            seen: Vec::new(),
+            live_first: false,
+        }
+    }
+
+    pub(crate) fn direct(&mut self, peer: &str) -> ConversationId {
+        let peer = user(peer);
+        let id = ConversationId::direct(&self.me, &peer);
+        self.add(id, ConversationKind::Direct, Some(peer))
+    }
+
+    pub(crate) fn group(&mut self, number: u8) -> ConversationId {
+        self.add(ConversationId([number; 16]), ConversationKind::Group, None)
+    }
+
+    fn add(
+        &mut self,
+        id: ConversationId,
+        kind: ConversationKind,
+        peer: Option<UserId>,
+    ) -> ConversationId {
+        let log = Log {
+            id,
+            kind,
+            peer,
+            entries: Vec::new(),
+            hidden: BTreeSet::new(),
+            read: 0,
+            rights: 0,
+        };
+        self.logs.insert(id, log);
+        id
+    }
+
+    pub(crate) fn log(&mut self, id: ConversationId) -> &mut Log {
+        self.logs.get_mut(&id).unwrap()
+    }
+
+    fn heads(&self, request: Option<&HeadsRequest>) -> ServerFrame {
+        let wanted =
+            |log: &&Log| request.is_none_or(|r| r.only.is_empty() || r.only.contains(&log.id));
+        let mut heads: Vec<Head> = self
+            .logs
+            .values()
+            .filter(wanted)
+            .map(|log| log.head(&self.me))
+            .collect();
+        heads.sort_by_key(|head| std::cmp::Reverse(head.at));
+        ServerFrame::HeadsPage(HeadsPage {
+            heads,
+            more: false,
+            stamp: 5_000,
+        })
+    }
+
+    /// Answers a frame: frames with the request id each.
+    pub(crate) fn handle(&mut self, request: u32, frame: &ClientFrame) -> Vec<(u32, ServerFrame)> {
+        self.seen.push(frame.clone());
+        let one = |frame: ServerFrame| vec![(request, frame)];
+        match frame {
+            ClientFrame::Hello(_) | ClientFrame::Resume(_) => {
+                if let Some(refused) = self.refuse_login.pop() {
+                    return one(refused.into());
+                }
+                let welcome = Welcome {
+                    version: 1,
+                    user: self.me.clone(),
+                    now: 2_000_000,
+                    resume_secret: Bytes::from_static(b"secret"),
+                    token_expires: self.token_expires,
+                    user_cursor: self.records.len() as u64,
+                    heads_stamp: 5_000,
+                    name: String::new(),
+                };
+                let log = UserLogPage {
+                    records: self.records.clone(),
+                    cursor: self.records.len() as u64,
+                    reload: false,
+                    more: false,
+                };
+                vec![
+                    (request, welcome.into()),
+                    (0, log.into()),
+                    (0, self.heads(None)),
+                ]
+            }
+            ClientFrame::Ping(ping) => one(Pong {
+                counter: ping.counter,
+                now: 2_000_000,
+            }
+            .into()),
+            ClientFrame::SetToken(_) => one(Done { reserved: 0 }.into()),
+            ClientFrame::HeadsRequest(heads) => one(self.heads(Some(heads))),
+            ClientFrame::PageRequest(page) => match self.logs.get(&page.conversation) {
+                Some(log) => one(log.page(page).into()),
+                None => one(Refused::new(Code::NotFound).into()),
+            },
+            ClientFrame::Send(_)
+            | ClientFrame::Edit(_)
+            | ClientFrame::Recall(_)
+            | ClientFrame::Read(_) => self.command(request, frame),
+            _ => Vec::new(),
+        }
+    }
+
+    fn command(&mut self, request: u32, frame: &ClientFrame) -> Vec<(u32, ServerFrame)> {
+        let nonce = frame.nonce().unwrap();
+        if let Some(mut refused) = self.refuse.pop() {
+            refused.nonce = Some(nonce);
+            return vec![(request, refused.into())];
+        }
+        if let Some(ack) = self.outcomes.get(&nonce) {
+            return vec![(request, ack.clone().into())];
+        }
+        let after = match frame {
+            ClientFrame::Send(send) => send.after,
+            ClientFrame::Edit(edit) => edit.after,
+            ClientFrame::Recall(recall) => recall.after,
+            _ => None,
+        };
+        if after.is_some_and(|after| !self.outcomes.contains_key(&after)) {
+            let mut refused = Refused::new(Code::RetryInOrder);
+            refused.nonce = Some(nonce);
+            return vec![(request, refused.into())];
+        }
+        let me = self.me.clone();
+        let target = match frame {
+            ClientFrame::Edit(edit) => Some((edit.conversation, edit.target, edit.target_nonce)),
+            ClientFrame::Recall(recall) => {
+                Some((recall.conversation, recall.target, recall.target_nonce))
+            }
+            _ => None,
+        };
+        if let Some((id, number, name)) = target {
+            let number = name.map_or(number, |name| self.outcomes[&name].sequence);
+            let log = &self.logs[&id];
+            if log
+                .state(number, log.last())
+                .is_none_or(|item| item.tombstone.is_some())
+            {
+                let mut refused = Refused::new(Code::NotFound);
+                refused.nonce = Some(nonce);
+                return vec![(request, refused.into())];
+            }
+        }
+        let mut live = None;
+        let (id, entry) = match frame {
+            ClientFrame::Send(send) => {
+                let id = send.conversation;
+                if !self.logs.contains_key(&id) {
+                    self.add(id, ConversationKind::Direct, send.peer.clone());
+                }
+                let mut entry = message(id, &me, "", Some(nonce));
+                entry.content = send.content.clone();
+                let entry = self.log(id).append(entry);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::Edit(edit) => {
+                let id = edit.conversation;
+                let target = match edit.target_nonce {
+                    Some(target) => self.outcomes[&target].sequence,
+                    None => edit.target,
+                };
+                let mut entry = message(id, &me, "", Some(nonce));
+                entry.kind = EntryKind::Edit;
+                entry.header = None;
+                entry.target = target;
+                entry.content = edit.content.clone();
+                let entry = self.log(id).append(entry);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::Recall(recall) => {
+                let id = recall.conversation;
+                let target = match recall.target_nonce {
+                    Some(target) => self.outcomes[&target].sequence,
+                    None => recall.target,
+                };
+                let entry = self.log(id).recall(&me, target);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::Read(read) => {
+                let log = self.log(read.conversation);
+                log.read = log.read.max(read.upto);
+                (read.conversation, None)
+            }
+            _ => panic!("no command"),
+        };
+        let ack = Ack {
+            nonce,
+            conversation: Some(id),
+            sequence: entry.as_ref().map_or(0, |e| e.sequence),
+            ordinal: entry.as_ref().map_or(0, |e| e.ordinal),
+            at: entry.as_ref().map_or(0, |e| e.at),
+            entry: None,
+        };
+        self.outcomes.insert(nonce, ack.clone());
+        let mut frames = vec![(request, ServerFrame::Ack(ack))];
+        if let Some(live) = live {
+            frames.push((0, ServerFrame::Entry(live)));
+        }
+        if self.live_first {
+            frames.reverse();
+        }
+        frames
+    }
+}
