@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fireside_protocol::{
-    Code, ConversationId, Nonce, Now, ServerFrame, UserId,
+    Code, ConversationId, Lane, Nonce, Now, ServerFrame, UserId,
     frames::{Ack, HeadsRequest, Refused, UserRecord},
 };
 
@@ -66,6 +66,7 @@ impl Node {
             }
             Ok(Reply::Appended(Appended::OutOfOrder)) => {
                 self.counters.out_of_order += 1;
+                self.refund(conversation, &job);
                 self.give_up(job, Code::RetryInOrder, IN_ORDER_RETRY_MS);
             }
             Ok(Reply::Appended(Appended::Stale)) => {
@@ -229,7 +230,13 @@ impl Node {
                     continue;
                 };
                 // Who is being logged in reads the user log behind this.
-                if session.entering.is_none() && !self.out.push_live(*key, session, &frame) {
+                if session.entering.is_some() {
+                    continue;
+                }
+                if session.outbound.has_room_answer(frame.len()) {
+                    self.out
+                        .push(*key, session, Lane::Chat, 0, false, frame.clone());
+                } else {
                     self.lost_records.push(*key);
                 }
             }

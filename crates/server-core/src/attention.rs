@@ -51,10 +51,14 @@ impl Node {
 
     /// Somebody types: whoever has the conversation open is told, if they may hear of it and have room.
     pub(crate) fn typing(&mut self, key: SessionKey, typing: &Typing, now: Now) {
-        let Some(user_key) = self.sessions.get(&key).map(|session| session.user) else {
+        let Some(session) = self.sessions.get_mut(&key) else {
             return;
         };
-        let Some(user) = self.users.get_mut(user_key) else {
+        if typing.counter <= session.typing_seen {
+            return;
+        }
+        session.typing_seen = typing.counter;
+        let Some(user) = self.users.get_mut(session.user) else {
             return;
         };
         if user

@@ -328,6 +328,27 @@ impl Node {
         }
     }
 
+    /// Gives back what was charged for a message that was not taken: a client that sends many in order is not charged for those
+    /// behind one that was refused.
+    pub(crate) fn refund(&mut self, conversation: ConversationKey, job: &Job) {
+        if !job.is_send() || !job.paid {
+            return;
+        }
+        let slot = self.conversations.get_mut(conversation);
+        let Some(loaded) = slot.and_then(|slot| slot.loaded.as_mut()) else {
+            return;
+        };
+        loaded.rate.give_back();
+        if let Some(user) = self.users.by_id_mut(&job.user) {
+            let own = if loaded.is_group() {
+                &mut user.group
+            } else {
+                &mut user.direct
+            };
+            own.give_back();
+        }
+    }
+
     fn append(&mut self, conversation: ConversationKey, mut job: Box<Job>, plan: Plan, now: Now) {
         let Some(slot) = self.conversations.get_mut(conversation) else {
             return;

@@ -1,6 +1,6 @@
 //! A conversation in memory: what was committed, and who of this node is to hear of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use fireside_protocol::{ConversationId, Nonce, UserId};
 
@@ -80,7 +80,21 @@ impl Conversations {
         if slot.loaded.replace(loaded).is_none() {
             self.loaded += 1;
             self.clock.push_back(key);
+            self.tidy_clock();
         }
+    }
+
+    /// Drops places of conversations that went without an eviction, when they are more than those that stayed.
+    fn tidy_clock(&mut self) {
+        if self.clock.len() <= self.loaded * 2 + CLOCK_SLACK {
+            return;
+        }
+        let Self { slots, clock, .. } = self;
+        let mut seen = HashSet::new();
+        clock.retain(|key| {
+            let is_loaded = slots.get(*key).is_some_and(|slot| slot.loaded.is_some());
+            is_loaded && seen.insert(*key)
+        });
     }
 
     /// Makes room down to `max` conversations, looking at a bounded number. Answers how many went.
@@ -252,3 +266,28 @@ impl Work {
 
 /// Conversations looked at for one eviction.
 const EVICTION_LOOKS: usize = 64;
+/// Places of the clock that may be of no use before they are looked through.
+const CLOCK_SLACK: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{rate::Bucket, storage::LoadedConversation};
+
+    #[test]
+    fn what_does_not_exist_leaves_nothing() {
+        let mut conversations = Conversations::default();
+        for place in 0..10_000u32 {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&place.to_be_bytes());
+            let key = conversations.open(ConversationId(id));
+            let loaded = LoadedConversation::default();
+            let loaded = Loaded::new(loaded, false, Bucket::full(1, 0));
+            conversations.put(key, Box::new(loaded));
+            conversations.release(key);
+        }
+        assert_eq!((conversations.loaded, conversations.slots.len()), (0, 0));
+        assert!(conversations.by_id.is_empty());
+        assert!(conversations.clock.len() <= CLOCK_SLACK + 2);
+    }
+}

@@ -51,14 +51,17 @@ impl Node {
             sync: None,
             requests: 0,
             typing_counter: 0,
+            typing_seen: 0,
         };
         self.sessions.insert(key, session);
-        if self.draining || full {
-            let code = if full {
-                Code::Overloaded
-            } else {
+        let overloaded = full || self.is_overloaded(now);
+        if self.draining || overloaded {
+            let code = if self.draining {
                 Code::Draining
+            } else {
+                Code::Overloaded
             };
+            self.counters.overloaded += u64::from(overloaded);
             self.refuse_login(key, request, refused(code, LOGIN_RETRY_MS));
             return;
         }

@@ -39,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) requests: u16,
     /// Of the typing marks sent to it.
     pub(crate) typing_counter: u64,
+    /// Of the newest typing mark it sent: datagrams overtake each other.
+    pub(crate) typing_seen: u64,
 }
 
 /// What a log-in brought, and requests that came before its answer.
