@@ -3,6 +3,7 @@
 mod bench;
 mod chat;
 mod demo;
+mod doctor;
 mod problem;
 mod serve;
 mod target;
@@ -37,6 +38,8 @@ enum Command {
     Chat(chat::ChatArgs),
     /// Makes a login token with the signing key in a server's data folder.
     Token(token::TokenArgs),
+    /// Says whether this machine and network can run it, and what to do if not.
+    Doctor(doctor::DoctorArgs),
     /// Measures this machine against raw quinn and raw SQLite.
     Bench(bench::BenchArgs),
 }
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(args)) => serve::run(args),
         Some(Command::Chat(args)) => chat::run(&args),
         Some(Command::Token(args)) => token::run(&args),
+        Some(Command::Doctor(args)) => doctor::run(&args),
         Some(Command::Bench(args)) => bench::run(&args).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -15,3 +15,4 @@ pub use client::{Client, Stats};
 pub use config::{ClientConfig, RouteProbe, StartError, Trust};
 pub use fireside_client_core as core;
 pub use queue::Tick;
+pub use trust::quic_config;

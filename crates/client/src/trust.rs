@@ -18,6 +18,17 @@ use rustls::{
 
 use crate::{StartError, Trust};
 
+/// QUIC settings with the client's own TLS and transport, for tools that speak the protocol by hand.
+///
+/// # Errors
+/// [`StartError::Tls`].
+pub fn quic_config(trust: Trust) -> Result<quinn::ClientConfig, StartError> {
+    let crypto = tls(trust, false, VerifierCalls::default())?;
+    let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(crate::connection::transport()));
+    Ok(config)
+}
+
 /// Certificates looked at. A resumed connection carries none: this is how resumption is proven.
 pub(crate) type VerifierCalls = Arc<AtomicU64>;
 

@@ -50,7 +50,11 @@ fn two_hundred_clients_leave_nothing() {
         let mut taken: HashSet<RequestId> = HashSet::new();
         taken.insert(client.connect().unwrap());
         for n in 0..5 {
-            taken.insert(client.send_to_user("bob".parse().unwrap(), format!("{n}")).unwrap());
+            taken.insert(
+                client
+                    .send_to_user("bob".parse().unwrap(), format!("{n}"))
+                    .unwrap(),
+            );
         }
         taken.insert(client.devices().unwrap());
         let mut completed: Vec<(RequestId, bool)> = Vec::new();
@@ -71,19 +75,39 @@ fn two_hundred_clients_leave_nothing() {
             take(&client);
         }
         let start = Instant::now();
-        assert!(client.shutdown(Duration::from_millis(250)), "round {round}: its thread is still busy");
+        assert!(
+            client.shutdown(Duration::from_millis(250)),
+            "round {round}: its thread is still busy"
+        );
         slowest = slowest.max(start.elapsed());
         take(&client);
-        assert!(completed.iter().all(|(_, ok)| *ok), "round {round}: {completed:?}");
+        assert!(
+            completed.iter().all(|(_, ok)| *ok),
+            "round {round}: {completed:?}"
+        );
         let names: HashSet<RequestId> = completed.iter().map(|(request, _)| *request).collect();
-        assert_eq!(names.len(), completed.len(), "round {round}: completed twice");
+        assert_eq!(
+            names.len(),
+            completed.len(),
+            "round {round}: completed twice"
+        );
         assert_eq!(names, taken, "round {round}: not all completed");
         assert_eq!(client.connect().unwrap_err().code, Code::Cancelled);
         let clone = client.clone();
         drop(client);
         drop(clone);
-        assert_eq!(settles("task", threads), threads, "round {round}: threads are left");
-        assert_eq!(settles("fd", files), files, "round {round}: files or sockets are left");
+        assert_eq!(
+            settles("task", threads),
+            threads,
+            "round {round}: threads are left"
+        );
+        assert_eq!(
+            settles("fd", files),
+            files,
+            "round {round}: files or sockets are left"
+        );
     }
-    println!("{ROUNDS} rounds, slowest shutdown {slowest:?}, {threads} threads and {files} files before and after");
+    println!(
+        "{ROUNDS} rounds, slowest shutdown {slowest:?}, {threads} threads and {files} files before and after"
+    );
 }
