@@ -164,7 +164,7 @@ fn live(
         // Until nothing is left, or the screen should be drawn between.
         for _ in 0..4 {
             let tick = client.tick(EVENTS_PER_TICK, TIME_PER_TICK, &mut |event| {
-                app.event(event)
+                app.event(event);
             });
             dirty |= tick.delivered > 0;
             if tick.left == 0 {
@@ -257,10 +257,10 @@ fn on_key(app: &mut App, key: KeyEvent) {
         (KeyCode::Up, _, _) if app.popup.is_some() => app.scroll(Move::Up(1)),
         (KeyCode::Down, _, _) if app.popup.is_some() => app.scroll(Move::Down(1)),
         (KeyCode::Up, true, _) | (KeyCode::Up, _, true) | (KeyCode::Char('p'), true, _) => {
-            app.select_next(false)
+            app.select_next(false);
         }
         (KeyCode::Down, true, _) | (KeyCode::Down, _, true) | (KeyCode::Char('n'), true, _) => {
-            app.select_next(true)
+            app.select_next(true);
         }
         (KeyCode::Up, ..) if app.show_list => app.select_next(false),
         (KeyCode::Down, ..) if app.show_list => app.select_next(true),

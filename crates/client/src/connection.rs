@@ -591,7 +591,7 @@ async fn read_datagrams(connection: &Connection, output: &Output) -> End {
             Ok(datagram) => {
                 output
                     .send(Input::Frame(RawFrame::from_datagram(&datagram)))
-                    .await
+                    .await;
             }
             Err(error) => return leave_end_to_reader(connection, error.to_string()).await,
         }

@@ -372,7 +372,7 @@ impl App {
         match found {
             Err(reason) => self.say(format!("search: {reason}"), Tone::Bad),
             Ok(found) if found.is_empty() => {
-                self.say(format!("nothing on this device has {words:?}"), Tone::Plain)
+                self.say(format!("nothing on this device has {words:?}"), Tone::Plain);
             }
             Ok(found) => {
                 let lines = found

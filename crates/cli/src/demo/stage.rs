@@ -176,7 +176,7 @@ impl Stage {
         for player in &mut self.players {
             let client = player.client.clone();
             client.tick(1_000, Duration::from_millis(50), &mut |event| {
-                player.take(event)
+                player.take(event);
             });
         }
     }
