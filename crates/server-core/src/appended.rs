@@ -65,9 +65,24 @@ impl Node {
                 self.finish(&job, answer_of(nonce, outcome));
             }
             Ok(Reply::Appended(Appended::OutOfOrder)) => {
-                self.counters.out_of_order += 1;
-                self.refund(conversation, &job);
-                self.give_up(job, Code::RetryInOrder, IN_ORDER_RETRY_MS);
+                // The one before it was overtaken (a first message makes the conversation under it) and is on its way again: so is
+                // this one, behind it.
+                let behind = job.leans_on().into_iter().flatten().any(|before| {
+                    let is_it = |(who, name): &(UserId, Nonce)| *name == before && *who == user;
+                    work.flying.iter().any(is_it)
+                        || work.undecided.iter().any(is_it)
+                        || work.parked.iter().any(|(_, other)| {
+                            other.user == user && other.nonce() == Some(before)
+                        })
+                });
+                job.tries += 1;
+                if behind && job.tries < DECISIONS_MAX {
+                    self.run(conversation, job, now);
+                } else {
+                    self.counters.out_of_order += 1;
+                    self.refund(conversation, &job);
+                    self.give_up(job, Code::RetryInOrder, IN_ORDER_RETRY_MS);
+                }
             }
             Ok(Reply::Appended(Appended::Stale)) => {
                 self.counters.stale += 1;

@@ -46,6 +46,36 @@ async fn a_message_reaches_the_other_and_is_in_the_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_of_sends_keeps_its_order() {
+    let fixture = Fixture::with(|settings| {
+        settings.limits.rate_direct_per_s = 100_000;
+        settings.limits.rate_conversation_per_s = 100_000;
+    });
+    let network = fixture.network();
+    let mut ada = network.log_in(&fixture, "ada").await;
+    let mut waiting = std::collections::VecDeque::new();
+    let (mut before, mut last) = (None, 0);
+    for index in 0..200 {
+        let mut send = ada.direct("bob", &format!("{index}"));
+        send.nonce = fireside_protocol::Nonce::new(u64::from(index), [index; 10]);
+        send.after = before.replace(send.nonce);
+        waiting.push_back(ada.frame(send).await);
+        while waiting.len() == 8 {
+            let (request, frame) = ada.next().await.unwrap();
+            if request == 0 {
+                continue;
+            }
+            let ServerFrame::Ack(ack) = frame else {
+                panic!("request {request} was refused: {frame:?}");
+            };
+            assert_eq!(Some(request), waiting.pop_front());
+            assert_eq!(ack.sequence, last + 1);
+            last = ack.sequence;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn typing_goes_by_datagram() {
     let fixture = Fixture::start();
     let network = fixture.network();
