@@ -18,8 +18,7 @@ pub(crate) struct Driver {
     bus: Arc<dyn Bus>,
     shared: Arc<Shared>,
     sessions: HashMap<SessionKey, Arc<Session>>,
-    draining: Option<Instant>,
-    closing: bool,
+    draining: Option<Draining>,
     log_at: Instant,
 }
 
@@ -37,7 +36,6 @@ impl Driver {
             shared,
             sessions: HashMap::new(),
             draining: None,
-            closing: false,
             log_at: Instant::now() + LOG_INTERVAL,
         }
     }
@@ -52,6 +50,11 @@ impl Driver {
             let now = self.shared.clock.now();
             if timer.is_some_and(|at| at <= now.monotonic_ms) {
                 self.node.handle_timeout(now);
+            }
+            if let Some(draining) = &mut self.draining
+                && batch.iter().any(Input::is_counted)
+            {
+                draining.quiet_at = Instant::now() + DRAIN_QUIET;
             }
             for input in batch.drain(..) {
                 self.handle(input);
@@ -74,7 +77,8 @@ impl Driver {
             .node
             .poll_timeout()
             .map(|at| self.shared.clock.instant(at).into());
-        [timer, self.draining, Some(self.log_at)]
+        let drain = self.draining.as_ref().map(Draining::look_at);
+        [timer, drain, Some(self.log_at)]
             .into_iter()
             .flatten()
             .min()
@@ -148,7 +152,11 @@ impl Driver {
                 let _ = answer.try_send(node.counters());
             }
             Input::Drain { deadline } => {
-                self.draining = Some(deadline);
+                self.draining = Some(Draining {
+                    deadline,
+                    quiet_at: Instant::now() + DRAIN_QUIET,
+                    closing: false,
+                });
                 node.drain(now);
             }
         }
@@ -187,23 +195,43 @@ impl Driver {
 
     /// Ends all sessions once nothing is in flight. `true`: all are gone.
     fn drain(&mut self) -> bool {
-        let Some(deadline) = self.draining else {
+        let Some(draining) = &mut self.draining else {
             return false;
         };
-        if !self.closing && (self.node.is_drained() || Instant::now() >= deadline) {
-            self.closing = true;
+        let now = Instant::now();
+        let quiet = now >= draining.quiet_at && self.node.is_drained();
+        if !draining.closing && (quiet || now >= draining.deadline) {
+            draining.closing = true;
             for session in self.sessions.values() {
                 session.close(Code::Draining);
             }
         }
-        if self.closing {
-            // From here on only the ends of sessions count.
-            self.draining = Some(deadline.max(Instant::now() + CLOSING_STEP));
-        }
-        self.closing && self.sessions.is_empty()
+        draining.closing && self.sessions.is_empty()
     }
 }
 
+/// How far the way down is.
+struct Draining {
+    deadline: Instant,
+    /// No request came for a while: what clients sent before they were told has its answer.
+    quiet_at: Instant,
+    /// Sessions were told to end.
+    closing: bool,
+}
+
+impl Draining {
+    /// When to look again if nothing happens.
+    fn look_at(&self) -> Instant {
+        if self.closing || Instant::now() >= self.quiet_at {
+            Instant::now() + CLOSING_STEP
+        } else {
+            self.quiet_at.min(self.deadline)
+        }
+    }
+}
+
+/// Without a request for this long, what was under way when clients were told has been answered: more than most round trips.
+const DRAIN_QUIET: std::time::Duration = std::time::Duration::from_millis(400);
 /// Between two lines of counts in the log.
 const LOG_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
 /// Inputs a batch's memory is kept for.

@@ -50,7 +50,7 @@ pub(crate) enum Input {
 
 impl Input {
     /// Whether it took room. The rest is bounded by what it answers: sessions, and operations in flight.
-    const fn is_counted(&self) -> bool {
+    pub(crate) const fn is_counted(&self) -> bool {
         matches!(
             self,
             Self::Connected { .. } | Self::Token { .. } | Self::Request { .. }
