@@ -86,7 +86,7 @@ impl Case<'_> {
         entry.private = self.state.is_blocked();
         match &self.state.row {
             None => self.begin_direct(send, entry.private, &mut plan)?,
-            Some(_) => self.join_direct(send, &mut entry, &mut plan)?,
+            Some(_) => self.join_direct(send, entry.private, &mut plan)?,
         }
         plan.entries.push(entry);
         Ok(Decision::Append(plan))
@@ -118,18 +118,18 @@ impl Case<'_> {
     }
 
     /// In a conversation that began withheld, whoever was left out comes in with their own message or the first they may see.
-    fn join_direct(&self, send: &Send, entry: &mut NewEntry, plan: &mut Plan) -> Result<(), Code> {
+    fn join_direct(&self, send: &Send, private: bool, plan: &mut Plan) -> Result<(), Code> {
         let newcomer = if self.state.role(self.me).is_none() {
             self.named_peer(send)?;
             self.me
         } else {
             let mut others = self.state.members.iter();
             match others.find(|member| member.role.is_none()) {
-                Some(other) if !entry.private => &other.reader.user,
+                Some(other) if !private => &other.reader.user,
                 _ => return Ok(()),
             }
         };
-        entry.member = Some(MemberOp::Join {
+        plan.members.push(MemberOp::Join {
             user: newcomer.clone(),
             role: Role::Member,
             history: 0,

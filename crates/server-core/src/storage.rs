@@ -152,7 +152,8 @@ pub enum Effect {
         entries: Vec<NewEntry>,
         /// Membership or settings change: the version grows by one.
         bumps_version: bool,
-        /// Changes of members without an entry (invitations).
+        /// Changes of members without an entry of their own (invitations; who comes into a direct conversation that began
+        /// withheld): carried out with the number that is next before `entries`.
         members: Vec<MemberOp>,
         /// For the user logs of these users.
         records: Vec<(UserId, NewUserRecord)>,

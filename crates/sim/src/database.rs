@@ -346,6 +346,7 @@ impl Database {
                 }
             }
         }
+        let next = self.last(append.conversation) + 1;
         let mut done = Vec::new();
         for entry in entries {
             let member = entry.member.clone();
@@ -356,7 +357,7 @@ impl Database {
             done.push(made);
         }
         for op in members {
-            changed.insert(self.member_op(append.conversation, 0, op));
+            changed.insert(self.member_op(append.conversation, next, op));
         }
         let Some(conversation) = self.conversations.get_mut(&append.conversation) else {
             return Appended::Stale;
