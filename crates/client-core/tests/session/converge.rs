@@ -1,19 +1,19 @@
 //! Whatever order, loss and repetition: a device comes to show the log at its head, as if it had loaded it whole.
 
 use fireside_client_core::{
-    Command,
+    Breaks, Command, Config,
     command::{MessageRef, Recipient},
     view::{Body, TIMELINE_ROWS_MAX},
 };
 use fireside_protocol::{
     ConversationId, Entry, ServerFrame, UserId,
-    frames::{UserRecord, UserRecordKind},
+    frames::{Range, UserRecord, UserRecordKind},
 };
 use proptest::prelude::*;
 
 use crate::{
     server::{Server, user},
-    world::World,
+    world::{Disk, World},
 };
 
 #[derive(Clone, Debug)]
@@ -41,7 +41,8 @@ enum Step {
     /// The user blocks or unblocks eve: rights change.
     Block,
     Cut,
-    Kill,
+    /// The process dies. Of what the disk was still to do, it does so many things.
+    Kill(u8),
     Open,
     Close,
     Older,
@@ -66,12 +67,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Head),
         1 => Just(Step::Block),
         1 => Just(Step::Cut),
-        1 => Just(Step::Kill),
+        2 => any::<u8>().prop_map(Step::Kill),
         2 => Just(Step::Open),
         1 => Just(Step::Close),
         1 => Just(Step::Older),
         4 => (0u16..2_000).prop_map(Step::Time),
-        1 => any::<bool>().prop_map(Step::DiskLate),
+        2 => any::<bool>().prop_map(Step::DiskLate),
     ]
 }
 
@@ -85,8 +86,12 @@ struct Run {
 }
 
 impl Run {
-    fn new(direct: bool, before: u8) -> Self {
-        let mut world = World::new();
+    fn new(direct: bool, before: u8, breaks: Breaks) -> Self {
+        let config = Config {
+            breaks,
+            ..Config::default()
+        };
+        let mut world = World::with(config, Disk::default());
         let id = if direct {
             world.server.direct("bob")
         } else {
@@ -234,7 +239,7 @@ impl Run {
                     self.world.cut();
                 }
             }
-            Step::Kill => self.kill(),
+            Step::Kill(pick) => self.kill(pick),
             Step::Open => {
                 let _ = self.world.command(Command::Open { conversation: id });
                 self.open = true;
@@ -294,8 +299,12 @@ impl Run {
         self.live(record.into());
     }
 
-    fn kill(&mut self) {
+    fn kill(&mut self, pick: u8) {
         self.pool.clear();
+        let done = usize::from(pick) % (self.world.ops.len() + 1);
+        for _ in 0..done {
+            self.world.disk_one();
+        }
         let world = std::mem::replace(&mut self.world, World::new());
         self.world = world.restart();
         self.world.connect();
@@ -332,11 +341,11 @@ impl Run {
             .map(|item| show(&fireside_protocol::decode(&item.body).unwrap()))
             .collect();
         let record = &self.world.disk.conversations[&id];
-        prop_assert_eq!(record.covered.len(), 1);
-        prop_assert_eq!(
-            (record.covered[0].first, record.covered[0].last),
-            (1, log.last())
-        );
+        let all = match log.last() {
+            0 => Vec::new(),
+            last => vec![Range { first: 1, last }],
+        };
+        prop_assert_eq!(&record.covered, &all);
         prop_assert_eq!(record.changes_to, log.last());
         prop_assert_eq!(&cached, &expected);
         prop_assert_eq!(self.world.line(id).unread, log.unread(&me), "unread");
@@ -377,8 +386,8 @@ fn show(item: &Entry) -> String {
     }
 }
 
-fn run(direct: bool, before: u8, steps: &[Step]) -> Result<(), TestCaseError> {
-    let mut run = Run::new(direct, before);
+fn run(direct: bool, before: u8, steps: &[Step], breaks: Breaks) -> Result<(), TestCaseError> {
+    let mut run = Run::new(direct, before, breaks);
     for step in steps {
         run.step(step);
     }
@@ -386,11 +395,90 @@ fn run(direct: bool, before: u8, steps: &[Step]) -> Result<(), TestCaseError> {
     run.check()
 }
 
+fn cases(default: u32) -> ProptestConfig {
+    let cases = std::env::var("CONVERGE_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        cases: cases.unwrap_or(default),
+        max_shrink_iters: 3_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(150))]
 
     #[test]
     fn converges(direct: bool, before in 0u8..80, steps in proptest::collection::vec(step(), 0..120)) {
-        run(direct, before, &steps)?;
+        run(direct, before, &steps, Breaks::default())?;
+    }
+}
+
+/// The property above notices each fault that is built in: without it, it would say nothing.
+#[test]
+fn built_in_faults_are_noticed() {
+    let none = Breaks::default();
+    let faults = [
+        (
+            "repair",
+            Breaks {
+                repair: true,
+                ..none
+            },
+        ),
+        (
+            "rev_ignored",
+            Breaks {
+                rev_ignored: true,
+                ..none
+            },
+        ),
+        (
+            "head_as_gap",
+            Breaks {
+                head_as_gap: true,
+                ..none
+            },
+        ),
+    ];
+    for (name, breaks) in faults {
+        let config = ProptestConfig {
+            cases: 400,
+            max_shrink_iters: 0,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let rng = proptest::test_runner::TestRng::deterministic_rng(Default::default());
+        let mut runner = proptest::test_runner::TestRunner::new_with_rng(config, rng);
+        let strategy = (
+            any::<bool>(),
+            0u8..80,
+            proptest::collection::vec(step(), 0..120),
+        );
+        let result = runner.run(&strategy, |(direct, before, steps)| {
+            let quiet = std::panic::AssertUnwindSafe(|| run(direct, before, &steps, breaks));
+            std::panic::catch_unwind(quiet).unwrap_or_else(|_| Err(TestCaseError::fail("panic")))
+        });
+        assert!(result.is_err(), "{name} was not noticed");
+    }
+}
+
+/// A process that dies between two writes of the disk: cursors and rows must be one.
+#[test]
+fn cursors_before_rows_are_noticed() {
+    let steps = [
+        Step::DiskLate(true),
+        Step::Text(0),
+        Step::Live(0),
+        Step::Kill(1),
+    ];
+    for broken in [false, true] {
+        let breaks = Breaks {
+            cursor_before_rows: broken,
+            ..Breaks::default()
+        };
+        assert_eq!(run(true, 3, &steps, breaks).is_err(), broken);
     }
 }
