@@ -106,9 +106,10 @@ fn ours(folder: &Path, outstanding: usize) -> f64 {
         store.submit(pair as u64, pairs.send(pair, false));
     }
     let start = Instant::now();
-    let cpu = cpu();
-    let mut done = 0u64;
+    let cpu_before = cpu("store-writer");
+    let (mut done, mut batches) = (0u64, 0u64);
     while start.elapsed() < RUN {
+        batches += 1;
         for (ticket, result) in answers.recv().unwrap() {
             assert!(
                 matches!(result, Ok(Reply::Appended(Appended::Done(_)))),
@@ -119,9 +120,10 @@ fn ours(folder: &Path, outstanding: usize) -> f64 {
         }
     }
     let per_s = done as f64 / start.elapsed().as_secs_f64();
-    let used = (cpu_since(cpu)) / done as f64;
+    let used = (cpu("store-writer") - cpu_before) as f64 / 1_000.0 / done as f64;
+    let batch = done as f64 / batches as f64;
     println!(
-        "  ours  {outstanding:4} outstanding: {per_s:8.0} /s, {used:5.1} us CPU of the process each"
+        "  ours  {outstanding:4} outstanding: {per_s:8.0} /s, {used:5.1} us CPU of the writer each, {batch:4.0} a batch"
     );
     store.close();
     per_s
@@ -133,7 +135,8 @@ fn plain(folder: &Path, outstanding: usize) -> f64 {
     let (rows, queue): (Sender<Row>, Receiver<Row>) = unbounded();
     let (sender, answers) = unbounded();
     let path = folder.join("plain.db");
-    let thread = std::thread::spawn(move || {
+    let builder = std::thread::Builder::new().name("plain-writer".to_owned());
+    let thread = builder.spawn(move || {
         let conn = rusqlite::Connection::open(path).unwrap();
         conn.execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000;
@@ -164,7 +167,8 @@ fn plain(folder: &Path, outstanding: usize) -> f64 {
                 break;
             }
         }
-    });
+    })
+    .unwrap();
     let mut seqs = vec![0; PAIRS];
     let mut send = |pair: usize| {
         seqs[pair] += 1;
@@ -175,44 +179,47 @@ fn plain(folder: &Path, outstanding: usize) -> f64 {
         send(n % PAIRS);
     }
     let start = Instant::now();
-    let cpu = cpu();
-    let mut done = 0u64;
+    let cpu_before = cpu("plain-writer");
+    let (mut done, mut batches) = (0u64, 0u64);
     while start.elapsed() < RUN {
+        batches += 1;
         for pair in answers.recv().unwrap() {
             done += 1;
             send(pair);
         }
     }
     let per_s = done as f64 / start.elapsed().as_secs_f64();
-    let used = (cpu_since(cpu)) / done as f64;
+    let used = (cpu("plain-writer") - cpu_before) as f64 / 1_000.0 / done as f64;
+    let batch = done as f64 / batches as f64;
     println!(
-        "  plain {outstanding:4} outstanding: {per_s:8.0} /s, {used:5.1} us CPU of the process each"
+        "  plain {outstanding:4} outstanding: {per_s:8.0} /s, {used:5.1} us CPU of the writer each, {batch:4.0} a batch"
     );
     drop((rows, answers));
     thread.join().unwrap();
     per_s
 }
 
-/// User and system time of this process, in clock ticks of 10 ms.
-fn cpu() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap()
-        .split_whitespace()
-        .collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
-fn cpu_since(start: u64) -> f64 {
-    (cpu() - start) as f64 * 10_000.0
+/// CPU time of the threads of a name, in ns.
+fn cpu(name: &str) -> u64 {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let times = tasks.filter_map(|task| {
+        let path = task.unwrap().path();
+        let read = |file| std::fs::read_to_string(path.join(file)).unwrap();
+        let time = (read("comm").trim() == name).then(|| read("schedstat"))?;
+        time.split(' ').next()?.parse::<u64>().ok()
+    });
+    times.sum()
 }
 
 #[test]
 #[ignore = "measures for a minute"]
 fn append_beside_a_plain_writer() {
+    // `SPEED=800` measures one load only.
+    let only: Option<usize> = std::env::var("SPEED").ok().map(|n| n.parse().unwrap());
     for outstanding in [64, 200, 800] {
+        if only.is_some_and(|only| only != outstanding) {
+            continue;
+        }
         let mut ratios = Vec::new();
         for _ in 0..3 {
             let folder = tempfile::tempdir_in(

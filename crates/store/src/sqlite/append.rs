@@ -79,7 +79,7 @@ impl Writer<'_> {
         let mut after = head;
         after.version += u64::from(addition.bumps_version);
         if let Some(new) = &append.create {
-            self.create(conversation, new, after)?;
+            after.number = self.create(conversation, new, after)?;
         } else if addition.bumps_version {
             self.conn
                 .prepare_cached("UPDATE conversations SET version = ?2 WHERE id = ?1")?
@@ -90,7 +90,7 @@ impl Writer<'_> {
         });
         let mut stored = Vec::with_capacity(entries.len());
         for (entry, new) in entries.iter().zip(addition.entries) {
-            stored.push(self.put_entry(entry, new, &mut changed)?);
+            stored.push(self.put_entry(after.number, entry, new, &mut changed)?);
             (after.last, after.ordinal, after.last_at) = (entry.sequence, entry.ordinal, entry.at);
             if let Some(op) = &new.member {
                 self.member_op(conversation, op, entry.sequence, &head, &mut touched)?;
@@ -165,6 +165,7 @@ impl Writer<'_> {
                     return Ok(Err(Appended::Stale));
                 }
                 Head {
+                    number: 0,
                     kind: new.kind,
                     version: 1,
                     first: 1,
@@ -184,7 +185,7 @@ impl Writer<'_> {
             let now = match known {
                 // The same item twice in one append: the second change was decided on the first.
                 Some(_) => head.last + index as u64,
-                None => match self.item(append.conversation, target)? {
+                None => match self.item(head.number, target)? {
                     Some(item) if item.entry.tombstone.is_none() => {
                         let now = item.meta.rev;
                         changed.push(item);
@@ -216,7 +217,12 @@ impl Writer<'_> {
         Ok(self.is_blocked(one, other)? || self.is_blocked(other, one)?)
     }
 
-    fn create(&self, id: ConversationId, new: &NewConversation, head: Head) -> Result<(), Trouble> {
+    fn create(
+        &self,
+        id: ConversationId,
+        new: &NewConversation,
+        head: Head,
+    ) -> Result<i64, Trouble> {
         self.conn
             .prepare_cached(
                 "INSERT INTO conversations (id, kind, version, name, history, creator, first) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -230,15 +236,17 @@ impl Writer<'_> {
                 new.creator.as_str(),
                 int(head.first)
             ])?;
+        let number = self.conn.last_insert_rowid();
         for (user, role) in &new.members {
             self.put_first_member(id, user, *role)?;
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Writes an entry, and what it changes.
     fn put_entry(
         &self,
+        conversation: i64,
         entry: &Entry,
         new: &NewEntry,
         changed: &mut [Changed],
@@ -254,23 +262,23 @@ impl Writer<'_> {
                 content: Bytes::new(),
                 ..entry.clone()
             };
-            self.insert(entry.conversation, &meta, &encode(&bare))?;
+            self.insert(conversation, &meta, &encode(&bare))?;
             target.entry.apply(entry);
-            self.update(target)?;
+            self.update(conversation, target)?;
         } else {
-            self.insert(entry.conversation, &meta, &body)?;
+            self.insert(conversation, &meta, &body)?;
         }
         Ok(StoredEntry { meta, body })
     }
 
-    fn insert(&self, id: ConversationId, meta: &EntryMeta, body: &[u8]) -> Result<(), Trouble> {
+    fn insert(&self, conversation: i64, meta: &EntryMeta, body: &[u8]) -> Result<(), Trouble> {
         self.conn
             .prepare_cached(
                 "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?
             .execute(params![
-                id.0,
+                conversation,
                 int(meta.sequence),
                 meta.kind.number(),
                 meta.sender.as_str(),
@@ -287,7 +295,7 @@ impl Writer<'_> {
     }
 
     /// Writes an item's new state.
-    fn update(&self, changed: &mut Changed) -> Result<(), Trouble> {
+    fn update(&self, conversation: i64, changed: &mut Changed) -> Result<(), Trouble> {
         let meta = &mut changed.meta;
         let private = meta.private;
         *meta = EntryMeta {
@@ -300,7 +308,7 @@ impl Writer<'_> {
                 "UPDATE entries SET rev = ?3, flags = ?4, mentions = ?5, body = ?6 WHERE conversation = ?1 AND seq = ?2",
             )?
             .execute(params![
-                changed.entry.conversation.0,
+                conversation,
                 int(meta.sequence),
                 int(meta.rev),
                 int(flags(meta)),
@@ -311,11 +319,11 @@ impl Writer<'_> {
     }
 
     /// An item to change.
-    fn item(&self, id: ConversationId, number: Sequence) -> Result<Option<Changed>, Trouble> {
+    fn item(&self, conversation: i64, number: Sequence) -> Result<Option<Changed>, Trouble> {
         let mut statement = self.conn.prepare_cached(&format!(
             "SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq = ?2"
         ))?;
-        let mut rows = statement.query(params![id.0, int(number)])?;
+        let mut rows = statement.query(params![conversation, int(number)])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };

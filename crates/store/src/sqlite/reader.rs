@@ -31,6 +31,9 @@ use super::{
 /// Conversations of a user told at a log-in.
 const CONVERSATIONS_MAX: i64 = 10_000;
 
+/// The entries of the conversation with the id `?1`.
+const IN_CONVERSATION: &str = "conversation = (SELECT number FROM conversations WHERE id = ?1)";
+
 /// One snapshot of the file.
 #[derive(Debug)]
 pub(super) struct Snapshot<'c> {
@@ -176,8 +179,11 @@ impl Snapshot<'_> {
         self.row(&sql, &[&id.0], |row| self.with_end(conversation(row, 0)?))
     }
 
-    fn with_end(&self, mut row: ConversationRow) -> Result<ConversationRow, Trouble> {
-        (row.last, row.ordinal, row.last_at) = log_end(self.conn, row.id)?;
+    fn with_end(
+        &self,
+        (mut row, number): (ConversationRow, i64),
+    ) -> Result<ConversationRow, Trouble> {
+        (row.last, row.ordinal, row.last_at) = log_end(self.conn, number)?;
         Ok(row)
     }
 
@@ -210,7 +216,7 @@ impl Snapshot<'_> {
                 None => return Ok(None),
             },
         };
-        let sql = format!("SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq = ?2");
+        let sql = format!("SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND seq = ?2");
         let item = self.row(&sql, &[&id.0, &int(number)], |row| {
             let meta = entry_meta(row)?;
             let entry: Entry = decode_body(blob(row, 10)?)?;
@@ -334,7 +340,7 @@ impl LogReader for Snapshot<'_> {
         limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let sql = format!(
-            "SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+            "SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
         );
         Ok(self.rows(&sql, &[&id.0, &number(below), &limit], stored_entry)?)
     }
@@ -346,7 +352,7 @@ impl LogReader for Snapshot<'_> {
         limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let sql = format!(
-            "SELECT {META}, body FROM entries WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+            "SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND seq > ?2 ORDER BY seq LIMIT ?3"
         );
         Ok(self.rows(&sql, &[&id.0, &number(above), &limit], stored_entry)?)
     }
@@ -358,7 +364,7 @@ impl LogReader for Snapshot<'_> {
         limit: u32,
     ) -> Result<Vec<EntryMeta>, StoreError> {
         let sql = format!(
-            "SELECT {META} FROM entries WHERE conversation = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
+            "SELECT {META} FROM entries WHERE {IN_CONVERSATION} AND seq > ?2 ORDER BY seq LIMIT ?3"
         );
         Ok(self.rows(&sql, &[&id.0, &number(above), &limit], entry_meta)?)
     }
@@ -370,7 +376,7 @@ impl LogReader for Snapshot<'_> {
         limit: u32,
     ) -> Result<Vec<EntryMeta>, StoreError> {
         let sql = format!(
-            "SELECT {META} FROM entries WHERE conversation = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
+            "SELECT {META} FROM entries WHERE {IN_CONVERSATION} AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
         );
         Ok(self.rows(&sql, &[&id.0, &number(below), &limit], entry_meta)?)
     }
@@ -382,7 +388,7 @@ impl LogReader for Snapshot<'_> {
         limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         let sql = format!(
-            "SELECT {META}, body FROM entries WHERE conversation = ?1 AND rev > ?2 AND rev > seq ORDER BY rev LIMIT ?3"
+            "SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND rev > ?2 AND rev > seq ORDER BY rev LIMIT ?3"
         );
         Ok(self.rows(&sql, &[&id.0, &number(since), &limit], stored_entry)?)
     }

@@ -24,7 +24,8 @@ pub(super) const MEMBER_COLUMNS: usize = 8;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
-pub(super) const CONVERSATION: &str = "c.id, c.kind, c.version, c.name, c.history, c.first";
+pub(super) const CONVERSATION: &str =
+    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number";
 
 /// Bits of `entries.flags`.
 pub(super) const COUNTABLE: u64 = 1;
@@ -202,9 +203,10 @@ pub(super) fn intervals_blob(intervals: &[Interval]) -> Vec<u8> {
         .collect()
 }
 
-/// Reads [`CONVERSATION`] from column `at` on; `last` and what belongs to it come from its last entry.
-pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<ConversationRow, Trouble> {
-    Ok(ConversationRow {
+/// Reads [`CONVERSATION`] from column `at` on: the row and the conversation's number. `last` and what belongs to it come from its last
+/// entry.
+pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<(ConversationRow, i64), Trouble> {
+    let found = ConversationRow {
         id: conversation_id(row, at)?,
         kind: ConversationKind::from_number(small(row, at + 1)?),
         version: uint(row, at + 2)?,
@@ -214,7 +216,8 @@ pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<ConversationRow, 
         last: 0,
         ordinal: 0,
         last_at: 0,
-    })
+    };
+    Ok((found, row.get(at + 6)?))
 }
 
 /// Reads `code, conversation, seq, ordinal, at` of a nonce.

@@ -33,6 +33,8 @@ pub(super) type Answer = (Ticket, Result<Reply, StoreError>);
 /// The end of a conversation's log, and what an append is checked against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
+    /// What stands for the id in the log.
+    pub(super) number: i64,
     pub(super) kind: ConversationKind,
     pub(super) version: u64,
     pub(super) first: Sequence,
@@ -181,15 +183,17 @@ impl<'c> Writer<'c> {
         if let Some(head) = self.heads.get(&id) {
             return Ok(Some(*head));
         }
-        let mut statement = self
-            .conn
-            .prepare_cached("SELECT kind, version, first FROM conversations WHERE id = ?1")?;
+        let mut statement = self.conn.prepare_cached(
+            "SELECT kind, version, first, number FROM conversations WHERE id = ?1",
+        )?;
         let mut rows = statement.query(params![id.0])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        let (last, ordinal, last_at) = log_end(self.conn, id)?;
+        let number = row.get(3)?;
+        let (last, ordinal, last_at) = log_end(self.conn, number)?;
         let head = Head {
+            number,
             kind: ConversationKind::from_number(row.get(0)?),
             version: uint(row, 1)?,
             first: uint(row, 2)?,
@@ -309,12 +313,12 @@ const PAGE_BYTES: u64 = 4_096;
 /// Number, ordinal and time of a log's last entry; zeros if it has none.
 pub(super) fn log_end(
     conn: &Connection,
-    id: ConversationId,
+    conversation: i64,
 ) -> Result<(Sequence, Ordinal, WallMs), Trouble> {
     let mut statement = conn.prepare_cached(
         "SELECT seq, ordinal, at FROM entries WHERE conversation = ?1 ORDER BY seq DESC LIMIT 1",
     )?;
-    let mut rows = statement.query(params![id.0])?;
+    let mut rows = statement.query(params![conversation])?;
     match rows.next()? {
         Some(row) => Ok((uint(row, 0)?, uint(row, 1)?, uint(row, 2)?)),
         None => Ok((0, 0, 0)),

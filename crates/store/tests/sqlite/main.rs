@@ -350,7 +350,7 @@ fn the_write_ahead_log_stays_bounded_beside_readers() {
         },
     };
     let mut largest = 0;
-    for round in 0..60 {
+    for round in 0..40 {
         let from = 2 + round * 300;
         let ops = (from..from + 300).flat_map(|n| [message(n, Some(1), &text), page.clone()]);
         assert!(store.run(ops.collect()).iter().all(Result::is_ok));
@@ -359,7 +359,7 @@ fn the_write_ahead_log_stays_bounded_beside_readers() {
             .len();
         largest = largest.max(wal);
     }
-    println!("144 MB written, the log was at most {} MiB", largest >> 20);
+    println!("96 MB written, the log was at most {} MiB", largest >> 20);
     assert!(largest < 80 << 20);
     drop(store);
     assert!(!folder.path().join("wal.db-wal").exists(), "closed clean");
