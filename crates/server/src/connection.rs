@@ -15,7 +15,7 @@ use crate::{
     inbox::Input,
     log_in::LogIn,
     page_stream,
-    session::{CLOSING, CONFIRMED, Mailed, Session, WELCOMED},
+    session::{CLOSING, CONFIRMED, LOGGING_IN, Mailed, Session, WELCOMED},
     shared::Shared,
     side_stream::write_frames,
 };
@@ -24,6 +24,9 @@ use crate::{
 const READ_BYTES: usize = 16 * 1024;
 /// A connection that ends waits this long for its last frames to be acknowledged.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// A log-in that was not done in time is asked to wait this long, in ms.
+const LATE_RETRY_MS: u64 = 3_000;
 
 /// Counts a connection and its handshake, until both are over.
 pub(crate) struct Handshake {
@@ -160,8 +163,14 @@ async fn confirm(session: &Session, confirmed: ZeroRttAccepted, mut handshake: H
 async fn watch_deadlines(session: &Session, log_in: Duration) -> End {
     let decided = session.wait_for(WELCOMED | CLOSING);
     if tokio::time::timeout(log_in, decided).await.is_err() {
-        session.refuse(0, Code::NotLoggedIn, 0);
-        session.close(Code::NotLoggedIn);
+        // Who asked in time is not to blame, and may come again.
+        let (code, retry_after_ms) = if session.has(LOGGING_IN) {
+            (Code::Overloaded, LATE_RETRY_MS)
+        } else {
+            (Code::NotLoggedIn, 0)
+        };
+        session.refuse(0, code, retry_after_ms);
+        session.close(code);
     }
     session.wait_for(CLOSING).await;
     tokio::time::sleep(CLOSE_GRACE).await;
@@ -309,8 +318,12 @@ impl Peer {
             ClientFrame::Hello(_) | ClientFrame::Resume(_) if logged_in => {
                 self.session.refuse(request, Code::ArgumentInvalid, 0);
             }
-            ClientFrame::Hello(hello) => return Some(Box::pin(self.log_in.hello(request, hello))),
+            ClientFrame::Hello(hello) => {
+                self.session.set(LOGGING_IN);
+                return Some(Box::pin(self.log_in.hello(request, hello)));
+            }
             ClientFrame::Resume(resume) => {
+                self.session.set(LOGGING_IN);
                 return Some(Box::pin(self.log_in.resume(request, resume)));
             }
             _ if !logged_in => {

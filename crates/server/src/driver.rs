@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, mem, sync::Arc};
 
-use fireside_protocol::Code;
+use fireside_protocol::{Code, Now};
 use fireside_server_core::{Node, NodeConfig, SessionKey};
 use fireside_store::Store;
 use tokio::time::Instant;
@@ -45,24 +45,13 @@ impl Driver {
         let mut batch = Vec::new();
         loop {
             self.shared.inbox.wait(self.deadline()).await;
-            self.shared.inbox.take(&mut batch);
-            let timer = self.node.poll_timeout();
-            let now = self.shared.clock.now();
-            if timer.is_some_and(|at| at <= now.monotonic_ms) {
-                self.node.handle_timeout(now);
+            // What a batch publishes comes back at once: it goes out in the same turn.
+            for _ in 0..BATCHES_PER_TURN {
+                self.shared.inbox.take(&mut batch);
+                if !self.turn(&mut batch) {
+                    break;
+                }
             }
-            if let Some(draining) = &mut self.draining
-                && batch.iter().any(Input::is_counted)
-            {
-                draining.quiet_at = Instant::now() + DRAIN_QUIET;
-            }
-            for input in batch.drain(..) {
-                self.handle(input);
-            }
-            if batch.capacity() > BATCH_KEPT {
-                batch = Vec::new();
-            }
-            self.poll();
             if self.drain() {
                 return;
             }
@@ -70,6 +59,30 @@ impl Driver {
             // Connections get their turn between batches, also on one thread.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Takes one batch in and carries out what comes of it. `false`: there was nothing.
+    fn turn(&mut self, batch: &mut Vec<Input>) -> bool {
+        let now = self.shared.clock.now();
+        let due = self.node.poll_timeout();
+        let due = due.is_some_and(|at| at <= now.monotonic_ms);
+        if due {
+            self.node.handle_timeout(now);
+        }
+        let some = due || !batch.is_empty();
+        if let Some(draining) = &mut self.draining
+            && batch.iter().any(Input::is_counted)
+        {
+            draining.quiet_at = Instant::now() + DRAIN_QUIET;
+        }
+        for input in batch.drain(..) {
+            self.handle(input, now);
+        }
+        if batch.capacity() > BATCH_KEPT {
+            *batch = Vec::new();
+        }
+        self.poll();
+        some
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -110,8 +123,7 @@ impl Driver {
         );
     }
 
-    fn handle(&mut self, input: Input) {
-        let now = self.shared.clock.now();
+    fn handle(&mut self, input: Input, now: Now) {
         let node = &mut self.node;
         match input {
             Input::Connected { session, login } => {
@@ -234,6 +246,8 @@ impl Draining {
 const DRAIN_QUIET: std::time::Duration = std::time::Duration::from_millis(400);
 /// Between two lines of counts in the log.
 const LOG_INTERVAL: std::time::Duration = std::time::Duration::from_secs(60);
+/// Batches before connections get their turn: requests, and what their results publish.
+const BATCHES_PER_TURN: usize = 4;
 /// Inputs a batch's memory is kept for.
 const BATCH_KEPT: usize = 4_096;
 /// How often the end is looked at while sessions close, if nothing else happens.

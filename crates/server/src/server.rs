@@ -5,16 +5,17 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::Ordering, mpsc},
     time::Duration,
 };
 
+use fireside_protocol::Code;
 use fireside_server_core::{
     node::{Counters, Published},
     storage::StoreError,
 };
 use fireside_store::{Sink, SqliteConfig, SqliteStore, Store};
-use quinn::{Endpoint, TokioRuntime};
+use quinn::{Endpoint, TokioRuntime, VarInt};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -244,7 +245,7 @@ impl RunningServer {
     /// them is logged and changes nothing.
     ///
     /// # Errors
-    /// If signals can not be waited for.
+    /// If signals can not be waited for, or the node failed: whoever started the process should start it again.
     #[cfg(unix)]
     pub fn run_until_signal(
         self,
@@ -262,6 +263,9 @@ impl RunningServer {
                 tokio::select! {
                     _ = terminate.recv() => return Ok::<(), io::Error>(()),
                     _ = interrupt.recv() => return Ok(()),
+                    () = self.shared.failed.notified() => {
+                        return Err(io::Error::other("the node failed; the log says why"));
+                    }
                     _ = hang_up.recv() => {
                         let reloaded = settings()
                             .map_err(StartError::from)
@@ -281,6 +285,20 @@ impl RunningServer {
 impl Drop for RunningServer {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+/// Runs the node. If it fails (a defect), nobody is let in any more and everybody sent away: half a server is worse than none.
+async fn watch(driver: Driver, shared: Arc<Shared>, endpoint: Endpoint) {
+    if let Err(error) = tokio::spawn(driver.run()).await {
+        tracing::error!(%error, "the node failed; the server ends");
+        shared.draining.store(true, Ordering::Release);
+        let code = Code::Overloaded;
+        endpoint.close(
+            VarInt::from_u32(u32::from(code.number())),
+            code.key().as_bytes(),
+        );
+        shared.failed.notify_one();
     }
 }
 
@@ -368,7 +386,7 @@ fn listen(
         loopback.push(Input::Published(published));
     })));
     let driver = Driver::new(settings.node_config(), store.clone(), bus, shared.clone());
-    let driver = runtime.spawn(driver.run());
+    let driver = runtime.spawn(watch(driver, shared.clone(), endpoint.clone()));
     runtime.spawn(gateway::run(endpoint.clone(), shared.clone()));
     Ok((endpoint, driver))
 }

@@ -31,6 +31,9 @@ pub(crate) const CLOSING: u8 = 4;
 /// The log-in was early data.
 pub(crate) const EARLY: u8 = 8;
 
+/// A log-in is being worked on.
+pub(crate) const LOGGING_IN: u8 = 16;
+
 /// Bytes queued to a client above which nothing more is read from it: who does not read its answers gets no more of them.
 const READ_PAUSE_BYTES: usize = SESSION_QUEUE_BYTES_MAX / 2;
 

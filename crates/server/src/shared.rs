@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) draining: AtomicBool,
     /// A connection's task ended.
     pub(crate) ended: Notify,
+    /// The node's task failed.
+    pub(crate) failed: Notify,
     next_session: AtomicU64,
 }
 
@@ -40,6 +42,7 @@ impl Shared {
             counts: Counts::default(),
             draining: AtomicBool::new(false),
             ended: Notify::new(),
+            failed: Notify::new(),
             next_session: AtomicU64::new(1),
             settings,
         })

@@ -208,7 +208,13 @@ impl Clients {
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    // As the server has it.
+    let mut provider = rustls::crypto::ring::default_provider();
+    let preferred = rustls::CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != preferred);
+    Arc::new(provider)
 }
 
 /// Tickets of one server; says when one comes and counts handshakes in full.
