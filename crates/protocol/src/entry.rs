@@ -209,6 +209,8 @@ impl Entry {
             }
             EntryKind::Recall => {
                 self.content = Bytes::new();
+                // The new state does not depend on the changes before: a reader may have missed some.
+                self.edited = false;
                 self.header = self.header.take().map(|header| Header {
                     mentions: Vec::new(),
                     mention_all: false,

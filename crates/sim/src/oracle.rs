@@ -290,7 +290,7 @@ impl Oracle {
                     }
                     (What::Recall(to), EntryKind::Recall) if *to == id => {
                         match log.texts.get_mut(&entry.target) {
-                            Some(item) if !item.2 => *item = (String::new(), item.1, true),
+                            Some(item) if !item.2 => *item = (String::new(), false, true),
                             _ => {
                                 return violation(
                                     "state",

@@ -219,8 +219,6 @@ impl World {
         for device in 0..world.devices.len() {
             world.schedule(device as u64 * 3, What::ClientStart(device));
         }
-        world.schedule(200, What::Work);
-        world.schedule(1_000, What::Fault);
         world
     }
 
@@ -261,10 +259,13 @@ impl World {
     /// The first rule that was broken.
     pub fn run(&mut self) -> Result<(), Violation> {
         const PARTS: u64 = 3;
-        for part in 1..=PARTS {
+        for _ in 0..PARTS {
             self.working = true;
             self.faults = true;
-            while self.steps < self.plan.steps * part / PARTS {
+            self.schedule(0, What::Work);
+            self.schedule(500, What::Fault);
+            let until = self.steps + self.plan.steps / PARTS;
+            while self.steps < until {
                 self.step()?;
             }
             self.rest()?;
@@ -305,21 +306,19 @@ impl World {
             What::ClientDisk(device, life, ticket, op) => {
                 self.client_disk(device, life, ticket, op)
             }
-            What::Work => {
-                if self.working {
-                    self.work();
-                }
+            What::Work if self.working => {
+                self.work();
                 let pause = if self.is_stormy() { 4 } else { 12 };
                 let pause = self.rng.between(1, pause);
                 self.schedule(pause, What::Work);
             }
-            What::Fault => {
-                if self.faults {
-                    self.fault();
-                }
+            What::Fault if self.faults => {
+                self.fault();
                 let pause = self.rng.between(50, 400);
                 self.schedule(pause, What::Fault);
             }
+            // The world is at rest.
+            What::Work | What::Fault => {}
             What::ServerStart => self.start_server(),
             What::ClientStart(device) => self.start_client(device),
         }
