@@ -337,7 +337,11 @@ impl Session {
             let mut conversation = Conversation::from_record(record);
             conversation.counted_to = conversation.head.last;
             let id = conversation.id();
+            let unsure = conversation.unsure;
             self.conversations.insert(id, conversation);
+            if unsure {
+                self.ask_head(id, 0);
+            }
         }
         self.list.reset();
         self.outbox_loaded(loaded.outbox, now);

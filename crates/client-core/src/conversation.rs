@@ -106,6 +106,8 @@ pub(crate) struct Conversation {
     pub(crate) counted_to: Sequence,
     /// Made by this device, not yet described by the server.
     pub(crate) provisional: bool,
+    /// The unread count can not be told from what came: the server is to be asked. Kept as version 0, so that a restart asks too.
+    pub(crate) unsure: bool,
     /// Items are being read from the cache.
     pub(crate) late: Option<Late>,
     /// Messages counted live.
@@ -132,6 +134,7 @@ impl Conversation {
             asked: None,
             counted_to: head.last,
             provisional: false,
+            unsure: false,
             late: None,
             recent: Recent::default(),
             pull_failures: 0,
@@ -149,14 +152,19 @@ impl Conversation {
             changes_to: record.changes_to,
             last_known: record.last_known.max(record.head.last),
             rights: record.rights,
-            provisional: record.head.version == 0,
+            provisional: record.head.version == 0 && record.head.last == 0,
+            unsure: record.head.version == 0 && record.head.last > 0,
             ..Self::new(record.head)
         }
     }
 
     pub(crate) fn record(&self) -> ConversationRecord {
+        let mut head = self.head.clone();
+        if self.unsure {
+            head.version = 0;
+        }
         ConversationRecord {
-            head: self.head.clone(),
+            head,
             covered: self.covered.to_ranges(),
             changes_to: self.changes_to,
             last_known: self.last_known,

@@ -195,6 +195,7 @@ impl Session {
         let rights = head.rights;
         let known = conversation.last_known;
         let sure = conversation.take_head(head, pending_read, me.as_ref());
+        conversation.unsure = false;
         if breaks.head_as_gap && conversation.last_known > known {
             conversation
                 .covered

@@ -121,11 +121,8 @@ impl Session {
             }
             Some(Request::HeadsMore | Request::UserLog) => self.retry_sync(retry_ms),
             Some(Request::HeadsOf(conversations)) => {
-                if refused.code().retryable() {
-                    for conversation in conversations {
-                        self.ask_head(conversation, retry_ms);
-                    }
-                }
+                let again = refused.code().retryable().then_some(retry_ms);
+                self.heads_not_told(&conversations, again);
             }
             None => {
                 if let Some(nonce) = refused.nonce {
@@ -148,9 +145,7 @@ impl Session {
             }
             Some(Request::HeadsMore | Request::UserLog) => self.retry_sync(250),
             Some(Request::HeadsOf(conversations)) => {
-                for conversation in conversations {
-                    self.ask_head(conversation, 250);
-                }
+                self.heads_not_told(&conversations, Some(250));
             }
             Some(Request::Login) | None => {}
         }

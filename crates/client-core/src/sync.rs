@@ -73,7 +73,24 @@ impl Session {
             conversation.pull_not_before = 0;
             conversation.pull_failures = 0;
         }
+        if !self.sync.ask.is_empty() {
+            self.timers.set_sooner(Timer::Heads, self.now.monotonic_ms);
+        }
         self.want_all_pages();
+    }
+
+    /// An answer did not come; asked again after `again_ms`, if at all.
+    pub(crate) fn heads_not_told(
+        &mut self,
+        conversations: &[ConversationId],
+        again_ms: Option<u64>,
+    ) {
+        for id in conversations {
+            self.sync.asked.remove(id);
+            if let Some(delay_ms) = again_ms {
+                self.ask_head(*id, delay_ms);
+            }
+        }
     }
 
     /// The link is gone, and with it every answer.
@@ -289,6 +306,12 @@ impl Session {
 
     /// A head that can not be told from what came is asked for.
     pub(crate) fn ask_head(&mut self, id: ConversationId, delay_ms: u64) {
+        if let Some(conversation) = self.conversations.get_mut(&id)
+            && !conversation.unsure
+        {
+            conversation.unsure = true;
+            self.cache.touch(id);
+        }
         let at = self.now.monotonic_ms.saturating_add(delay_ms);
         let due = self.sync.ask.entry(id).or_insert(at);
         *due = at.min(*due);
