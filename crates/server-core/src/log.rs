@@ -118,11 +118,17 @@ pub fn members(
     let mut rows = reader.members(id, request.after.as_ref(), limit + 1)?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
+    let direct = row.kind == ConversationKind::Direct;
     let members = rows.into_iter().filter_map(|row| {
         Some(Member {
             role: row.role?,
             name: row.name,
-            joined: row.intervals.last().map_or(0, |interval| interval.from),
+            // In a direct conversation it would tell of a block that has ended.
+            joined: if direct {
+                1
+            } else {
+                row.intervals.last().map_or(0, |interval| interval.from)
+            },
             read: row.read,
             user: row.user,
         })

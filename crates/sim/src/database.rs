@@ -417,16 +417,20 @@ impl Database {
             content: new.content,
             edited: false,
             tombstone: new.tombstone,
-            member: new.member.as_ref().map(|op| {
-                member_change(
-                    op,
-                    if new.kind == EntryKind::Created {
-                        conversation.name.clone()
-                    } else {
-                        String::new()
-                    },
-                )
-            }),
+            member: new
+                .member
+                .as_ref()
+                .filter(|_| new.kind != EntryKind::Message)
+                .map(|op| {
+                    member_change(
+                        op,
+                        if new.kind == EntryKind::Created {
+                            conversation.name.clone()
+                        } else {
+                            String::new()
+                        },
+                    )
+                }),
         };
         let countable = entry.is_countable();
         entry.ordinal = before.0 + u64::from(countable);

@@ -543,6 +543,9 @@ impl Log {
         let Some(user) = entry.member.as_ref().map(|member| member.user.clone()) else {
             return;
         };
+        if self.direct {
+            return;
+        }
         let n = entry.sequence;
         let intervals = self.members.entry(user).or_default();
         match entry.kind {

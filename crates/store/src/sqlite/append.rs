@@ -378,6 +378,10 @@ fn tombstone(new: &NewEntry) -> Option<Tombstone> {
 
 /// What a member item says to its readers.
 fn member_change(new: &NewEntry, create: Option<&NewConversation>) -> Option<MemberChange> {
+    if new.kind == EntryKind::Message {
+        // A direct conversation's peer may join with a message, when a block has ended: nobody is to see that.
+        return None;
+    }
     let created = create.filter(|_| new.kind == EntryKind::Created);
     let (user, role) = match (&new.member, created) {
         (Some(MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role }), _) => {
