@@ -366,6 +366,21 @@ class Client:
             body["af"] = after
         return body
 
+    async def in_order(self, bodies):
+        """Sends at once, each naming the one before it; those that must wait go again, in order. Numbers and repeats."""
+        numbers, repeats = {}, 0
+        while waiting := [body for body in bodies if body["i"] not in numbers]:
+            for body, waiter in [(body, self.send("Send", body)) for body in waiting]:
+                try:
+                    numbers[body["i"]] = (await waiter)[1]["n"]
+                except Refused as refused:
+                    if refused.code not in (500, 504):
+                        raise
+                    repeats += 1
+            if len(numbers) < len(bodies):
+                await asyncio.sleep(0.1)
+        return [numbers[body["i"]] for body in bodies], repeats
+
     async def say(self, conversation, text, peer=None, **header):
         return await self.command("Send", self.message(conversation, text, peer, **header))
 

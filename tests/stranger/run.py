@@ -204,7 +204,11 @@ async def tokens_and_devices(world):
         await one.ask("SetToken", {"k": world.token(user)})
         equal((await refusal(one.ask("SetToken", {"k": world.token("somebody")}))).code, 204, "another user's token")
         equal((await refusal(one.ask("SetToken", {"k": "nonsense"}))).code, 200, "a bad new token")
-        devices = {entry["d"]: entry for entry in (await one.page("DevicesRequest", {}))["ds"]}
+        for _ in range(50):  # the list follows a log-in, it does not hold it up
+            devices = {entry["d"]: entry for entry in (await one.page("DevicesRequest", {})).get("ds", [])}
+            if len(devices) == 2:
+                break
+            await asyncio.sleep(0.1)
         equal(set(devices), {first, second}, "devices")
         check(all(entry.get("on") for entry in devices.values()), "both are online")
         await one.command("RevokeDevice", {"i": new_nonce(), "d": second})
@@ -260,8 +264,8 @@ async def contents(world):
         equal(text_of((await b.event("Entry"))["b"]), most, "4,000 characters")
         body = a.message(conversation, "x", peer=bob)
         equal((await refusal(a.ask("Send", {**body, "b": b"\xc1"}))).code, 404, "a content that is no content")
-        body = a.message(conversation, "x", peer="somebody else")
-        equal((await refusal(a.ask("Send", body))).code, 410, "a peer that does not fit the id")
+        body = a.message(direct_id(anna, "carl"), "x", peer="somebody else")
+        equal((await refusal(a.ask("Send", body))).code, 300, "a peer that does not fit the id")
         body = {"zz": [1, {"x": None}], **a.message(conversation, "newer client", peer=bob), "zy": 1.5}
         body["h"]["new"] = True
         await a.command("Send", body)
@@ -300,12 +304,18 @@ async def order(world):
     conversation = direct_id(anna, bob)
     async with Session(world, anna) as a:
         nonces = [new_nonce() for _ in range(8)]
-        waiters = [
-            a.send("Send", a.message(conversation, str(n), peer=bob, nonce=nonce, after=nonces[n - 1] if n else None))
+        bodies = [
+            a.message(conversation, str(n), peer=bob, nonce=nonce, after=nonces[n - 1] if n else None)
             for n, nonce in enumerate(nonces)
         ]
-        numbers = [(await waiter)[1]["n"] for waiter in waiters]
+        numbers, again = await a.in_order(bodies)
         equal(numbers, list(range(1, 9)), "numbers of sends in flight")
+        await asyncio.sleep(1.0)  # the rate of a user
+        bodies = [a.message(conversation, str(n), nonce=new_nonce()) for n in range(8, 12)]
+        for before, body in zip(bodies, bodies[1:]):
+            body["af"] = before["i"]
+        numbers, again = await a.in_order(bodies)
+        equal((numbers, again), (list(range(9, 13)), 0), "and all at once where the conversation is known")
         first, second = new_nonce(), new_nonce()
         late = a.message(conversation, "late", peer=bob, nonce=second, after=first)
         equal((await refusal(a.ask("Send", late))).code, 504, "before the one before it")
@@ -313,7 +323,7 @@ async def order(world):
         await a.command("Send", late)
         line = Timeline(conversation)
         await line.catch_up(a)
-        equal([text for _, _, _, text, _ in line.lines()], [*map(str, range(8)), "early", "late"], "the order")
+        equal([text for _, _, _, text, _ in line.lines()], [*map(str, range(12)), "early", "late"], "the order")
 
 
 @scenario
@@ -521,12 +531,12 @@ async def read_markers(world):
         equal((head["ur"], head["rm"]), (2, 3), "unread after reading, never back")
         head = (await a.page("HeadsRequest", {}))["h"][0]
         equal((head.get("pr"), head.get("pd")), (3, 5), "the peer's receipts in the head")
-        equal((await refusal(a.ask("Attention", {"op": [os.urandom(16) for _ in range(17)]}))).code, 408, "too many on screen")
+        equal((await refusal(a.ask("Attention", {"op": [os.urandom(16) for _ in range(17)]}))).code, 410, "too many on screen")
 
 
 @scenario
 async def typing(world):
-    """Typing goes by datagram to who has the conversation open; a malformed datagram ends its connection."""
+    """Typing goes by datagram to who has the conversation open; other datagrams are dropped."""
     anna, bob = world.user("anna"), world.user("bob")
     conversation = direct_id(anna, bob)
     async with Session(world, anna) as a, Session(world, bob) as b:
@@ -549,11 +559,10 @@ async def typing(world):
         entries = [text_of(body["b"]) for name, body in b.events if name == "Entry"]
         await b.event("Entry", lambda body: text_of(body["b"]) == "the connection lives")
         check("by datagram" not in entries, "a send by datagram")
-    for junk, code in ((b"\0", 100), (b"\0\0\0\x07\0\x15\0\0\0\0\x80", 102), (b"\xff" * 900, 101), (b"\0\0\0\x08\0\x03\0\0\0\0\x80", 100)):
-        async with Session(world, anna) as a:
-            await a.ask("Ping", {})
+        for junk in (b"\0", b"\0\0\0\x07\0\x15\0\0\0\0\x80", b"\xff" * 900, b"\0\0\0\x08\0\x03\0\0\0\0\x80"):
             a.datagram(None, junk)
-            equal(await a.wait_closed(), code, f"the datagram {junk[:12]!r}")
+        await a.ask("Ping", {})
+        await a.say_to(bob, "it still lives")
 
 
 # Groups
@@ -704,7 +713,6 @@ async def bad_frames(world):
         await ends("a length of 4 GiB", 101, b"\xff\xff\xff\xff")
         await ends("noise", 101, b"GET / HTTP/1.1\r\nHost: fireside\r\n\r\n")
         await ends("a request before the log-in", 105, wire.encode_frame(5, 1, {}), logged_in=False)
-        await ends("a stream of no kind before the session", 100, b"\x77hello", logged_in=False, session=False)
         await ends("an unknown request before the log-in", 105, wire.encode_frame(63, 1, {}), logged_in=False)
         await ends("a broken hello", 102, wire.encode_frame(1, 1, {"v": 1}), logged_in=False)
         cases = [
@@ -744,11 +752,11 @@ async def bad_frames(world):
             early = client.send("Ping", {"q": 5})
             equal((await early)[1]["q"], 5, "a ping before the log-in")
             hello = client.send("Hello", {"v": 1, "w": 1, "k": world.token(anna), "d": os.urandom(16)})
-            page = asyncio.create_task(client.page("DevicesRequest", {}))
+            page = asyncio.create_task(client.page("UserLogRequest", {}))
             attention = client.send("Attention", {})
             equal((await hello)[0], "Welcome", "the log-in")
             await attention
-            check((await page)["ds"], "a page asked for with the log-in")
+            equal((await page)["n"] >= 0, True, "a page asked for with the log-in")
             equal((await refusal(client.log_in(world.token(anna)))).code, 410, "a second log-in")
         # The witness was there all the time.
         async with Session(world, anna) as client:

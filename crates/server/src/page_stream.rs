@@ -59,7 +59,9 @@ pub(crate) async fn run(
             return;
         }
         Err(error) => {
-            bad_frame(&session, &shared, request, error.code());
+            // Where the client waits for it; its id means nothing on the session stream.
+            answer(&mut send, refusal(request, error.code())).await;
+            bad_frame(&session, &shared, 0, error.code());
             return;
         }
     };

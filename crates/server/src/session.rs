@@ -13,7 +13,7 @@ use bytes::Bytes;
 use fireside_protocol::{
     Code, ServerFrame,
     frames::Refused,
-    limits::{REQUESTS_IN_FLIGHT_MAX, SESSION_QUEUE_BYTES_MAX},
+    limits::{REQUESTS_IN_FLIGHT_MAX, SESSION_QUEUE_BYTES_MAX, SESSION_QUEUE_FRAMES_MAX},
 };
 use fireside_server_core::{Login, SessionKey, Transmit, node::Outbound};
 use parking_lot::Mutex;
@@ -179,7 +179,9 @@ impl Session {
     }
 
     fn has_room(&self) -> bool {
+        // Frames too: an answer of 20 bytes takes five times that here.
         self.outbound.bytes() < READ_PAUSE_BYTES
+            && self.outbound.frames() < SESSION_QUEUE_FRAMES_MAX
             && (self.in_flight.load(Ordering::Acquire) as usize) < REQUESTS_IN_FLIGHT_MAX
     }
 

@@ -11,12 +11,13 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use fireside_protocol::{
-    ClientFrame, ConversationId, ServerFrame, UserId,
-    frames::{CreateGroup, Invite, Join, Ping},
-    limits::{INVITES_PER_REQUEST_MAX, SESSION_QUEUE_BYTES_MAX},
+    ClientFrame, ConversationId, FrameBuffer, ServerFrame, UserId,
+    frames::{Ack, CreateGroup, Invite, Join, Ping, Refused},
+    limits::{FRAME_BYTES_MAX, INVITES_PER_REQUEST_MAX, SESSION_QUEUE_BYTES_MAX},
 };
 use fireside_server::{Claims, TokenKeys};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
+use tokio::task::JoinSet;
 
 use super::{
     corpus::{self, Item, Side},
@@ -26,7 +27,9 @@ use crate::{
     chance::Chance,
     process::{Server, ServerPlan},
     proofs::Scale,
-    wire::{Dialer, Target, Wire, device, hello, nonce, text_in, text_of, text_to},
+    wire::{
+        Dialer, Outcome, Target, Wire, device, hello, next_frame, nonce, text_in, text_of, text_to,
+    },
 };
 
 /// Hostile connections of the full proof and of its slice.
@@ -42,10 +45,12 @@ const SILENT_PER_GROUP: usize = 100;
 const SILENT_WINDOW_BYTES: u32 = 4 * 1024;
 /// Rounds of messages and pings; from the third on memory must stay where it is.
 const ROUNDS: usize = 6;
-/// Messages per group and round: three rounds are more than a session's queue takes.
-const ROUND_MESSAGES: usize = 250;
-/// Pings per silent connection and round, unanswered because nobody reads.
-const ROUND_PINGS: usize = 500;
+/// Messages per group and round, from as many senders at once: three rounds are more than a session's queue takes.
+const ROUND_MESSAGES: u64 = 250;
+const ROUND_SENDERS: u64 = 5;
+/// Pings per silent connection and round, at most; the server stops reading long before.
+const ROUND_PINGS: u64 = 50_000;
+const PINGS_PER_WRITE: u64 = 500;
 /// Growth of the server's memory from the third round to the last, in MiB: noise of an allocator.
 const GROWTH_MIB_MAX: u64 = 24;
 
@@ -110,9 +115,7 @@ async fn garbage(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
     let (anna, _) = Wire::log_in(&dialer, &tokens.sign("anna")?, device(&mut chance)).await?;
     let bob = UserId::new("bob")?;
     for text in ["one", "two", "three", "four", "five", "six"] {
-        anna.command(text_to(anna.user(), &bob, text, nonce(&mut chance)))
-            .await?
-            .ack()?;
+        persist(&anna, text_to(anna.user(), &bob, text, nonce(&mut chance))).await?;
     }
     anna.close();
     let done = Arc::new(AtomicBool::new(false));
@@ -169,9 +172,11 @@ async fn chat(
     while !done.load(Ordering::Relaxed) || messages == 0 {
         let text = format!("message {messages}");
         let start = Instant::now();
-        carl.command(text_to(carl.user(), dora.user(), &text, nonce(&mut chance)))
-            .await?
-            .ack()?;
+        persist(
+            &carl,
+            text_to(carl.user(), dora.user(), &text, nonce(&mut chance)),
+        )
+        .await?;
         loop {
             let event = tokio::time::timeout(WITNESS_TIMEOUT, dora.next_event()).await;
             match event.context("a message did not arrive in time")? {
@@ -309,7 +314,7 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
     let loud = Dialer::new(target(server))?;
     let deaf = Dialer::with_window(target(server), SILENT_WINDOW_BYTES)?;
     let tokens = Tokens::of(plan)?;
-    let mut groups: Vec<(Wire, ConversationId)> = Vec::new();
+    let mut groups: Vec<(Arc<Wire>, ConversationId)> = Vec::new();
     let mut silent: Vec<Silent> = Vec::new();
     let start = Instant::now();
     for group in 0..total / SILENT_PER_GROUP {
@@ -328,7 +333,7 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
             invite: Vec::new(),
             history_for_joiners: 0,
         };
-        let made = owner.command(create).await?.ack()?;
+        let made = persist(&owner, create).await?;
         let conversation = made.conversation.context("an ack without the group")?;
         let users = names
             .iter()
@@ -340,34 +345,16 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
                 conversation,
                 users: users.to_vec(),
             };
-            owner.command(invite).await?.ack()?;
+            persist(&owner, invite).await?;
         }
         for name in &names {
-            let connection = deaf.connect().await?;
-            let (mut send, receive) = connection.open_bi().await?;
-            let mut first = vec![1];
-            first.extend(
-                ClientFrame::from(hello(&tokens.sign(name)?, device(&mut chance))).encode(1),
-            );
-            first.extend(
-                ClientFrame::from(Join {
-                    nonce: nonce(&mut chance),
-                    conversation,
-                })
-                .encode(2),
-            );
-            send.write_all(&first).await?;
-            silent.push(Silent {
-                _connection: connection,
-                send,
-                _receive: receive,
-            });
+            let join = Join {
+                nonce: nonce(&mut chance),
+                conversation,
+            };
+            silent.push(Silent::join(&deaf, &tokens.sign(name)?, join, &mut chance).await?);
         }
-        // All are in when the owner has seen all join.
-        for _ in 0..SILENT_PER_GROUP {
-            joined(&owner).await?;
-        }
-        groups.push((owner, conversation));
+        groups.push((Arc::new(owner), conversation));
     }
     let mib = |bytes: u64| bytes / 1_048_576;
     let before = server.memory_bytes()?;
@@ -377,12 +364,14 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
         for connection in &mut silent {
             pings += flood(&mut connection.send).await;
         }
+        let mut senders = JoinSet::new();
         for (owner, conversation) in &groups {
-            for _ in 0..ROUND_MESSAGES {
-                let message = text_in(*conversation, &"x".repeat(200), nonce(&mut chance));
-                owner.command(message).await?.ack()?;
-                messages += 1;
+            for _ in 0..ROUND_SENDERS {
+                senders.spawn(send_many(owner.clone(), *conversation, chance.fork()));
             }
+        }
+        while let Some(sent) = senders.join_next().await {
+            messages += sent??;
         }
         rounds.push(mib(server.memory_bytes()?));
     }
@@ -406,37 +395,86 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
     );
     // The others go on.
     for (owner, conversation) in &groups {
-        owner
-            .command(text_in(*conversation, "the end", nonce(&mut chance)))
-            .await?
-            .ack()?;
+        persist(owner, text_in(*conversation, "the end", nonce(&mut chance))).await?;
     }
     Ok(())
 }
 
-async fn joined(owner: &Wire) -> Result<()> {
-    loop {
-        let event = tokio::time::timeout(WITNESS_TIMEOUT, owner.next_event()).await;
-        match event.context("a member did not come in time")? {
-            Some(ServerFrame::Entry(entry))
-                if entry.kind == fireside_protocol::EntryKind::Joined =>
-            {
-                return Ok(());
+impl Silent {
+    /// Logs in and joins like everybody, and reads nothing from then on.
+    async fn join(dialer: &Dialer, token: &str, join: Join, chance: &mut Chance) -> Result<Self> {
+        let connection = dialer.connect().await?;
+        let (mut send, mut receive) = connection.open_bi().await?;
+        let mut frames = FrameBuffer::new(FRAME_BYTES_MAX);
+        let mut first = vec![1];
+        first.extend(ClientFrame::from(hello(token, device(chance))).encode(1));
+        send.write_all(&first).await?;
+        let join = ClientFrame::from(join).encode(2);
+        loop {
+            let frame =
+                tokio::time::timeout(WITNESS_TIMEOUT, next_frame(&mut receive, &mut frames));
+            match frame.await.context("no answer to a member in time")?? {
+                Some(ServerFrame::Welcome(_)) => send.write_all(&join).await?,
+                Some(ServerFrame::Ack(_)) => break,
+                Some(ServerFrame::Refused(refused)) => {
+                    wait(&refused).await?;
+                    send.write_all(&join).await?;
+                }
+                Some(_) => {}
+                None => bail!("a member's session ended"),
             }
-            Some(_) => {}
-            None => bail!("the owner lost its connection"),
+        }
+        Ok(Self {
+            _connection: connection,
+            send,
+            _receive: receive,
+        })
+    }
+}
+
+/// A sender's share of a round; the number of messages.
+async fn send_many(
+    owner: Arc<Wire>,
+    conversation: ConversationId,
+    mut chance: Chance,
+) -> Result<u64> {
+    let text = "x".repeat(200);
+    for _ in 0..ROUND_MESSAGES / ROUND_SENDERS {
+        persist(&owner, text_in(conversation, &text, nonce(&mut chance))).await?;
+    }
+    Ok(ROUND_MESSAGES / ROUND_SENDERS)
+}
+
+/// A command, again and again while the server says "not now".
+async fn persist(wire: &Wire, frame: impl Into<ClientFrame>) -> Result<Ack> {
+    let frame = frame.into();
+    loop {
+        match wire.command(frame.clone()).await? {
+            Outcome::Acked(ack) => return Ok(ack),
+            Outcome::Refused(refused) => wait(&refused).await?,
         }
     }
 }
 
-/// Pings until the server reads no more; how many it took.
+/// Waits as long as a refusal says; a refusal for good is an error.
+async fn wait(refused: &Refused) -> Result<()> {
+    ensure!(refused.code().retryable(), "refused: {}", refused.code());
+    tokio::time::sleep(Duration::from_millis(
+        refused.retry_after_ms.clamp(10, 2_000),
+    ))
+    .await;
+    Ok(())
+}
+
+/// Pings until the server reads no more; how many went out.
 async fn flood(send: &mut SendStream) -> u64 {
     let ping = ClientFrame::from(Ping { counter: 1 }).encode(7);
-    for count in 0..ROUND_PINGS as u64 {
-        let written = tokio::time::timeout(Duration::from_millis(5), send.write_all(&ping)).await;
+    let batch = ping.repeat(PINGS_PER_WRITE as usize);
+    for count in 0..ROUND_PINGS / PINGS_PER_WRITE {
+        let written = tokio::time::timeout(Duration::from_millis(5), send.write_all(&batch)).await;
         if !matches!(written, Ok(Ok(()))) {
-            return count;
+            return count * PINGS_PER_WRITE;
         }
     }
-    ROUND_PINGS as u64
+    ROUND_PINGS
 }
