@@ -180,14 +180,17 @@ impl Session {
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
         };
-        let new = entry.sequence > conversation.counted_to
-            && !conversation.covered.contains(entry.sequence);
+        // A head may have told of it before it came: then it is counted, and still news.
+        let unseen = !conversation.covered.contains(entry.sequence);
+        let new = unseen && entry.sequence > conversation.counted_to;
         let mut applied = conversation.apply_entry(entry, raw, row, breaks);
         let keep = std::mem::take(&mut applied.keep);
         self.after(id, keep, &applied);
         self.count(entry);
         if new {
             self.on_member_change(entry);
+        }
+        if unseen {
             self.notice(entry);
         }
         self.mark_delivered(entry);
