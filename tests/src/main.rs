@@ -59,7 +59,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            println!("{name}: BROKEN ({seconds:.1} s): {error:?}");
+            println!("{name}: BROKEN ({seconds:.1} s): {error:#}");
             let slice = scale.pick(" --slice", "");
             println!(
                 "{name}: again with: ./test {name}{slice} --seed {}",

@@ -67,6 +67,9 @@ struct Device {
     agent: Option<Agent>,
     /// Shown, not yet sent.
     waiting: HashSet<Nonce>,
+    /// It said that its disk did not answer in time and that it goes on in memory: until its next start it promises nothing
+    /// about its outbox.
+    in_memory: bool,
 }
 
 struct Stage {
@@ -89,6 +92,7 @@ struct Stage {
     at_risk: HashSet<Nonce>,
     checks: u32,
     messages: u64,
+    memory_modes: u32,
 }
 
 impl std::fmt::Display for Stage {
@@ -98,7 +102,7 @@ impl std::fmt::Display for Stage {
             f,
             "{} kills of the server, {} of clients ({} of both at once); {} messages written on {} devices, {acked} acknowledged, \
              {heard} heard live by others, {} in the logs; {} waited in the outbox of a killed client and arrived; \
-             logs and all caches compared {} times",
+             logs and all caches compared {} times; {} times a disk was too slow for a client",
             self.kills_of_server,
             self.kills_of_clients,
             self.both,
@@ -106,7 +110,8 @@ impl std::fmt::Display for Stage {
             self.devices.len(),
             self.messages,
             self.saved,
-            self.checks
+            self.checks,
+            self.memory_modes
         )
     }
 }
@@ -154,6 +159,7 @@ impl Stage {
                     plan,
                     agent: None,
                     waiting: HashSet::new(),
+                    in_memory: false,
                 });
             }
         }
@@ -175,6 +181,7 @@ impl Stage {
             at_risk: HashSet::new(),
             checks: 0,
             messages: 0,
+            memory_modes: 0,
         };
         for n in 0..stage.devices.len() {
             stage.start_agent(n)?;
@@ -195,6 +202,7 @@ impl Stage {
             if kill % KILLS_BETWEEN_CHECKS == 0 || kill == kills {
                 self.settle()
                     .with_context(|| format!("after kill {kill}"))?;
+                self.restart_in_memory()?;
                 self.check().with_context(|| format!("after kill {kill}"))?;
             }
         }
@@ -271,6 +279,7 @@ impl Stage {
     }
 
     fn start_agent(&mut self, n: usize) -> anyhow::Result<()> {
+        self.devices[n].in_memory = false;
         let mut agent = self.devices[n].plan.start()?;
         for (conversation, members) in &self.rooms {
             if members.contains(&self.devices[n].user) {
@@ -305,6 +314,9 @@ impl Stage {
         match report {
             Report::Echo(text) => {
                 let name = own(&text)?;
+                if device.in_memory {
+                    return Ok(());
+                }
                 self.book.shown(name);
                 if self.book.fate(name) == Some(Fate::Doubt) {
                     device.waiting.insert(name);
@@ -326,7 +338,9 @@ impl Stage {
             }
             Report::Failed(text, code) => bail!("{text}: refused for good with {code:?}"),
             Report::Memory(reason) => {
-                bail!("{}: the cache could not be used: {reason}", device.name)
+                println!("crash: {}: {reason}; restarted", device.name);
+                device.in_memory = true;
+                self.memory_modes += 1;
             }
             Report::State(state) if state == "refused" => bail!("{}: log-in refused", device.name),
             Report::Ready | Report::State(_) | Report::Unsent(_) => {}
@@ -352,6 +366,19 @@ impl Stage {
             }
         }
         self.read_reports()
+    }
+
+    /// Who went on in memory gets its disk back; all it had written is sent by now.
+    fn restart_in_memory(&mut self) -> anyhow::Result<()> {
+        for n in 0..self.devices.len() {
+            if self.devices[n].in_memory {
+                if let Some(agent) = self.devices[n].agent.take() {
+                    agent.kill()?;
+                }
+                self.start_agent(n)?;
+            }
+        }
+        Ok(())
     }
 
     fn unsent(&mut self, n: usize) -> anyhow::Result<u64> {

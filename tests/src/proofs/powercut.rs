@@ -32,6 +32,8 @@ const FOUND_OUT: &[&str] = &[
     "integrity_check",
     "malformed",
     "not a database",
+    // The group whose making was acknowledged is gone.
+    "refused for good with NotFound",
 ];
 /// Cuts within which a server that does not sync must have been found out.
 const CUTS_TO_FIND: u32 = 30;
@@ -62,8 +64,8 @@ pub fn run(scale: Scale) -> anyhow::Result<()> {
                 FOUND_OUT.iter().any(|word| text.contains(word)),
                 "with synchronous=OFF: {text}"
             );
-            let first = text.lines().last().unwrap_or_default();
-            println!("powercut: with synchronous=OFF found out: {first}");
+            let last = text.rsplit(": ").take(2).collect::<Vec<_>>().join(" < ");
+            println!("powercut: with synchronous=OFF found out: {last}");
         }
     }
     Ok(())

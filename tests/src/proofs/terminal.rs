@@ -243,11 +243,16 @@ fn serve<'a>(tmux: &'a Tmux, plan: &mut ServerPlan, life: u32) -> anyhow::Result
     Ok(terminal)
 }
 
-/// The lines of the screen that hold the text.
+/// The lines of the timeline that hold the text. Left of it is the list, with a preview of the last line.
 fn places(screen: &str, text: &str) -> Vec<usize> {
+    let timeline = |line: &str| {
+        line.split_once('│')
+            .map_or(line, |(_, right)| right)
+            .contains(text)
+    };
     let lines = screen.lines().enumerate();
     lines
-        .filter(|(_, line)| line.contains(text))
+        .filter(|(_, line)| timeline(line))
         .map(|(n, _)| n)
         .collect()
 }
