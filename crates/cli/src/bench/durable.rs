@@ -137,18 +137,31 @@ async fn load(
     Ok((rate, more))
 }
 
-async fn send(session: Session, from: usize, to: usize, counts: Arc<Counts>) -> anyhow::Result<()> {
+async fn send(
+    mut session: Session,
+    from: usize,
+    to: usize,
+    counts: Arc<Counts>,
+) -> anyhow::Result<()> {
+    let peer = world::user(to)?;
+    let conversation = ConversationId::direct(&world::user(from)?, &peer);
+    let mut nonces = Nonces::new()?;
+    // The first message makes the conversation; then it is put on screen.
+    let mut counter = 1;
+    let text = wire::text(micros(), counter, from);
+    let first = wire::message(nonces.next(), None, conversation, Some(peer.clone()), text);
+    session.call(&first).await?;
+    let attention = Attention {
+        open: vec![conversation],
+    };
+    session.call(&ClientFrame::Attention(attention)).await?;
     let Session {
         connection: _connection,
         mut out,
         mut frames,
         ..
     } = session;
-    let peer = world::user(to)?;
-    let conversation = ConversationId::direct(&world::user(from)?, &peer);
-    let mut nonces = Nonces::new()?;
     let mut in_flight = VecDeque::with_capacity(OUTSTANDING);
-    let (mut counter, mut on_screen) = (0, false);
     loop {
         while in_flight.len() < OUTSTANDING {
             counter += 1;
@@ -189,12 +202,6 @@ async fn send(session: Session, from: usize, to: usize, counts: Arc<Counts>) -> 
             })
             .await?;
         counts.acked.fetch_add(got, Ordering::Relaxed);
-        if !on_screen && got > 0 {
-            on_screen = true;
-            out.put(&ClientFrame::Attention(Attention {
-                open: vec![conversation],
-            }));
-        }
     }
 }
 
@@ -229,7 +236,7 @@ async fn receive(session: Session, counts: Arc<Counts>) -> anyhow::Result<()> {
                         last = entry.sequence;
                         conversation = Some(entry.conversation);
                     }
-                    ServerFrame::Head(head) => {
+                    ServerFrame::Head(head) if last > 0 && head.last > last => {
                         bail!("a reader fell behind at {last}, head {}", head.last)
                     }
                     _ => {}

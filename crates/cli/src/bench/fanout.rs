@@ -34,7 +34,7 @@ struct Shape {
 }
 
 /// Joins at once: their entries reach the members that are in already.
-const JOINS_AT_ONCE: usize = 16;
+const JOINS_AT_ONCE: usize = 4;
 /// Messages of a sender whose readers are counted: above any number outstanding.
 const COUNTED: usize = 256;
 

@@ -38,6 +38,8 @@ const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 pub(super) const SOCKETS: usize = 4;
 /// TLS tickets kept for a server: it sends two a handshake.
 const TICKETS_MAX: usize = 8;
+/// Tries of a command that is refused as retryable.
+const TRIES_MAX: usize = 100;
 /// Bytes of a first sync that are read.
 const SYNC_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a message's text.
@@ -244,19 +246,27 @@ impl Session {
         }
     }
 
-    /// Sends a command and waits for its answer; what else comes is dropped.
+    /// Sends a command and waits for its answer; what else comes is dropped. A retryable refusal is tried again with the same
+    /// nonce, as clients do.
     pub(super) async fn call(&mut self, frame: &ClientFrame) -> anyhow::Result<ServerFrame> {
-        let request = self.out.put(frame);
-        self.out.flush().await?;
-        loop {
-            match self.frames.next_with_request().await? {
-                (id, ServerFrame::Refused(refused)) if id == request => {
-                    bail!("{} ({})", refused.text, refused.code)
+        for _ in 0..TRIES_MAX {
+            let request = self.out.put(frame);
+            self.out.flush().await?;
+            let answer = loop {
+                let (id, answer) = self.frames.next_with_request().await?;
+                if id == request {
+                    break answer;
                 }
-                (id, answer) if id == request => return Ok(answer),
-                _ => {}
+            };
+            match answer {
+                ServerFrame::Refused(refused) if refused.code().retryable() => {
+                    tokio::time::sleep(Duration::from_millis(refused.retry_after_ms.max(10))).await;
+                }
+                ServerFrame::Refused(refused) => bail!("{} ({})", refused.text, refused.code),
+                answer => return Ok(answer),
             }
         }
+        bail!("refused {TRIES_MAX} times")
     }
 }
 
