@@ -3,6 +3,8 @@
 //! A [`record!`](crate::record) names each field once; reading, writing and the table of fields ([`Record::FIELDS`]) come from that.
 //! Unknown fields are skipped, missing `opt` fields take their default, a doubled field or trailing bytes are errors.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 use rmp::Marker;
 
@@ -95,9 +97,27 @@ pub fn decode<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
 /// Writes one value.
 #[must_use]
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
-    let mut out = Vec::with_capacity(128);
-    value.write(&mut out);
-    out
+    in_scratch(|out| {
+        value.write(out);
+        out.as_slice().to_vec()
+    })
+}
+
+/// Lends a buffer that is kept for the next call, so that encoding grows no buffer of its own. It is empty.
+pub(crate) fn in_scratch<R>(encode: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    /// Capacity kept, in bytes: most frames are smaller.
+    const KEPT_BYTES_MAX: usize = 64 * 1024;
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    // A call within a call finds none and makes one.
+    let mut out = SCRATCH.take();
+    out.clear();
+    let result = encode(&mut out);
+    if out.capacity() <= KEPT_BYTES_MAX {
+        SCRATCH.set(out);
+    }
+    result
 }
 
 /// A position in a body.

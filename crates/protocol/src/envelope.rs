@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::{
     Code,
-    codec::DecodeError,
+    codec::{DecodeError, in_scratch},
     frames::{ClientFrame, ServerFrame},
     limits::{DATAGRAM_BYTES_MAX, FRAME_HEADER_BYTES, PAGE_FRAME_BYTES_MAX},
 };
@@ -58,20 +58,21 @@ impl FrameError {
 /// Encodes a frame.
 #[must_use]
 pub fn encode_frame(kind: u16, request: u32, write_body: impl FnOnce(&mut Vec<u8>)) -> Bytes {
-    let mut out = Vec::with_capacity(256);
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(&kind.to_be_bytes());
-    out.extend_from_slice(&request.to_be_bytes());
-    write_body(&mut out);
-    debug_assert!(
-        out.len() <= PAGE_FRAME_BYTES_MAX,
-        "a frame of {} bytes is over every limit",
-        out.len()
-    );
-    let length = (out.len() - 4) as u32;
-    out[..4].copy_from_slice(&length.to_be_bytes());
-    // Of its own size: a queue counts what it holds by the frames' lengths.
-    out.into_boxed_slice().into()
+    in_scratch(|out| {
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&kind.to_be_bytes());
+        out.extend_from_slice(&request.to_be_bytes());
+        write_body(out);
+        debug_assert!(
+            out.len() <= PAGE_FRAME_BYTES_MAX,
+            "a frame of {} bytes is over every limit",
+            out.len()
+        );
+        let length = (out.len() - 4) as u32;
+        out[..4].copy_from_slice(&length.to_be_bytes());
+        // Of its own size: a queue counts what it holds by the frames' lengths.
+        Bytes::copy_from_slice(out)
+    })
 }
 
 impl ClientFrame {

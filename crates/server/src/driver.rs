@@ -18,6 +18,8 @@ pub(crate) struct Driver {
     bus: Arc<dyn Bus>,
     shared: Arc<Shared>,
     sessions: HashMap<SessionKey, Arc<Session>>,
+    /// Sessions that got something in this batch and are to be woken at its end.
+    woken: Vec<Arc<Session>>,
     draining: Option<Draining>,
     log_at: Instant,
 }
@@ -35,6 +37,7 @@ impl Driver {
             bus,
             shared,
             sessions: HashMap::new(),
+            woken: Vec::new(),
             draining: None,
             log_at: Instant::now() + LOG_INTERVAL,
         }
@@ -175,6 +178,16 @@ impl Driver {
     }
 
     fn poll(&mut self) {
+        self.poll_rounds();
+        for session in self.woken.drain(..) {
+            session.wake();
+        }
+        if self.woken.capacity() > BATCH_KEPT {
+            self.woken = Vec::new();
+        }
+    }
+
+    fn poll_rounds(&mut self) {
         for _ in 0..POLL_ROUNDS_MAX {
             let mut idle = true;
             while let Some((ticket, op)) = self.node.poll_store() {
@@ -185,8 +198,10 @@ impl Driver {
                 idle = false;
             }
             while let Some(transmit) = self.node.poll_transmit() {
-                if let Some(session) = self.sessions.get(&transmit.session) {
-                    session.deliver(transmit);
+                if let Some(session) = self.sessions.get(&transmit.session)
+                    && session.deliver(transmit)
+                {
+                    self.woken.push(session.clone());
                 }
                 idle = false;
             }
@@ -228,7 +243,6 @@ struct Draining {
     /// No request came for a while: what clients sent before they were told has its answer.
     quiet_at: Instant,
     /// Sessions were told to end.
-    closing: bool,
 }
 
 impl Draining {

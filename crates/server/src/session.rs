@@ -198,8 +198,10 @@ impl Session {
 
     // The node's side: what goes out
 
-    /// Takes a frame from the node. Never blocks.
-    pub(crate) fn deliver(self: &Arc<Self>, transmit: Transmit) {
+    /// Takes a frame from the node. Never blocks. `true`: call [`Session::wake`] when the last frame of the batch is in, so that
+    /// the client gets all of them in one write.
+    #[must_use]
+    pub(crate) fn deliver(self: &Arc<Self>, transmit: Transmit) -> bool {
         use fireside_protocol::Lane;
         let Transmit {
             lane,
@@ -210,7 +212,7 @@ impl Session {
         } = transmit;
         if stream != 0 {
             self.deliver_page(stream, frame);
-            return;
+            return false;
         }
         match lane {
             Lane::Page => self.deliver_side(Side::Sync, frame, last),
@@ -223,9 +225,10 @@ impl Session {
                 } else if request != 0 {
                     self.answered();
                 }
-                self.queue(frame);
+                return self.push(frame);
             }
         }
+        false
     }
 
     fn answered(&self) {
@@ -240,14 +243,22 @@ impl Session {
         }
     }
 
-    fn queue(&self, frame: Bytes) {
+    /// Queues a frame. `true`: it is the first, nobody was woken for it.
+    fn push(&self, frame: Bytes) -> bool {
         let mut mail = self.mail.lock();
         mail.session.push_back(frame);
-        let first = mail.session.len() == 1;
-        drop(mail);
-        if first {
-            self.wake.notify_one();
+        mail.session.len() == 1
+    }
+
+    fn queue(&self, frame: Bytes) {
+        if self.push(frame) {
+            self.wake();
         }
+    }
+
+    /// Wakes the writer of the session stream.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
     }
 
     /// Queues a frame of the gateway's own.

@@ -1,6 +1,6 @@
 //! One-way streams that the server opens: the first sync, and crowd events.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 use fireside_protocol::frames::StreamKind;
@@ -43,6 +43,9 @@ async fn write(session: &Session, side: Side) -> Result<(), WriteError> {
 }
 
 /// Writes whole frames and counts them out as they go.
+///
+/// Small frames are gathered into one buffer: quinn looks through all unacknowledged pieces of a stream for every packet it makes,
+/// so a copy is cheaper than many pieces.
 pub(crate) async fn write_frames(
     session: &Session,
     stream: &mut SendStream,
@@ -50,9 +53,24 @@ pub(crate) async fn write_frames(
 ) -> Result<(), WriteError> {
     let mut rest = frames.as_mut_slice();
     while !rest.is_empty() {
-        let written = stream.write_chunks(rest).await?;
-        session.sent(written.chunks, written.bytes);
-        rest = rest.get_mut(written.chunks..).unwrap_or_default();
+        let mut bytes = 0;
+        let fits = rest.iter().take_while(|frame| {
+            bytes += frame.len();
+            bytes <= GATHERED_BYTES_MAX
+        });
+        let count = fits.count().max(1);
+        let (part, later) = rest.split_at_mut(count);
+        let piece = match part {
+            [one] => mem::take(one),
+            many => many.concat().into(),
+        };
+        let bytes = piece.len();
+        stream.write_chunk(piece).await?;
+        session.sent(count, bytes);
+        rest = later;
     }
     Ok(())
 }
+
+/// Bytes of frames that are written as one piece.
+const GATHERED_BYTES_MAX: usize = 16 * 1024;

@@ -109,7 +109,7 @@ pub(crate) async fn handshakes(
         "{full} handshakes were full"
     );
     Ok(json!({
-        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "p50_ms": times.quantile_ms(0.5), "p99_ms": times.quantile_ms(0.99),
+        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "server_share": measured.server_share, "p50_ms": times.quantile_ms(0.5), "p99_ms": times.quantile_ms(0.99),
         "full": full, "workers": workers,
     }))
 }

@@ -98,7 +98,7 @@ pub(crate) async fn load(net: &Net, load: LoadArgs, shape: Shape) -> anyhow::Res
         Some(ended) = tasks.join_next() => bail!("a client ended: {ended:?}"),
     };
     Ok(json!({
-        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "p50_ms": shared.complete.quantile_ms(0.5),
+        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "server_share": measured.server_share, "p50_ms": shared.complete.quantile_ms(0.5),
         "p99_ms": shared.complete.quantile_ms(0.99), "groups": shape.groups, "members": shape.members,
         "senders": shape.senders, "outstanding": shape.outstanding, "payload": load.payload,
     }))

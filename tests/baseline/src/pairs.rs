@@ -95,7 +95,7 @@ pub(crate) async fn load(
         Some(ended) = tasks.join_next() => bail!("a client ended: {ended:?}"),
     };
     Ok(json!({
-        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "p50_ms": times.quantile_ms(0.5), "p99_ms": times.quantile_ms(0.99),
+        "per_second": measured.per_second, "per_cpu_second": measured.per_cpu_second, "server_share": measured.server_share, "p50_ms": times.quantile_ms(0.5), "p99_ms": times.quantile_ms(0.99),
         "pairs": pairs, "outstanding": outstanding, "payload": load.payload, "received": received.load(Ordering::Relaxed),
     }))
 }

@@ -67,6 +67,8 @@ pub(crate) struct Window {
     pub(crate) per_second: f64,
     /// Per second of processor time that this process and the server used: foreign load moves it less.
     pub(crate) per_cpu_second: f64,
+    /// The server's part of that processor time.
+    pub(crate) server_share: f64,
 }
 
 /// Waits for the warm-up, then measures how much `read` grows in the window.
@@ -77,32 +79,38 @@ pub(crate) async fn window(
 ) -> anyhow::Result<Window> {
     tokio::time::sleep(Duration::from_secs_f64(load.warm_up)).await;
     start();
-    let (before, cpu_before, began) = (read(), cpu_seconds(load)?, Instant::now());
+    let (before, (load_before, server_before)) = (read(), cpu_seconds(load)?);
+    let began = Instant::now();
     tokio::time::sleep(Duration::from_secs_f64(load.seconds)).await;
     let count = (read() - before) as f64;
+    let took = began.elapsed().as_secs_f64();
+    let (load_after, server_after) = cpu_seconds(load)?;
+    let server = server_after - server_before;
+    let cpu = (load_after - load_before + server).max(0.01);
     Ok(Window {
-        per_second: count / began.elapsed().as_secs_f64(),
-        per_cpu_second: count / (cpu_seconds(load)? - cpu_before).max(0.01),
+        per_second: count / took,
+        per_cpu_second: count / cpu,
+        server_share: server / cpu,
     })
 }
 
-/// Processor time of this process and of the server, if it was named.
-fn cpu_seconds(load: &LoadArgs) -> anyhow::Result<f64> {
+/// Processor time of this process, and of the server if it was named.
+fn cpu_seconds(load: &LoadArgs) -> anyhow::Result<(f64, f64)> {
+    let server = load
+        .server_pid
+        .map(|pid| process_cpu(&pid.to_string()))
+        .transpose()?;
+    Ok((process_cpu("self")?, server.unwrap_or(0.0)))
+}
+
+fn process_cpu(process: &str) -> anyhow::Result<f64> {
     /// Clock ticks a second in /proc: 100 on every Linux that Rust runs on.
     const TICKS_PER_S: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let fields = stat.rsplit_once(')').context("no name in stat")?.1;
     let mut ticks = 0.0;
-    for process in [
-        Some("self".to_owned()),
-        load.server_pid.map(|pid| pid.to_string()),
-    ]
-    .into_iter()
-    .flatten()
-    {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-        let fields = stat.rsplit_once(')').context("no name in stat")?.1;
-        for number in fields.split_whitespace().skip(11).take(2) {
-            ticks += number.parse::<f64>()?;
-        }
+    for number in fields.split_whitespace().skip(11).take(2) {
+        ticks += number.parse::<f64>()?;
     }
     Ok(ticks / TICKS_PER_S)
 }

@@ -64,6 +64,8 @@ pub(super) struct Window {
     pub(super) per_second: f64,
     /// Per second of processor time that this process and the server used: foreign load moves it less.
     pub(super) per_cpu_second: f64,
+    /// The server's part of that processor time.
+    pub(super) server_share: f64,
 }
 
 /// Waits for the warm-up, then measures how much `read` grows in `seconds`.
@@ -75,12 +77,15 @@ pub(super) async fn window(
 ) -> anyhow::Result<Window> {
     tokio::time::sleep(Duration::from_secs_f64(WARM_UP_S)).await;
     start();
-    let cpu = || anyhow::Ok(own_cpu()? + server.cpu()?);
-    let (before, cpu_before, began) = (read(), cpu()?, Instant::now());
+    let (before, load_before, server_before) = (read(), own_cpu()?, server.cpu()?);
+    let began = Instant::now();
     tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
     let count = (read() - before) as f64;
+    let server_cpu = server.cpu()? - server_before;
+    let cpu = (own_cpu()? - load_before + server_cpu).max(0.01);
     Ok(Window {
         per_second: count / began.elapsed().as_secs_f64(),
-        per_cpu_second: count / (cpu()? - cpu_before).max(0.01),
+        per_cpu_second: count / cpu,
+        server_share: server_cpu / cpu,
     })
 }

@@ -120,6 +120,7 @@ fn ours(args: &BenchArgs, programs: &Programs, shape: Shape) -> anyhow::Result<S
     server.check()?;
     let (rate, mut more) = result?;
     more["per_cpu_second"] = json!(rate.per_cpu_second);
+    more["server_share"] = json!(rate.server_share);
     Ok(Sample {
         values: vec![rate.per_second],
         more,

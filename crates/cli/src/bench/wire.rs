@@ -349,11 +349,15 @@ pub(super) fn message(
     })
 }
 
-/// A text of [`TEXT_BYTES`]: stamp, counter, sender, then letters that follow from the counter.
+/// A text of [`TEXT_BYTES`]: stamp, counter, sender in hexadecimal, then letters that follow from the counter.
 pub(super) fn text(stamp: u64, counter: u64, sender: usize) -> String {
-    let mut text = format!("{stamp:020} {counter:020} {sender:08} ");
-    let letter = letter(counter) as char;
-    text.extend(std::iter::repeat_n(letter, TEXT_BYTES - text.len()));
+    let mut text = String::with_capacity(TEXT_BYTES);
+    for number in [stamp, counter, sender as u64] {
+        text.extend(
+            (0..16).map(|digit| char::from(HEX[(number >> (60 - 4 * digit)) as usize & 15])),
+        );
+    }
+    text.push_str(letters(counter));
     text
 }
 
@@ -361,19 +365,31 @@ pub(super) fn text(stamp: u64, counter: u64, sender: usize) -> String {
 pub(super) fn check_text(content: &Bytes) -> anyhow::Result<(u64, u64, usize)> {
     let text = decode::<TextContent>(content)?.text;
     ensure!(text.len() == TEXT_BYTES, "a text of {} bytes", text.len());
-    let mut words = text.splitn(4, ' ');
-    let mut word = || words.next().context("a text without its numbers");
-    let (stamp, counter, sender) = (word()?.parse()?, word()?.parse()?, word()?.parse()?);
-    let expected = letter(counter);
+    let number = |at: usize| {
+        let digits = text
+            .get(at..at + 16)
+            .context("a text without its numbers")?;
+        anyhow::Ok(u64::from_str_radix(digits, 16)?)
+    };
+    let (stamp, counter, sender) = (number(0)?, number(16)?, number(32)?);
     ensure!(
-        word()?.bytes().all(|byte| byte == expected),
+        text.get(48..) == Some(letters(counter)),
         "a text was changed"
     );
-    Ok((stamp, counter, sender))
+    Ok((stamp, counter, sender as usize))
 }
 
-fn letter(counter: u64) -> u8 {
-    b'a' + (counter % 26) as u8
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// The alphabet, again and again.
+const LETTERS: &str = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz\
+                       abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz";
+
+/// The rest of a text.
+fn letters(counter: u64) -> &'static str {
+    let from = (counter % 26) as usize;
+    LETTERS
+        .get(from..from + TEXT_BYTES - 48)
+        .unwrap_or_default()
 }
 
 fn endpoint() -> anyhow::Result<quinn::Endpoint> {
