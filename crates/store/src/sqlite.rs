@@ -38,7 +38,7 @@ use rusqlite::Connection;
 use self::{
     queue::{Limit, Queue, Queued, Taken},
     trouble::Trouble,
-    writer::{Answer, Writer},
+    writer::{Answer, Pressure, Writer},
 };
 use crate::{Sink, Store};
 
@@ -268,12 +268,15 @@ fn write(conn: Connection, shared: &Shared) {
                 }
                 let answers = answer(&batch, || writer.run(&batch));
                 writer.end();
+                let full = answers
+                    .iter()
+                    .any(|(_, result)| *result == Err(StoreError::Full));
                 (shared.sink)(answers);
-                writer.checkpoint(false);
+                writer.checkpoint(if full { Pressure::Full } else { Pressure::Busy });
                 writer.prune_after(batch.len());
             }
             Taken::Idle => {
-                writer.checkpoint(true);
+                writer.checkpoint(Pressure::Idle);
                 writer.prune();
             }
             Taken::Closed => break,

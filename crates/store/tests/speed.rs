@@ -10,11 +10,17 @@ use std::{
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use fireside_protocol::{ConversationId, ConversationKind, EntryKind, Header, Nonce, Role, UserId};
+use fireside_protocol::{
+    ConversationId, ConversationKind, EntryKind, Header, Nonce, Role, UserId,
+    frames::{HeadsRequest, PageRequest},
+};
 use fireside_server_core::storage::{
     Append, Appended, Command, Effect, NewConversation, NewEntry, Op, Reply,
 };
-use fireside_store::{Sink, SqliteConfig, SqliteStore, Store};
+use fireside_store::{
+    Sink, SqliteConfig, SqliteStore, Store,
+    conformance::{Harness, StoreHarness},
+};
 
 const PAIRS: usize = 100;
 const RUN: Duration = Duration::from_secs(5);
@@ -28,9 +34,9 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn new() -> Self {
+    fn new(pairs: usize) -> Self {
         let user = |name: String| UserId::new(&name).unwrap();
-        let users = (0..PAIRS).map(|n| {
+        let users = (0..pairs).map(|n| {
             let (one, other) = (
                 user(format!("player-{n:05}")),
                 user(format!("friend-{n:05}")),
@@ -41,7 +47,7 @@ impl Pairs {
         Self {
             users: users.collect(),
             sent: 0,
-            last: vec![None; PAIRS],
+            last: vec![None; pairs],
         }
     }
 
@@ -93,7 +99,7 @@ fn ours(folder: &Path, outstanding: usize) -> f64 {
     let (sender, answers) = unbounded();
     let sink: Sink = Arc::new(move |batch: Vec<_>| sender.send(batch).unwrap());
     let store = SqliteStore::open(SqliteConfig::new(folder.join("ours.db")), sink).unwrap();
-    let mut pairs = Pairs::new();
+    let mut pairs = Pairs::new(PAIRS);
     for pair in 0..PAIRS {
         store.submit(pair as u64, pairs.send(pair, true));
     }
@@ -236,6 +242,92 @@ fn append_beside_a_plain_writer() {
         println!(
             "{outstanding} outstanding: median ratio {:.2} of {ratios:.2?}",
             ratios[1]
+        );
+    }
+}
+
+/// What a device that missed 10,000 messages in 50 conversations asks for, from a store with 400,000 others around them.
+#[test]
+#[ignore = "measures for some seconds"]
+fn reads_of_a_returning_device() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = folder.path().join("reads.db");
+    let mut store = StoreHarness::new(move |sink| {
+        let config = SqliteConfig {
+            synchronous_off: true,
+            ..SqliteConfig::new(&path)
+        };
+        Box::new(SqliteStore::open(config, sink).unwrap())
+    });
+    let mut pairs = Pairs::new(2_050);
+    // The last 50 are all with the same friend.
+    let friend = UserId::new("returning").unwrap();
+    for pair in &mut pairs.users[2_000..] {
+        pair.1 = friend.clone();
+        pair.2 = ConversationId::direct(&pair.0, &friend);
+    }
+    let mut send = |pairs: &mut Pairs, first| {
+        let ops = (0..pairs.users.len())
+            .map(|pair| pairs.send(pair, first))
+            .collect();
+        assert!(store.run(ops).iter().all(Result::is_ok));
+    };
+    for round in 0..200 {
+        send(&mut pairs, round == 0);
+    }
+    store.reopen();
+    let page = |id, number, limit| Op::Page {
+        user: friend.clone(),
+        request: PageRequest {
+            conversation: id,
+            anchor: if number == 0 { 0 } else { 2 },
+            number,
+            to: 0,
+            limit,
+            since: 0,
+            held: Vec::new(),
+        },
+    };
+    let heads = Op::Heads {
+        user: friend.clone(),
+        request: HeadsRequest {
+            since: 0,
+            before_at: 0,
+            before: None,
+            limit: 0,
+            only: Vec::new(),
+        },
+        only: Vec::new(),
+    };
+    let ids: Vec<_> = pairs.users[2_000..].iter().map(|pair| pair.2).collect();
+    for warm in [false, true] {
+        let mut time = |what: &str, ops: Vec<Op>| {
+            let count = ops.len();
+            let (start, before) = (Instant::now(), cpu("store-reader"));
+            let replies = store.run(ops);
+            let elapsed = start.elapsed();
+            let used = Duration::from_nanos(cpu("store-reader") - before);
+            let items: usize = replies
+                .iter()
+                .map(|reply| match reply.as_ref().unwrap() {
+                    Reply::Page(page) => page.items.len(),
+                    Reply::Heads(page) => page.heads.len(),
+                    other => panic!("unexpected {other:?}"),
+                })
+                .sum();
+            let each = used.as_secs_f64() * 1e6 / items as f64;
+            println!(
+                "  {what} (warm: {warm}): {count} reads, {items} items, {elapsed:.1?}, CPU {used:.1?}, {each:.1} us an item"
+            );
+        };
+        time("heads", vec![heads.clone()]);
+        time(
+            "newest pages",
+            ids.iter().map(|id| page(*id, 0, 50)).collect(),
+        );
+        time(
+            "all of it",
+            ids.iter().map(|id| page(*id, 1, 500)).collect(),
         );
     }
 }

@@ -91,7 +91,13 @@ fn prepare(
             path.display()
         )));
     }
-    conn.pragma_update(None, "journal_mode", "WAL")?;
+    let mode: String = conn.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Trouble::Other(format!(
+            "{} can not have a write-ahead log (journal mode is {mode}); the data folder must be on a local disk",
+            path.display()
+        )));
+    }
     conn.pragma_update(
         None,
         "synchronous",

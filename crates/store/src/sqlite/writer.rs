@@ -22,8 +22,8 @@ const HEADS_KEPT_MAX: usize = 65_536;
 const NONCES_KEPT_MAX: usize = 65_536;
 /// Pages (4 KiB) of the write-ahead log above which it is checkpointed when there is nothing to do.
 const WAL_PAGES_IDLE: i64 = 1_000;
-/// Pages above which it is checkpointed after the next answer: 16 MiB.
-const WAL_PAGES_BUSY: i64 = 4_000;
+/// Pages above which it is checkpointed after the next answer: 32 MiB.
+const WAL_PAGES_BUSY: i64 = 8_000;
 /// Pages above which readers are waited for, so that the log starts over: 64 MiB.
 const WAL_PAGES_MAX: i64 = 16_000;
 
@@ -291,20 +291,33 @@ impl<'c> Writer<'c> {
     }
 
     /// Moves the write-ahead log into the file when it has grown enough. Called after the answers are out.
-    pub(super) fn checkpoint(&self, idle: bool) {
+    pub(super) fn checkpoint(&self, pressure: Pressure) {
         // A failure (disk full, a reader in the way) costs nothing: the log is kept and the next call tries again.
         let pages = self
             .conn
             .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1));
         let pages: i64 = pages.unwrap_or(0);
+        let enough = match pressure {
+            Pressure::Full => 1,
+            Pressure::Idle => WAL_PAGES_IDLE,
+            Pressure::Busy => WAL_PAGES_BUSY,
+        };
         let mode = match pages {
             pages if pages >= WAL_PAGES_MAX => "PRAGMA wal_checkpoint(RESTART)",
-            pages if pages >= WAL_PAGES_BUSY => "PRAGMA wal_checkpoint(PASSIVE)",
-            pages if pages >= WAL_PAGES_IDLE && idle => "PRAGMA wal_checkpoint(PASSIVE)",
+            pages if pages >= enough => "PRAGMA wal_checkpoint(PASSIVE)",
             _ => return,
         };
         let _ = self.conn.query_row(mode, [], |_| Ok(()));
     }
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pressure {
+    /// The disk is full: what is in the log twice need not be.
+    Full,
+    Idle,
+    Busy,
 }
 
 /// Pages of the file.

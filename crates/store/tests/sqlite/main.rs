@@ -114,6 +114,61 @@ fn a_full_disk_refuses_the_batch_and_then_goes_on() {
     assert_eq!(check, "ok");
 }
 
+/// The same with a real file system: `mount -t tmpfs -o size=4m none DIR`, then `SMALL_DISK=DIR` and `-- --ignored small_disk`.
+#[test]
+#[ignore = "needs a small disk"]
+fn a_small_disk_that_fills_loses_nothing() {
+    let folder = std::path::PathBuf::from(std::env::var("SMALL_DISK").unwrap());
+    let path = folder.join("small.db");
+    let mut store = harness(&path, |_| ());
+    let text = "x".repeat(4_000);
+    assert!(is_done(&store.run(vec![message(1, None, &text)])[0]));
+    let ballast = folder.join("ballast");
+    std::fs::write(&ballast, vec![0; 2 << 20]).unwrap();
+    let (mut last, mut next, mut full) = (1, 2, 0);
+    for round in 0..4 {
+        loop {
+            let ops = (next..next + 40).map(|n| message(n, Some(1), &text));
+            let results = store.run(ops.collect());
+            next += 40;
+            for result in results
+                .iter()
+                .filter(|result| **result != Err(StoreError::Full))
+            {
+                assert_eq!(sequence(result), last + 1, "dense");
+                last += 1;
+            }
+            let refused = results.iter().filter(|result| result.is_err()).count();
+            full += refused;
+            if refused > 0 {
+                break;
+            }
+        }
+        println!("round {round}: full at {last}, {full} refused so far");
+        store.reopen();
+        let again = store.run(vec![message(1, None, &text)]);
+        assert!(
+            matches!(again[0], Ok(Reply::Appended(Appended::Known(_)))),
+            "{again:?}"
+        );
+        let _ = std::fs::remove_file(&ballast);
+    }
+    assert!(full > 0);
+    drop(store);
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let check: String = conn
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(check, "ok");
+    let count: u64 = conn
+        .query_row("SELECT count(*) FROM entries", [], |row| {
+            row.get::<_, i64>(0)
+        })
+        .unwrap()
+        .cast_unsigned();
+    assert_eq!(count, last);
+}
+
 #[test]
 fn a_second_server_on_the_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
