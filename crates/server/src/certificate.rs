@@ -19,6 +19,8 @@ use crate::keys::write_secret;
 
 /// The self-made certificate in the data folder.
 pub const CERTIFICATE_FILE: &str = "certificate.pem";
+/// Its fingerprint, for scripts: hexadecimal digits and a line end.
+pub const FINGERPRINT_FILE: &str = "certificate.sha256";
 /// Its private key.
 pub const CERTIFICATE_KEY_FILE: &str = "certificate.key";
 
@@ -101,11 +103,13 @@ impl CertificateHolder {
             make_if_missing(folder)?;
         }
         let current = ArcSwap::new(read(&source, &provider)?);
-        Ok(Self {
+        let holder = Self {
             source,
             provider,
             current,
-        })
+        };
+        holder.write_fingerprint()?;
+        Ok(holder)
     }
 
     /// Reads the files again. New connections get the new certificate; on an error the old one stays.
@@ -114,7 +118,20 @@ impl CertificateHolder {
     /// [`CertificateError`].
     pub fn reload(&self) -> Result<(), CertificateError> {
         self.current.store(read(&self.source, &self.provider)?);
-        Ok(())
+        self.write_fingerprint()
+    }
+
+    fn write_fingerprint(&self) -> Result<(), CertificateError> {
+        let CertificateSource::SelfMade(folder) = &self.source else {
+            return Ok(());
+        };
+        let path = folder.join(FINGERPRINT_FILE);
+        let text = format!("{}\n", self.fingerprint());
+        if fs::read_to_string(&path).is_ok_and(|found| found == text) {
+            return Ok(());
+        }
+        write_secret(&path, text.as_bytes())
+            .map_err(|source| CertificateError::File { path, source })
     }
 
     /// Of the certificate in use.
@@ -240,6 +257,8 @@ mod tests {
             .fingerprint();
         assert_eq!(first, second);
         assert_eq!(fingerprint_in(folder.path()).unwrap(), first);
+        let written = fs::read_to_string(folder.path().join(FINGERPRINT_FILE)).unwrap();
+        assert_eq!(written, format!("{first}\n"));
     }
 
     #[test]

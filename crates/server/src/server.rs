@@ -282,6 +282,33 @@ impl RunningServer {
     }
 }
 
+#[cfg(not(unix))]
+impl RunningServer {
+    /// Runs until Ctrl-C, then [`RunningServer::stop`]s. There is no signal to reload by.
+    ///
+    /// # Errors
+    /// If signals can not be waited for, or the node failed: whoever started the process should start it again.
+    pub fn run_until_signal(
+        self,
+        settings: impl Fn() -> Result<Settings, SettingsError>,
+    ) -> io::Result<()> {
+        let _ = settings;
+        let Some(runtime) = self.runtime.as_ref() else {
+            return Ok(());
+        };
+        runtime.block_on(async {
+            tokio::select! {
+                interrupted = tokio::signal::ctrl_c() => interrupted,
+                () = self.shared.failed.notified() => {
+                    Err(io::Error::other("the node failed; the log says why"))
+                }
+            }
+        })?;
+        self.stop();
+        Ok(())
+    }
+}
+
 impl Drop for RunningServer {
     fn drop(&mut self) {
         self.end();
@@ -307,13 +334,15 @@ fn lock_data(data: &Path) -> Result<File, StartError> {
         path: data.to_owned(),
         source,
     };
-    fs::create_dir_all(data).map_err(data_error)?;
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
     #[cfg(unix)]
     {
-        use std::os::unix::fs::PermissionsExt as _;
-        // Keys and messages: nobody else's business. A folder of another owner keeps its mode.
-        let _ = fs::set_permissions(data, fs::Permissions::from_mode(0o700));
+        use std::os::unix::fs::DirBuilderExt as _;
+        // Keys and messages: nobody else's business. A folder that is there keeps its mode.
+        builder.mode(0o700);
     }
+    builder.create(data).map_err(data_error)?;
     let file = File::create(data.join(LOCK_FILE)).map_err(data_error)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
