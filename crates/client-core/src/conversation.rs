@@ -543,7 +543,7 @@ fn read(raw: Bytes, conversation: ConversationId, applied: &mut Applied) -> Opti
 }
 
 /// A copy that does not keep the frame it came in.
-fn compact(entry: &Entry) -> Entry {
+pub(crate) fn compact(entry: &Entry) -> Entry {
     Entry {
         content: Bytes::copy_from_slice(&entry.content),
         ..entry.clone()

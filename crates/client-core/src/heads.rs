@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, Role, Sequence, UserId, frames::Head,
-    limits::UNREAD_COUNT_MAX,
+    ConversationId, ConversationKind, Entry, EntryKind, Role, Sequence, UserId,
+    frames::Head,
+    limits::{NAME_BYTES_MAX, UNREAD_COUNT_MAX},
 };
 
-use crate::{Session, conversation::Conversation};
+use crate::{Session, conversation::Conversation, rows::short};
 
 /// Conversations in memory; heads of more are not taken.
 const CONVERSATIONS_MAX: usize = 20_000;
@@ -89,7 +90,7 @@ impl Conversation {
             {
                 self.recent.floor = dropped;
             }
-            self.head.preview = Some(entry.clone());
+            self.head.preview = Some(short(entry));
         }
         // A recall takes its mentions along.
         let mentions_fade = entry.kind == EntryKind::Recall && self.head.mentions > 0;
@@ -100,7 +101,7 @@ impl Conversation {
     fn recount(&mut self, me: Option<&UserId>) -> bool {
         let from = self.head.read.saturating_add(1);
         let from_seen = from.max(self.floor());
-        if from > self.counted_to {
+        if from_seen > self.counted_to {
             self.head.unread = 0;
             self.head.mentions = 0;
             return true;
@@ -126,6 +127,12 @@ impl Conversation {
     /// Takes what the server says. `false`: entries came since, and the count can not be told.
     fn take_head(&mut self, head: Head, pending_read: Sequence, me: Option<&UserId>) -> bool {
         let old = std::mem::replace(&mut self.head, head);
+        self.head.preview = self.head.preview.take().as_ref().map(short);
+        self.head.unread = self.head.unread.min(UNREAD_COUNT_MAX + 1);
+        self.head.mentions = self.head.mentions.min(UNREAD_COUNT_MAX + 1);
+        if self.head.name.len() > NAME_BYTES_MAX {
+            self.head.name.clear();
+        }
         let head_read = self.head.read;
         self.head.read = head_read.max(old.read).max(pending_read);
         self.head.peer_delivered = self.head.peer_delivered.max(old.peer_delivered);

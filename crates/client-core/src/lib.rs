@@ -8,6 +8,7 @@ pub mod view;
 
 mod cache;
 mod commands;
+mod config;
 mod conversation;
 mod diff;
 mod heads;

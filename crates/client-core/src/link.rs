@@ -1,17 +1,17 @@
-//! Links to servers: connect, log in or resume, back off, notice a dead server, race a second link.
+//! Links to servers: opened, lost, opened again with a growing pause; a second one is raced against a silent first.
+
+mod heartbeat;
+mod login;
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Lane, Nonce, Now, RawFrame, VERSION, WallMs,
-    frames::{Draining, Hello, Kicked, Ping, Pong, Refused, Resume, SetToken, Welcome},
-    limits::{
-        HEADS_OVERLAP_MS, PING_CALL_PENDING_MS, PING_TIMEOUT_MS, PING_VISIBLE_MS, TOKEN_EXPIRING_MS,
-    },
+    ClientFrame, Code, ConversationId, Lane, Nonce, Now, RawFrame, WallMs,
+    frames::{Draining, Kicked},
 };
 
 use crate::{
-    Action, ConnectionState, Event, LinkEvent, RequestId, Session, Transmit, event::Completion,
-    session::LinkId, timers::Timer, token,
+    Action, ConnectionState, Event, LinkEvent, RequestId, Session, Transmit, session::LinkId,
+    timers::Timer,
 };
 
 /// A link that is not logged in after this is given up, in ms.
@@ -84,6 +84,10 @@ pub(crate) struct Links {
     attempt: u32,
     ever: bool,
     token: Option<String>,
+    /// The token of the last hello.
+    token_tried: Option<String>,
+    /// The token before the one that is being set.
+    token_before: Option<String>,
     secret: Option<Bytes>,
     refused: bool,
     said: ConnectionState,
@@ -106,6 +110,8 @@ impl Links {
             attempt: 0,
             ever: false,
             token: None,
+            token_tried: None,
+            token_before: None,
             secret: None,
             refused: false,
             said: ConnectionState::Offline,
@@ -212,44 +218,6 @@ impl Session {
         self.actions.push_back(Action::Close { link: link.id });
     }
 
-    pub(crate) fn set_token(&mut self, request: RequestId, token: String, now: Now) {
-        self.links.token_expires = token::expires_ms(&token).unwrap_or(0);
-        self.links.token_said = false;
-        let first = self.links.token.is_none();
-        self.links.token = Some(token.clone());
-        self.arm_token(now);
-        self.begin_timed(request, now);
-        if self.is_ready() {
-            let frame = ClientFrame::SetToken(SetToken { token });
-            self.request(&frame, Request::SetToken(request));
-            return;
-        }
-        self.finish(request, Ok(Completion::Done));
-        if self.links.wanted && (self.links.refused || first) {
-            self.links.refused = false;
-            // An old secret would bring the old refusal.
-            self.links.secret = None;
-            self.connect(now);
-        }
-    }
-
-    pub(crate) fn on_token_set(&mut self, request: RequestId) {
-        self.counters.tokens_renewed += 1;
-        self.finish(request, Ok(Completion::Done));
-    }
-
-    /// Is anybody there? Asked at once after a suspend, a new route or a jump of the clock.
-    pub(crate) fn probe(&mut self, now: Now) {
-        match &self.links.main {
-            Some(link) if link.stage == Stage::Ready && link.pinged_at.is_none() => self.ping(now),
-            Some(_) => {}
-            None if self.links.wanted && !self.links.refused && self.links.rival.is_none() => {
-                self.open_link(now);
-            }
-            None => {}
-        }
-    }
-
     // Links.
 
     fn new_link(&mut self, now: Now) -> Link {
@@ -321,22 +289,6 @@ impl Session {
         self.is_main(id) && self.can_read()
     }
 
-    /// Keeps a frame of the first sync until the welcome is in.
-    pub(crate) fn keep_ahead(&mut self, id: LinkId, frame: &RawFrame) {
-        if let Some(link) = self.link_mut(id)
-            && matches!(link.stage, Stage::LoggingIn { .. })
-            && link.ahead.len() < AHEAD_FRAMES_MAX
-        {
-            link.ahead.push(frame.clone());
-        }
-    }
-
-    /// What was kept, in its order.
-    pub(crate) fn take_ahead(&mut self, id: LinkId) -> Vec<RawFrame> {
-        self.link_mut(id)
-            .map_or_else(Vec::new, |link| std::mem::take(&mut link.ahead))
-    }
-
     fn is_main(&self, id: LinkId) -> bool {
         self.links.main.as_ref().is_some_and(|link| link.id == id)
     }
@@ -393,110 +345,6 @@ impl Session {
                     self.probe(now);
                 }
             }
-        }
-    }
-
-    fn log_in(&mut self, id: LinkId) {
-        let early = self.link_mut(id).is_some_and(|link| link.early);
-        let profile = &self.cache.profile;
-        let user_cursor = profile.user_cursor;
-        let heads_since = profile.heads_since.saturating_sub(HEADS_OVERLAP_MS);
-        let device = profile.device;
-        let open = self.open.clone();
-        let frame = match (&self.links.secret, &self.links.token) {
-            (Some(secret), _) => ClientFrame::Resume(Resume {
-                version_min: VERSION,
-                version_max: VERSION,
-                secret: secret.clone(),
-                device,
-                user_cursor,
-                heads_since,
-                open,
-                no_sync: false,
-            }),
-            (None, Some(token)) if !early => ClientFrame::Hello(Hello {
-                version_min: VERSION,
-                version_max: VERSION,
-                token: token.clone(),
-                device,
-                agent: self.config.agent.clone(),
-                platform: self.config.platform.clone(),
-                user_cursor,
-                heads_since,
-                open,
-                no_sync: false,
-            }),
-            // A token is no early data: after the handshake.
-            (None, _) => return,
-        };
-        let resumed = matches!(frame, ClientFrame::Resume(_));
-        if let Some(link) = self.link_mut(id) {
-            link.stage = Stage::LoggingIn { resumed };
-        }
-        let request = self.next_request();
-        self.requests.insert(request, Request::Login);
-        self.send_on(id, &frame, request);
-    }
-
-    pub(crate) fn on_welcome(&mut self, id: LinkId, welcome: Welcome, now: Now) {
-        let Some(link) = self.link_mut(id) else {
-            return;
-        };
-        if !matches!(link.stage, Stage::LoggingIn { .. }) {
-            return;
-        }
-        link.stage = Stage::Ready;
-        link.ready_at = now.monotonic_ms;
-        self.timers.clear(&Timer::Login(id));
-        if self.me.as_ref().is_some_and(|me| *me != welcome.user) {
-            self.close_all(now);
-            self.refuse(
-                Code::TokenOtherUser,
-                Code::TokenOtherUser.text().to_owned(),
-                0,
-            );
-            return;
-        }
-        if !self.is_main(id)
-            && let Some(winner) = self.links.rival.take()
-        {
-            if let Some(loser) = self.links.main.take() {
-                self.end_link(&loser);
-                self.link_lost(now);
-            }
-            self.links.main = Some(winner);
-        } else if let Some(loser) = self.links.rival.take() {
-            self.end_link(&loser);
-        }
-        if std::mem::replace(&mut self.links.ever, true) {
-            self.counters.reconnects += 1;
-        }
-        self.timers.clear(&Timer::Reconnect);
-        self.links.offset_ms = difference(welcome.now, now.wall_ms);
-        self.links.secret = Some(welcome.resume_secret.clone()).filter(|s| !s.is_empty());
-        if welcome.token_expires != 0 && welcome.token_expires != self.links.token_expires {
-            self.links.token_expires = welcome.token_expires;
-            self.links.token_said = false;
-        }
-        self.arm_token(now);
-        if self.me.is_none() {
-            self.me = Some(welcome.user.clone());
-        }
-        if self.cache.profile.user.as_ref() != Some(&welcome.user) {
-            self.cache.profile.user = Some(welcome.user);
-            self.cache.profile_dirty = true;
-        }
-        self.start_sync(welcome.heads_stamp);
-        self.say(ConnectionState::Connected);
-        self.go(now);
-    }
-
-    /// Logged in (and confirmed): what waits goes out.
-    fn go(&mut self, now: Now) {
-        if self.is_ready() {
-            self.send_calls();
-            self.outbox_connected(now);
-            self.receipts_connected();
         }
     }
 
@@ -583,46 +431,6 @@ impl Session {
         }
     }
 
-    pub(crate) fn on_login_timeout(&mut self, id: LinkId, now: Now) {
-        if self
-            .link_mut(id)
-            .is_some_and(|link| link.stage != Stage::Ready)
-        {
-            self.break_link(id, now);
-        }
-    }
-
-    pub(crate) fn on_login_refused(&mut self, id: LinkId, refused: &Refused, now: Now) {
-        let Some(link) = self.link_mut(id) else {
-            return;
-        };
-        let Stage::LoggingIn { resumed } = link.stage else {
-            return;
-        };
-        let code = refused.code();
-        let final_for_device = matches!(
-            code,
-            Code::Banned | Code::DeviceReplaced | Code::SessionRevoked | Code::VersionUnsupported
-        );
-        if resumed && !final_for_device && is_about_login(code) {
-            // The secret is of no use; the token may be.
-            self.links.secret = None;
-            if self.links.token.is_some() {
-                self.log_in(id);
-                return;
-            }
-        }
-        self.actions.push_back(Action::Close { link: id });
-        if is_final(code) {
-            self.links.secret = None;
-            self.link_gone(id, now);
-            self.close_all(now);
-            self.refuse(code, refused.text.clone(), refused.until);
-        } else {
-            self.link_down(id, refused.retry_after_ms, now);
-        }
-    }
-
     pub(crate) fn on_kicked(&mut self, id: LinkId, kicked: Kicked, now: Now) {
         let code = Code::from_number(kicked.code);
         self.actions.push_back(Action::Close { link: id });
@@ -651,113 +459,11 @@ impl Session {
             .set(Timer::Reconnect, now.monotonic_ms.saturating_add(delay));
     }
 
-    // Heartbeat, clock, token.
-
-    /// Something came in on a link.
-    pub(crate) fn heard(&mut self, id: LinkId, now: Now) {
-        let Some(link) = self.link_mut(id) else {
-            return;
-        };
-        link.heard_at = now.monotonic_ms;
-        link.pinged_at = None;
-        let draining = link.draining;
-        if self.is_main(id) && !draining && self.can_read() {
-            // It lives after all.
-            if let Some(rival) = self.links.rival.take() {
-                self.end_link(&rival);
-                self.say(ConnectionState::Connected);
-            }
-        }
-    }
-
     pub(crate) fn is_link(&self, id: LinkId) -> bool {
         [&self.links.main, &self.links.rival]
             .into_iter()
             .flatten()
             .any(|link| link.id == id)
-    }
-
-    fn ping(&mut self, now: Now) {
-        self.links.ping_counter += 1;
-        let counter = self.links.ping_counter;
-        self.links.ping_sent = Some((counter, now));
-        if let Some(link) = &mut self.links.main {
-            link.pinged_at = Some(now.monotonic_ms);
-        }
-        self.send(&ClientFrame::Ping(Ping { counter }), 0);
-    }
-
-    pub(crate) fn on_pong(&mut self, pong: &Pong, now: Now) {
-        if let Some((counter, sent)) = self.links.ping_sent
-            && counter == pong.counter
-        {
-            self.links.ping_sent = None;
-            let half = now.monotonic_ms.saturating_sub(sent.monotonic_ms) / 2;
-            self.links.offset_ms = difference(pong.now.saturating_add(half), now.wall_ms);
-        }
-    }
-
-    /// When the main link is to be pinged or given up next.
-    pub(crate) fn heartbeat_at(&self) -> Option<u64> {
-        let link = self.links.main.as_ref()?;
-        if link.stage != Stage::Ready {
-            return None;
-        }
-        if let Some(at) = link.pinged_at {
-            return (self.links.rival.is_none()).then(|| at.saturating_add(PING_TIMEOUT_MS));
-        }
-        let silence = if self.suspended {
-            return None;
-        } else if self.calls.any_sent() || self.outbox.any_in_flight() {
-            PING_CALL_PENDING_MS
-        } else if self.visible {
-            PING_VISIBLE_MS
-        } else {
-            return None;
-        };
-        Some(link.heard_at.saturating_add(silence))
-    }
-
-    pub(crate) fn heartbeat(&mut self, now: Now) {
-        if self.heartbeat_at().is_none_or(|at| at > now.monotonic_ms) {
-            return;
-        }
-        if self
-            .links
-            .main
-            .as_ref()
-            .is_some_and(|link| link.pinged_at.is_some())
-        {
-            self.open_link(now);
-            self.say(ConnectionState::Reconnecting {
-                attempt: self.links.attempt.max(1),
-                next_in_ms: 0,
-            });
-        } else {
-            self.ping(now);
-        }
-    }
-
-    fn arm_token(&mut self, now: Now) {
-        let expires = self.links.token_expires;
-        if expires == 0 || self.links.token_said {
-            self.timers.clear(&Timer::Token);
-            return;
-        }
-        let left = expires.saturating_sub(self.links.server_ms(now));
-        let wait = left.saturating_sub(TOKEN_EXPIRING_MS);
-        self.timers
-            .set(Timer::Token, now.monotonic_ms.saturating_add(wait));
-    }
-
-    pub(crate) fn on_token_due(&mut self, now: Now) {
-        let left = (self.links.token_expires).saturating_sub(self.links.server_ms(now));
-        if left > TOKEN_EXPIRING_MS {
-            self.arm_token(now);
-            return;
-        }
-        self.links.token_said = true;
-        self.complete_event(Event::TokenExpiring { in_ms: left });
     }
 }
 

@@ -20,6 +20,8 @@ const TYPING_MAX: usize = 256;
 pub(crate) struct Receipts {
     /// Delivered marks said and to say.
     delivered: BTreeMap<ConversationId, (Sequence, Sequence)>,
+    /// What is on screen changed while it could not be said.
+    attention_due: bool,
     /// Own typing: when it was said last.
     typing: BTreeMap<ConversationId, u64>,
     counter: u64,
@@ -32,6 +34,7 @@ pub(crate) struct Receipts {
 impl Session {
     /// Says which conversations are on screen.
     pub(crate) fn send_attention(&mut self) {
+        self.receipts.attention_due = !self.is_ready();
         if self.is_ready() {
             let open = self.open.clone();
             self.send(&ClientFrame::Attention(Attention { open }), 0);
@@ -95,6 +98,9 @@ impl Session {
 
     /// Marks that could not be said without a link.
     pub(crate) fn receipts_connected(&mut self) {
+        if self.receipts.attention_due {
+            self.send_attention();
+        }
         let due: Vec<ConversationId> = (self.receipts.delivered.iter())
             .filter(|(_, (said, wanted))| wanted > said)
             .map(|(id, _)| *id)

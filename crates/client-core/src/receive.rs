@@ -115,7 +115,7 @@ impl Session {
             Some(Request::Login) => self.on_login_refused(link, refused, self.now),
             Some(Request::Outbox(nonce)) => self.outbox_refused(nonce, refused),
             Some(Request::Call(call)) => self.on_call_refused(call, refused),
-            Some(Request::SetToken(call)) => self.finish(call, Err(refusal(refused))),
+            Some(Request::SetToken(call)) => self.on_token_refused(call, refused),
             Some(Request::Page(conversation)) => {
                 self.on_page_refused(conversation, request, refused);
             }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use fireside_protocol::{
-    Entry, EntryKind, MessageKind, TextContent, UserId, codec::Reader, codec::Wire,
+    Entry, EntryKind, MessageKind, TextContent, UserId, codec::Reader, codec::Wire, encode,
 };
 
+use crate::conversation::compact;
 use crate::view::{Body, MessageState, TimelineRow};
 
 /// Bytes of a preview in the conversation list.
@@ -66,6 +67,16 @@ pub(crate) fn preview_of(entry: &Entry) -> Arc<str> {
     }
     let start = text.get(..end).unwrap_or_default();
     format!("{start}…").into()
+}
+
+/// A copy for the list, which keeps one for every conversation: of a long text only the start.
+pub(crate) fn short(entry: &Entry) -> Entry {
+    let mut copy = compact(entry);
+    if copy.content.len() > 2 * PREVIEW_BYTES_MAX {
+        let text = preview_of(entry).to_string();
+        copy.content = encode(&TextContent { text }).into();
+    }
+    copy
 }
 
 /// A row for an item.

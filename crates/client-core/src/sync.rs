@@ -1,29 +1,23 @@
 //! From where the device stands to now: the user log, the heads, then pages by priority.
 
+mod pages;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_protocol::{
     ClientFrame, ConversationId, Role, Sequence, UserId, WallMs,
-    frames::{
-        Anchor, HeadsPage, HeadsRequest, Page, PageRequest, Refused, UserLogPage, UserLogRequest,
-        UserRecord, UserRecordKind,
-    },
-    limits::{HEADS_MAX, HEADS_OVERLAP_MS, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX},
+    frames::{HeadsPage, HeadsRequest, UserLogPage, UserLogRequest, UserRecord, UserRecordKind},
+    limits::{HEADS_MAX, HEADS_OVERLAP_MS},
 };
 
-use crate::{
-    Event, Session,
-    cache::Mode,
-    conversation::{Asked, Conversation},
-    link::Request,
-    ranges::RangeSet,
-    timers::Timer,
-};
+use crate::{Event, Session, link::Request, timers::Timer};
 
 /// Pages asked for at once.
 const PAGES_IN_FLIGHT_MAX: usize = 4;
 /// A page that does not come is asked for again after this, in ms.
 const PAGE_TIMEOUT_MS: u64 = 15_000;
+/// The first sync is asked for if it did not come by itself in this time, in ms.
+const FIRST_SYNC_MS: u64 = 10_000;
 /// Largest pause after pages that brought nothing, in ms.
 const PULL_PAUSE_MS_MAX: u64 = 60_000;
 /// A hole of this many numbers or fewer in an open timeline is filled by itself.
@@ -45,8 +39,8 @@ pub(crate) struct Sync {
     since: WallMs,
     /// Where the heads go on after trouble.
     heads_next: Option<(WallMs, ConversationId)>,
-    /// The first sync is to be asked for again.
-    retry: bool,
+    /// When the first sync is asked for (again) if it is still not in, in monotonic ms.
+    retry_at: Option<u64>,
     /// Heads to ask for: when (monotonic ms).
     ask: BTreeMap<ConversationId, u64>,
     /// Heads on their way.
@@ -67,8 +61,10 @@ impl Session {
         self.sync.stamp = stamp;
         self.sync.since = (self.cache.profile.heads_since).saturating_sub(HEADS_OVERLAP_MS);
         self.sync.heads_next = None;
-        self.sync.retry = false;
         self.sync.pages = 0;
+        // It comes by itself, on a stream that may break.
+        self.sync.retry_at = None;
+        self.retry_sync(FIRST_SYNC_MS);
         for conversation in self.conversations.values_mut() {
             conversation.pull_not_before = 0;
             conversation.pull_failures = 0;
@@ -299,8 +295,8 @@ impl Session {
 
     /// The first sync was refused for now.
     pub(crate) fn retry_sync(&mut self, delay_ms: u64) {
-        self.sync.retry = true;
         let at = self.now.monotonic_ms.saturating_add(delay_ms);
+        self.sync.retry_at = Some(self.sync.retry_at.unwrap_or(at).min(at));
         self.timers.set_sooner(Timer::Heads, at);
     }
 
@@ -324,7 +320,8 @@ impl Session {
             return;
         }
         let now = self.now.monotonic_ms;
-        if std::mem::take(&mut self.sync.retry) {
+        if self.sync.retry_at.is_some_and(|at| at <= now) {
+            self.sync.retry_at = None;
             if self.sync.user_log_running {
                 let cursor = self.cache.profile.user_cursor;
                 let frame = ClientFrame::UserLogRequest(UserLogRequest { cursor });
@@ -332,6 +329,9 @@ impl Session {
             }
             if self.sync.heads_running {
                 self.ask_more_heads();
+            }
+            if self.sync.user_log_running || self.sync.heads_running {
+                self.retry_sync(FIRST_SYNC_MS);
             }
         }
         let due: Vec<ConversationId> = (self.sync.ask.iter())
@@ -353,246 +353,9 @@ impl Session {
             });
             self.request(&frame, Request::HeadsOf(due));
         }
-        if let Some(next) = self.sync.ask.values().min() {
-            self.timers.set(Timer::Heads, (*next).max(now + 50));
+        let asks = self.sync.ask.values().min().map(|at| (*at).max(now + 50));
+        if let Some(next) = asks.into_iter().chain(self.sync.retry_at).min() {
+            self.timers.set(Timer::Heads, next);
         }
-    }
-
-    // Pages.
-
-    fn priority(&self, conversation: &Conversation) -> u8 {
-        if self.open.contains(&conversation.id()) {
-            0
-        } else if conversation.is_direct() {
-            1
-        } else if conversation.head.unread > 0 {
-            2
-        } else {
-            3
-        }
-    }
-
-    /// The conversation may need a page.
-    pub(crate) fn want_page(&mut self, id: ConversationId) {
-        if let Some(conversation) = self.conversations.get(&id) {
-            let priority = self.priority(conversation);
-            self.sync.wants.insert((priority, id));
-        }
-    }
-
-    pub(crate) fn want_all_pages(&mut self) {
-        let all: Vec<ConversationId> = self.conversations.keys().copied().collect();
-        for id in all {
-            self.want_page(id);
-        }
-    }
-
-    /// Asks for what is wanted most, as far as there is room.
-    pub(crate) fn pull(&mut self) {
-        if !self.can_read() || self.sync.heads_running {
-            return;
-        }
-        while self.sync.pages < PAGES_IN_FLIGHT_MAX {
-            let Some((_, id)) = self.sync.wants.pop_first() else {
-                return;
-            };
-            let Some((page, wanted)) = self.next_page(id) else {
-                continue;
-            };
-            let asked = Asked {
-                since: page.since,
-                held: RangeSet::from_ranges(&page.held),
-                added: RangeSet::default(),
-                wanted,
-            };
-            let request = self.request(&ClientFrame::PageRequest(page), Request::Page(id));
-            self.sync.pages += 1;
-            let at = self.now.monotonic_ms.saturating_add(PAGE_TIMEOUT_MS);
-            self.timers.set(Timer::Page(request), at);
-            if let Some(conversation) = self.conversations.get_mut(&id) {
-                conversation.asked = Some((request, asked));
-            }
-        }
-    }
-
-    /// The page this conversation needs most, if it needs one now.
-    fn next_page(&mut self, id: ConversationId) -> Option<(PageRequest, (Sequence, Sequence))> {
-        let conversation = self.conversations.get(&id)?;
-        if conversation.asked.is_some() {
-            return None;
-        }
-        if conversation.pull_not_before > self.now.monotonic_ms {
-            if conversation.pull_not_before < u64::MAX {
-                let at = conversation.pull_not_before;
-                self.timers.set_sooner(Timer::Pull(id), at);
-            }
-            return None;
-        }
-        let request = |anchor: Anchor, number: Sequence, to: Sequence, limit: u32| {
-            let page = PageRequest {
-                conversation: id,
-                anchor: anchor.number(),
-                number,
-                to,
-                limit,
-                since: conversation.changes_to,
-                held: conversation.held(),
-            };
-            Some((page, (number, to)))
-        };
-        // A hole, from its newer end if it is large.
-        let fill = |(first, last): (Sequence, Sequence), limit: u32| {
-            if last - first < u64::from(limit) {
-                request(Anchor::Range, first, last, limit)
-            } else {
-                request(Anchor::Before, last.saturating_add(1), 0, limit)
-            }
-        };
-        let (floor, end) = (conversation.floor(), conversation.last_known);
-        if end < floor {
-            return None;
-        }
-        let repairs = !self.config.breaks.repair;
-        let open = self.open.contains(&id);
-        let filling = self.background_fill && self.cache.mode == Mode::Disk;
-        let wanted = filling || self.priority(conversation) < 3;
-        let missing_end = !conversation.covered.contains(end);
-        if let Some((below, count)) = self.sync.older.get(&id) {
-            let limit = (*count).clamp(1, PAGE_ITEMS_MAX);
-            return request(Anchor::Before, *below, 0, limit);
-        }
-        if wanted && missing_end && (repairs || conversation.covered.is_empty()) {
-            return request(Anchor::Newest, 0, 0, PAGE_ITEMS_DEFAULT);
-        }
-        if !repairs {
-            return None;
-        }
-        if !self.timers.is_set(&Timer::Repair(id))
-            && let (Some(first), Some(last)) =
-                (conversation.repair.first(), conversation.repair.last())
-        {
-            let first = first.max(last.saturating_sub(u64::from(PAGE_ITEMS_MAX) - 1));
-            return request(Anchor::Range, first.max(floor), last, PAGE_ITEMS_MAX);
-        }
-        if open && let Some((from, to)) = conversation.memory {
-            let from = match conversation.items.first_key_value() {
-                Some((first, _)) => from.max(*first).max(floor),
-                None => from.max(floor),
-            };
-            let holes = conversation.covered.holes(from, to.min(end));
-            let small = |hole: &&(Sequence, Sequence)| hole.1 - hole.0 < SMALL_HOLE;
-            if let Some(hole) = holes.iter().rev().find(small) {
-                return fill(*hole, PAGE_ITEMS_MAX);
-            }
-        }
-        if filling && let Some(hole) = conversation.covered.holes(floor, end).last() {
-            return fill(*hole, PAGE_ITEMS_MAX);
-        }
-        let behind = conversation.is_behind() && conversation.repair.is_empty();
-        if wanted && behind {
-            return request(Anchor::Newest, 0, 0, 1);
-        }
-        None
-    }
-
-    pub(crate) fn on_page(&mut self, request: u32, page: &Page) {
-        let Some(Request::Page(id)) = self.requests.remove(&request) else {
-            return;
-        };
-        let Some(asked) = self.page_answered(id, request) else {
-            return;
-        };
-        if page.conversation != id {
-            self.counters.frames_bad += 1;
-            self.pause_pull(id, 0);
-            return;
-        }
-        let (me, breaks) = (self.me.clone(), self.config.breaks);
-        let Some(conversation) = self.conversations.get_mut(&id) else {
-            return;
-        };
-        let (outbox, cache) = (&self.outbox, &mut self.cache);
-        let before = (conversation.changes_to, conversation.last_known);
-        let mut applied = conversation.apply_page(
-            page,
-            &asked,
-            |entry| {
-                outbox
-                    .row_of(entry, me.as_ref())
-                    .unwrap_or_else(|| cache.row())
-            },
-            breaks,
-        );
-        let changed = before != (conversation.changes_to, conversation.last_known);
-        if applied.covered || applied.reset || changed {
-            conversation.pull_failures = 0;
-        } else if conversation.is_behind() || !conversation.repair.is_empty() {
-            self.pause_pull(id, 0);
-        }
-        self.counters.resets += u64::from(applied.reset);
-        self.counters.page_live_overlaps += u64::from(applied.overlap);
-        if applied.covered && asked.wanted.1 != 0 {
-            self.counters.holes_repaired += 1;
-        }
-        let keep = std::mem::take(&mut applied.keep);
-        self.settle_by_page(&keep);
-        self.after(id, keep, &applied);
-        self.delivered_by_page(id);
-        self.older_arrived(id);
-        self.trim_window(id);
-        self.want_page(id);
-    }
-
-    /// Takes the answered page out of the books.
-    fn page_answered(&mut self, id: ConversationId, request: u32) -> Option<Asked> {
-        self.timers.clear(&Timer::Page(request));
-        self.sync.pages = self.sync.pages.saturating_sub(1);
-        let conversation = self.conversations.get_mut(&id)?;
-        if conversation
-            .asked
-            .as_ref()
-            .is_some_and(|(asked, _)| *asked == request)
-        {
-            return conversation.asked.take().map(|(_, asked)| asked);
-        }
-        // What it was asked for was dropped meanwhile.
-        self.want_page(id);
-        None
-    }
-
-    pub(crate) fn on_page_refused(&mut self, id: ConversationId, request: u32, refused: &Refused) {
-        if self.page_answered(id, request).is_none() {
-            return;
-        }
-        if refused.code().retryable() {
-            self.pause_pull(id, refused.retry_after_ms);
-            return;
-        }
-        if let Some(conversation) = self.conversations.get_mut(&id) {
-            conversation.pull_not_before = u64::MAX;
-        }
-        self.older_failed(id, refused);
-    }
-
-    pub(crate) fn on_page_timeout(&mut self, request: u32) {
-        if let Some(Request::Page(id)) = self.requests.remove(&request) {
-            self.page_answered(id, request);
-            self.pause_pull(id, 0);
-        }
-    }
-
-    fn pause_pull(&mut self, id: ConversationId, retry_after_ms: u64) {
-        let Some(conversation) = self.conversations.get_mut(&id) else {
-            return;
-        };
-        let doubled = 250u64 << conversation.pull_failures.min(8);
-        conversation.pull_failures = conversation.pull_failures.saturating_add(1);
-        let wait = retry_after_ms.max(doubled / 2 + self.random.up_to(doubled / 2));
-        conversation.pull_not_before = self
-            .now
-            .monotonic_ms
-            .saturating_add(wait.min(PULL_PAUSE_MS_MAX));
-        let at = conversation.pull_not_before;
-        self.timers.set(Timer::Pull(id), at);
     }
 }

@@ -475,7 +475,7 @@ impl Session {
 
     fn echo_rows(&self, id: ConversationId) -> Vec<TimelineRow> {
         let sender = self.me.clone().unwrap_or_else(|| self.nobody.clone());
-        let echo = |(outgoing, failed): (&crate::outbox::Outgoing, Option<Code>)| {
+        let echo = |outgoing: &crate::outbox::Outgoing| {
             let nonce = outgoing.record.nonce;
             let text = match self.outbox.pending_change(id, 0, Some(nonce)) {
                 Some(text) => text,
@@ -488,7 +488,7 @@ impl Session {
                 sender: sender.clone(),
                 at: outgoing.record.created_at,
                 body: text.map_or(Body::Recalled, Body::Text),
-                state: failed.map_or(MessageState::Sending, MessageState::Failed),
+                state: outgoing.state(),
                 edited: false,
             }
         };

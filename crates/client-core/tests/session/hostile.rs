@@ -160,7 +160,7 @@ fn frame() -> impl Strategy<Value = ServerFrame> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 80, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 50, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn absurd_frames_do_no_harm(frames in proptest::collection::vec((frame(), 0u32..40), 0..60), times in any::<u16>()) {

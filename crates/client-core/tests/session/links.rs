@@ -9,7 +9,7 @@ use fireside_protocol::{
     frames::{Draining, Kicked, Refused},
 };
 
-use crate::world::World;
+use crate::{server::user, world::World};
 
 fn hellos(world: &World) -> usize {
     world.seen(|frame| matches!(frame, ClientFrame::Hello(_)))
@@ -261,4 +261,58 @@ fn calls_without_a_link_are_offline_and_silent_ones_time_out() {
         world.result(call).unwrap().unwrap_err().code,
         Code::TimedOut
     );
+}
+
+#[test]
+fn what_is_on_screen_is_said_when_it_can_be() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.connect();
+    world.cut();
+    world.up = false;
+    world.advance(250);
+    let link = 2;
+    world.links.push(link);
+    let early = LinkEvent::Up { early: true };
+    world.session.handle_link(link, early, world.now);
+    world.pump();
+    world.open(direct);
+    let said = |world: &World| world.seen(|frame| matches!(frame, ClientFrame::Attention(_)));
+    assert_eq!(said(&world), 0, "not in early data");
+    let confirmed = LinkEvent::Confirmed {
+        early_accepted: true,
+    };
+    world.session.handle_link(link, confirmed, world.now);
+    world.pump();
+    assert_eq!(said(&world), 1);
+}
+
+#[test]
+fn a_first_sync_that_is_lost_is_asked_for() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.server.log(direct).text(&user("bob"), "hi");
+    world.lose_first_sync = true;
+    world.connect();
+    assert!(world.list.is_empty());
+    world.advance(11_000);
+    assert_eq!(world.line(direct).unread, 1);
+    assert_eq!(world.disk.items.len(), 1);
+}
+
+#[test]
+fn a_token_given_while_the_old_one_is_refused_is_tried() {
+    let mut world = World::new();
+    world.hold_logins = true;
+    world
+        .server
+        .refuse_login
+        .push(Refused::new(Code::TokenExpired));
+    world.call(Command::SetToken("a.b.c".to_owned()));
+    world.call(Command::Connect);
+    world.call(Command::SetToken("d.e.f".to_owned()));
+    world.hold_logins = false;
+    world.pump();
+    world.advance(1_000);
+    assert_eq!(world.state(), Some(ConnectionState::Connected));
 }
