@@ -243,6 +243,7 @@ struct Draining {
     /// No request came for a while: what clients sent before they were told has its answer.
     quiet_at: Instant,
     /// Sessions were told to end.
+    closing: bool,
 }
 
 impl Draining {
