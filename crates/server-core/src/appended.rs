@@ -71,9 +71,10 @@ impl Node {
                     let is_it = |(who, name): &(UserId, Nonce)| *name == before && *who == user;
                     work.flying.iter().any(is_it)
                         || work.undecided.iter().any(is_it)
-                        || work.parked.iter().any(|(_, other)| {
-                            other.user == user && other.nonce() == Some(before)
-                        })
+                        || work
+                            .parked
+                            .iter()
+                            .any(|(_, other)| other.user == user && other.nonce() == Some(before))
                 });
                 job.tries += 1;
                 if behind && job.tries < DECISIONS_MAX {

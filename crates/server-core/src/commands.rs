@@ -145,6 +145,7 @@ impl Node {
     ) {
         let job = Job::new(key, Origin::default(), user, Task::Receipts);
         self.run(conversation, job, now);
+        self.conversations.release(conversation);
     }
 
     /// Notes how far a device got, once the conversation is in memory.
@@ -159,6 +160,7 @@ impl Node {
         let task = Task::Frame(ClientFrame::Delivered(frame));
         let job = Job::new(key, Origin::default(), user, task);
         self.run(conversation, job, now);
+        self.conversations.release(conversation);
     }
 
     /// Takes a job as far as it goes: until it waits for something or is decided.

@@ -93,6 +93,10 @@ pub struct Counters {
     pub users: u64,
     /// Now: conversations in memory.
     pub conversations: u64,
+    /// Now: conversations this node knows anything of: in memory, with members online, or with something going on.
+    pub conversations_known: u64,
+    /// Now: conversations in which something is going on.
+    pub conversations_busy: u64,
     /// Now: operations submitted and not answered.
     pub store_pending: u64,
 }

@@ -84,6 +84,17 @@ impl Conversations {
         }
     }
 
+    /// All slots.
+    pub(crate) fn known(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Slots with work. Looks at all.
+    pub(crate) fn busy(&self) -> usize {
+        let slots = self.slots.iter();
+        slots.filter(|slot| slot.work.is_some()).count()
+    }
+
     /// Drops places of conversations that went without an eviction, when they are more than those that stayed.
     fn tidy_clock(&mut self) {
         if self.clock.len() <= self.loaded * 2 + CLOCK_SLACK {

@@ -27,6 +27,8 @@ pub(crate) struct Job {
     pub(crate) hidden: Option<Vec<UserId>>,
     /// Reads of blocks still to come.
     pub(crate) asked: usize,
+    /// Tells these reads from those of an earlier try.
+    pub(crate) ask: u64,
 }
 
 /// What a job is for.
@@ -51,6 +53,7 @@ impl Job {
             item: None,
             hidden: None,
             asked: 0,
+            ask: 0,
         })
     }
 
@@ -112,7 +115,7 @@ pub(crate) enum Pending {
     Append(Box<Flight>),
     Item(ConversationKey, Box<Job>),
     /// Blocks between the asker and those they name, all read into one job.
-    Blocks(ConversationKey, Nonce, UserId),
+    Blocks(ConversationKey, u64),
     Block(ConversationKey, Box<Job>),
     Marks,
     Read(SessionKey, Origin),

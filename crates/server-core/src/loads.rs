@@ -45,8 +45,8 @@ impl Node {
             } => self.loaded(conversation, epoch, peers, result, now),
             Pending::Append(flight) => self.appended(*flight, result, now),
             Pending::Item(conversation, job) => self.item_loaded(conversation, job, result, now),
-            Pending::Blocks(conversation, nonce, user) => {
-                self.blocks_loaded(conversation, nonce, &user, result, now);
+            Pending::Blocks(conversation, ask) => {
+                self.blocks_loaded(conversation, ask, result, now);
             }
             Pending::Block(conversation, job) => self.block_set(conversation, job, result, now),
             Pending::Marks => self.marked(result, now),
@@ -240,35 +240,23 @@ impl Node {
         users: Vec<UserId>,
         now: Now,
     ) {
-        let Some(nonce) = job.nonce() else {
-            return;
-        };
-        job.asked = users.len();
-        let me = job.user.clone();
         let Some(slot) = self.conversations.get_mut(conversation) else {
             return;
         };
-        let work = slot.work();
-        work.pins += 1;
-        // The same command twice at once would share its answers.
-        if work
-            .asking
-            .iter()
-            .any(|other| other.nonce() == Some(nonce) && other.user == me)
-        {
-            work.pins -= 1;
-            self.give_up(job, Code::Overloaded, BUSY_RETRY_MS);
-            return;
-        }
+        let me = job.user.clone();
+        let ask = self.next_ticket;
+        job.ask = ask;
+        job.asked = users.len();
         job.hidden = Some(Vec::new());
+        let work = slot.work();
+        work.pins += users.len() as u32;
         work.asking.push(job);
         for user in users {
             let op = Op::LoadConversation {
                 conversation: ConversationId::direct(&me, &user),
                 peers: Some((me.clone(), user)),
             };
-            let pending = Pending::Blocks(conversation, nonce, me.clone());
-            self.submit(op, pending, now);
+            self.submit(op, Pending::Blocks(conversation, ask), now);
         }
     }
 
@@ -276,8 +264,7 @@ impl Node {
     pub(crate) fn blocks_loaded(
         &mut self,
         conversation: ConversationKey,
-        nonce: Nonce,
-        user: &UserId,
+        ask: u64,
         result: Result<Reply, StoreError>,
         now: Now,
     ) {
@@ -285,13 +272,10 @@ impl Node {
             return;
         };
         let work = slot.work();
-        let mut asking = work.asking.iter();
-        let Some(place) = asking.position(|job| job.nonce() == Some(nonce) && job.user == *user)
-        else {
-            return;
-        };
-        let mut failed = None;
-        if let Some(job) = work.asking.get_mut(place) {
+        work.pins = work.pins.saturating_sub(1);
+        // One that failed took the job with it.
+        if let Some(place) = work.asking.iter().position(|job| job.ask == ask) {
+            let mut job = work.asking.swap_remove(place);
             job.asked = job.asked.saturating_sub(1);
             match result {
                 Ok(Reply::Conversation(loaded)) => {
@@ -299,25 +283,20 @@ impl Node {
                         .blocks
                         .into_iter()
                         .flat_map(|(one, other)| [one, other]);
-                    if let Some(hidden) = &mut job.hidden {
-                        hidden.extend(others.filter(|other| other != user));
+                    let others = others.filter(|other| *other != job.user);
+                    job.hidden.get_or_insert_default().extend(others);
+                    if job.asked > 0 {
+                        work.asking.push(job);
+                    } else {
+                        self.run(conversation, job, now);
                     }
                 }
-                Ok(_) => failed = Some(Code::StorageUnavailable),
-                Err(error) => failed = Some(error.code()),
+                other => {
+                    self.counters.store_errors += 1;
+                    let code = other.err().map_or(Code::StorageUnavailable, |it| it.code());
+                    self.give_up(job, code, BUSY_RETRY_MS);
+                }
             }
-            if failed.is_none() && job.asked > 0 {
-                return;
-            }
-        }
-        work.pins = work.pins.saturating_sub(1);
-        let job = work.asking.swap_remove(place);
-        match failed {
-            Some(code) => {
-                self.counters.store_errors += 1;
-                self.give_up(job, code, BUSY_RETRY_MS);
-            }
-            None => self.run(conversation, job, now),
         }
         self.conversations.release(conversation);
     }

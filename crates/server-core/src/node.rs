@@ -309,6 +309,8 @@ impl Node {
             sessions: self.sessions.len() as u64,
             users: self.users.len() as u64,
             conversations: self.conversations.loaded as u64,
+            conversations_known: self.conversations.known() as u64,
+            conversations_busy: self.conversations.busy() as u64,
             store_pending: self.pending.len() as u64,
             ..self.counters
         }

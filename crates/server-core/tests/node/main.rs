@@ -7,6 +7,7 @@
 #[path = "../../../sim/src/database.rs"]
 mod database;
 
+mod chaos;
 mod direct;
 mod groups;
 mod limits;

@@ -237,6 +237,23 @@ impl World {
         }
     }
 
+    /// Carries out some of what was held: writes in order, reads as it happens.
+    pub(crate) fn carry_out_some(&mut self, count: usize) {
+        for round in 0..count {
+            let place = if round % 2 == 0 {
+                0
+            } else {
+                // A read may overtake.
+                let read = self.held.iter().rposition(|(_, op)| !op.is_write());
+                read.unwrap_or(0)
+            };
+            if let Some((ticket, op)) = self.held.remove(place) {
+                self.store(ticket, op);
+                self.pump();
+            }
+        }
+    }
+
     fn store(&mut self, ticket: Ticket, op: Op) {
         let result = match &self.failing {
             Some(error) if op.is_write() => Err(error.clone()),
