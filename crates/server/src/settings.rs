@@ -412,6 +412,25 @@ mod tests {
     }
 
     #[test]
+    fn the_page_shows_the_defaults() {
+        let page = include_str!("../../../docs/settings.md");
+        let block = page.split("```toml\n").nth(1).unwrap();
+        let block = block.split("```").next().unwrap();
+        let shown: Settings = toml::from_str(block).unwrap();
+        assert_eq!(format!("{shown:?}"), format!("{:?}", Settings::default()));
+        // Each section of the file is a table of the page, each line a key: nothing was left out.
+        let table: toml::Table = toml::from_str(block).unwrap();
+        for (section, keys) in [
+            ("limits", 14),
+            ("transport", 13),
+            ("store", 8),
+            ("drain", 1),
+        ] {
+            assert_eq!(table[section].as_table().unwrap().len(), keys, "{section}");
+        }
+    }
+
+    #[test]
     fn unknown_keys_and_wrong_values_are_named() {
         for (text, expected) in [
             ("[limits]\nrate_dirct_per_s = 1", "rate_dirct_per_s"),
