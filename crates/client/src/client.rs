@@ -68,16 +68,25 @@ pub struct Stats {
 
 /// What the client's thread tells of itself.
 #[derive(Default)]
-pub(crate) struct Snapshot(Mutex<Stats>);
+pub(crate) struct Snapshot(Mutex<(Stats, Option<Instant>)>);
+
+/// The transport is asked for its numbers at most this often: that takes its lock.
+const LINK_STATS_EVERY: Duration = Duration::from_millis(50);
 
 impl Snapshot {
     pub(crate) fn update(&self, session: &Session, link: Option<&Link>, waiting_store: usize) {
         // Somebody reads it: it will be newer next time.
-        let Some(mut stats) = self.0.try_lock() else {
+        let Some(mut inner) = self.0.try_lock() else {
             return;
         };
+        let (stats, asked) = &mut *inner;
         stats.counters = session.counters();
         stats.waiting_store = waiting_store;
+        let now = Instant::now();
+        if asked.is_some_and(|asked| now - asked < LINK_STATS_EVERY) {
+            return;
+        }
+        *asked = Some(now);
         stats.rtt_us = link
             .and_then(Link::rtt)
             .map_or(0, |rtt| rtt.as_micros() as u64);
@@ -277,7 +286,7 @@ impl Client {
     /// Numbers for an overlay.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = *self.owner.snapshot.0.lock();
+        let mut stats = self.owner.snapshot.0.lock().0;
         stats.certificates_checked = self.owner.verifier_calls.load(Ordering::Relaxed);
         stats.pending_calls = self.owner.queues.pending();
         stats.waiting_events = self.owner.queues.waiting();

@@ -12,6 +12,8 @@ use super::{DoctorArgs, Finding};
 
 /// With fewer days left it is time to think of a new one.
 const DAYS_SOON: i64 = 21;
+/// More days are not worth counting.
+const DAYS_COUNTED_MAX: i64 = 36_525;
 const DAY_S: i64 = 86_400;
 
 pub(super) fn check(args: &DoctorArgs) -> Finding {
@@ -63,7 +65,10 @@ pub(super) fn check(args: &DoctorArgs) -> Finding {
             remedy,
         );
     }
-    Finding::Good(format!("holds for {days} more days"))
+    Finding::Good(match days {
+        0..=DAYS_COUNTED_MAX => format!("holds for {days} more days"),
+        _ => "holds for more than a hundred years".to_owned(),
+    })
 }
 
 /// Seconds until the first certificate of a PEM file ends.
