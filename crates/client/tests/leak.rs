@@ -40,6 +40,8 @@ fn two_hundred_clients_leave_nothing() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
     let server = silent.local_addr().unwrap().to_string();
     let user = UserId::new("ada").unwrap();
+    // What a process has once for all runtimes (tokio's pair of sockets for signals, if that feature is on) comes with the first.
+    drop(Client::start(ClientConfig::new(server.clone(), Trust::Roots, "")).unwrap());
     let (threads, files) = (count("task"), count("fd"));
     let mut slowest = Duration::ZERO;
     for round in 0..ROUNDS {
