@@ -218,8 +218,12 @@ async def tokens_and_devices(world):
             body = {"v": 1, "w": 1, "s": two.welcome["s"], "d": second}
             equal((await refusal(again.send("Resume", body))).code, 207, "its resume secret")
         async with Session(world, user, first) as newer:
-            await one.wait_for(lambda: one.closed is not None or any(name == "Kicked" for name, _ in one.events))
+            equal(await one.wait_closed(), 206, "the end of the older connection of a device")
             await newer.ask("Ping", {})
+            versions = {"v": 1, "w": 1, "d": first}
+        async with world.connect() as again:
+            _, welcome = await again.send("Resume", {"s": newer.welcome["s"], **versions})
+            equal(welcome["u"], user, "the newer connection's secret")
 
 
 # Messages
@@ -238,7 +242,10 @@ async def send_and_receive(world):
             equal((entry["c"], entry["n"], entry["k"], entry["u"]), (direct_id(anna, bob), 1, 1, anna), "the entry")
             equal((entry["b"], entry["h"]["k"], entry["o"]), (body["b"], 1, 1), "its content, byte for byte")
             equal(entry["t"], ack["t"], "its time")
-        check(any(body.get("i") == entry.get("i") for entry in [await a2.event("Entry")]), "an own entry has its nonce")
+            kinds = [name for name, _ in reader.events]
+            equal(kinds[:3], ["UserRecord", "Head", "Entry"], "what comes with a first message")
+        for own in (a, a2):
+            equal((await own.event("Entry"))["i"], body["i"], "an own entry has its nonce, also where it was sent")
         ack = await b.say_to(anna, "hi")
         equal((await a.event("Entry", lambda entry: entry["n"] == 2))["u"], bob, "the answer")
         await asyncio.wait_for(a.sync_done.wait(), 5)
