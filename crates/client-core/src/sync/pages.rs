@@ -169,7 +169,7 @@ impl Session {
             return;
         };
         let (outbox, cache) = (&self.outbox, &mut self.cache);
-        let before = (conversation.changes_to, conversation.last_known);
+        let before = conversation.changes_to;
         let mut applied = conversation.apply_page(
             page,
             &asked,
@@ -180,10 +180,11 @@ impl Session {
             },
             breaks,
         );
-        let changed = before != (conversation.changes_to, conversation.last_known);
-        if applied.covered || applied.reset || changed {
+        let progress = applied.covered || conversation.changes_to > before;
+        if progress && !applied.reset {
             conversation.pull_failures = 0;
-        } else if conversation.is_behind() || !conversation.repair.is_empty() {
+        } else {
+            // The same question would get the same answer, at once and for ever.
             self.pause_pull(id, 0);
         }
         self.counters.resets += u64::from(applied.reset);
