@@ -121,6 +121,8 @@ impl SqliteStore {
             conn.execute_batch("DELETE FROM nonces")
                 .map_err(Trouble::from)?;
         }
+        // The tables are as they should be.
+        drop(Writer::new(&conn)?);
         let readers = (0..config.readers.max(1))
             .map(|_| schema::open_reader(&config.path, config.reader_cache_bytes))
             .collect::<Result<Vec<_>, _>>()?;
@@ -256,7 +258,10 @@ fn write(conn: Connection, shared: &Shared) {
         ops: WRITE_BATCH_OPS_MAX,
         bytes: WRITE_BATCH_BYTES_MAX,
     };
-    let mut writer = Writer::new(&conn);
+    let Ok(mut writer) = Writer::new(&conn) else {
+        // It worked at the start.
+        return shared.abandon();
+    };
     let mut file_bytes_max = 0;
     loop {
         match shared.writes.take(limit, 1, Some(IDLE)) {

@@ -245,7 +245,7 @@ impl Writer<'_> {
 
     /// Writes an entry, and what it changes.
     fn put_entry(
-        &self,
+        &mut self,
         conversation: i64,
         entry: &Entry,
         new: &NewEntry,
@@ -271,26 +271,21 @@ impl Writer<'_> {
         Ok(StoredEntry { meta, body })
     }
 
-    fn insert(&self, conversation: i64, meta: &EntryMeta, body: &[u8]) -> Result<(), Trouble> {
-        self.conn
-            .prepare_cached(
-                "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-            )?
-            .execute(params![
-                conversation,
-                int(meta.sequence),
-                meta.kind.number(),
-                meta.sender.as_str(),
-                int(meta.at),
-                int(meta.ordinal),
-                int(meta.rev),
-                int(flags(meta)),
-                int(meta.target),
-                meta.target_sender.as_ref().map(UserId::as_str),
-                mentions(meta),
-                body
-            ])?;
+    fn insert(&mut self, conversation: i64, meta: &EntryMeta, body: &[u8]) -> Result<(), Trouble> {
+        self.insert_entry.execute(params![
+            conversation,
+            int(meta.sequence),
+            meta.kind.number(),
+            meta.sender.as_str(),
+            int(meta.at),
+            int(meta.ordinal),
+            int(meta.rev),
+            int(flags(meta)),
+            int(meta.target),
+            meta.target_sender.as_ref().map(UserId::as_str),
+            mentions(meta),
+            body
+        ])?;
         Ok(())
     }
 

@@ -190,7 +190,7 @@ mod tests {
     fn with_writer(test: impl FnOnce(&mut Writer<'_>)) {
         let folder = tempfile::tempdir().unwrap();
         let conn = schema::open_writer(&folder.path().join("prune.db"), true, 1 << 20).unwrap();
-        test(&mut Writer::new(&conn));
+        test(&mut Writer::new(&conn).unwrap());
     }
 
     fn round(writer: &mut Writer<'_>) -> usize {

@@ -6,7 +6,7 @@ use fireside_protocol::{
     ConversationId, ConversationKind, Nonce, Ordinal, Sequence, UserId, WallMs,
 };
 use fireside_server_core::storage::{Op, Outcome, Reply, StoreError, Ticket};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::{
     prune::Round,
@@ -52,17 +52,28 @@ pub(super) struct Writer<'c> {
     /// The largest clock a command came with.
     pub(super) now: WallMs,
     pub(super) round: Round,
+    /// The two statements of every message: prepared once, not looked up.
+    pub(super) insert_entry: Statement<'c>,
+    insert_nonce: Statement<'c>,
 }
 
 impl<'c> Writer<'c> {
-    pub(super) fn new(conn: &'c Connection) -> Self {
-        Self {
+    pub(super) fn new(conn: &'c Connection) -> Result<Self, Trouble> {
+        Ok(Self {
             conn,
             heads: Recent::new(HEADS_KEPT_MAX),
             nonces: Recent::new(NONCES_KEPT_MAX),
             now: 0,
             round: Round::default(),
-        }
+            insert_entry: conn.prepare(
+                "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?,
+            insert_nonce: conn.prepare(
+                "INSERT INTO nonces (nonce, user, code, conversation, seq, ordinal, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                 ON CONFLICT DO NOTHING",
+            )?,
+        })
     }
 
     /// Carries out a batch in one transaction and commits it. All or nothing if the disk is full or fails.
@@ -251,21 +262,15 @@ impl<'c> Writer<'c> {
             ),
             Outcome::Refused(code) => (code.number(), None, 0, 0, now),
         };
-        let added = self
-            .conn
-            .prepare_cached(
-                "INSERT INTO nonces (nonce, user, code, conversation, seq, ordinal, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
-                 ON CONFLICT DO NOTHING",
-            )?
-            .execute(params![
-                nonce.0,
-                user.as_str(),
-                code,
-                conversation,
-                int(sequence),
-                int(ordinal),
-                int(at)
-            ])?;
+        let added = self.insert_nonce.execute(params![
+            nonce.0,
+            user.as_str(),
+            code,
+            conversation,
+            int(sequence),
+            int(ordinal),
+            int(at)
+        ])?;
         self.nonces.insert(nonce, user.clone());
         Ok(added == 1)
     }
