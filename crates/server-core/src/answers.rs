@@ -87,4 +87,4 @@ pub(crate) const OVERLOAD_RETRY_MS: u64 = 1_000;
 /// The oldest write waits for this long, in ms: the least important is refused.
 const SHED_LAG_MS: u64 = 250;
 /// The oldest write waits for this long, in ms: every command is refused.
-const REFUSE_LAG_MS: u64 = 750;
+const REFUSE_LAG_MS: u64 = 1_000;

@@ -3,7 +3,7 @@
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, Now, ServerFrame, UserId,
     frames::{Delivered, Refused},
-    limits::{OPEN_CONVERSATIONS_MAX, REQUESTS_IN_FLIGHT_MAX},
+    limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, REQUESTS_IN_FLIGHT_MAX},
 };
 
 use crate::{
@@ -62,7 +62,9 @@ impl Node {
             ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Recall(_) => {}
             _ => {
                 let rate = self.config.rate_requests_per_s;
-                if let Err(wait) = user.requests.take(rate, now.monotonic_ms) {
+                let at = now.monotonic_ms;
+                let mut takes = (0..cost(&frame)).map(|_| user.requests.take(rate, at));
+                if let Some(wait) = takes.find_map(Result::err) {
                     self.counters.rate_limited += 1;
                     self.refuse(key, origin, Code::RateLimited, wait, nonce);
                     return;
@@ -451,6 +453,26 @@ impl Node {
     }
 }
 
+/// What a request costs of its rate: each user named is a read.
+const fn cost(frame: &ClientFrame) -> usize {
+    1 + match frame {
+        ClientFrame::CreateGroup(frame) => named_cost(frame.invite.len()),
+        ClientFrame::Invite(frame) => named_cost(frame.users.len()),
+        _ => 0,
+    }
+}
+
+/// More than may be named are refused for it, not for their rate.
+const fn named_cost(named: usize) -> usize {
+    if named > INVITES_PER_REQUEST_MAX {
+        0
+    } else {
+        named / NAMED_PER_TOKEN
+    }
+}
+
+/// Users named in a request for the price of one more request.
+const NAMED_PER_TOKEN: usize = 10;
 /// Requests that wait for one conversation.
 const WAITING_MAX: usize = 1_024;
 /// When to try again elsewhere, in ms.

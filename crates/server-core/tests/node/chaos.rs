@@ -321,11 +321,12 @@ impl Chaos {
     }
 }
 
+/// `SEEDS=2500` for more of them.
 #[test]
 fn anything_at_any_time() {
     let (mut appended, mut delivered) = (0, 0);
     let seeds = std::env::var("SEEDS").ok().and_then(|it| it.parse().ok());
-    for seed in 1..seeds.unwrap_or(80_u64) {
+    for seed in 1..seeds.unwrap_or(40_u64) {
         let mut world = World::with(NodeConfig {
             conversations_max: if seed % 3 == 0 { 2 } else { 100 },
             rate_requests_per_s: 0,
@@ -348,7 +349,7 @@ fn anything_at_any_time() {
         delivered += reached;
     }
     assert!(
-        appended > 1_000 && delivered > 2_000,
+        appended > 500 && delivered > 1_000,
         "{appended} {delivered}"
     );
 }

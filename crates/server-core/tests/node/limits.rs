@@ -160,7 +160,7 @@ fn under_load_groups_and_pages_give_way_to_direct_messages() {
     let send = world.message_to("bob", "ann", "goes");
     let request = world.request(2, send);
     assert!(world.answer(2, request).is_none(), "taken");
-    world.now.monotonic_ms += 500;
+    world.now.monotonic_ms += 700;
     let send = world.message_to("bob", "ann", "not any more");
     assert_eq!(world.refused(2, send).code(), Code::Overloaded);
     world.hold_store = false;
