@@ -1,12 +1,15 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use fireside_client_core::view::Diff;
+use fireside_client_core::{
+    command::{MessageRef, Recipient},
+    view::{Body, Diff},
+};
 use fireside_protocol::Role;
 use ratatui::{Terminal, backend::TestBackend};
 use unicode_width::UnicodeWidthStr;
 
 use super::*;
-use crate::chat::{clock::LocalClock, draw};
+use crate::chat::{clock::LocalClock, draw, words::Line};
 
 const NOW: u64 = 1_795_415_825_000;
 
