@@ -501,10 +501,22 @@ impl Oracle {
             .is_some_and(|log| log.is_member(user, log.entries.len() as u64 + 1))
     }
 
-    /// The end of a log.
+    /// The largest number a user may see, changes of what they see included.
     #[must_use]
-    pub fn last(&self, id: ConversationId) -> Sequence {
-        self.logs.get(&id).map_or(0, |log| log.entries.len() as u64)
+    pub fn newest(&self, id: ConversationId, seen: &BTreeMap<Sequence, Expected>) -> Sequence {
+        let entries = self.logs.get(&id).map_or(&[][..], |log| &log.entries);
+        let about = |entry: &Entry| {
+            if entry.target == 0 {
+                entry.sequence
+            } else {
+                entry.target
+            }
+        };
+        let newest = entries
+            .iter()
+            .rev()
+            .find(|(entry, _)| seen.contains_key(&about(entry)));
+        newest.map_or(0, |(entry, _)| entry.sequence)
     }
 
     /// Whether a command under this name is in some log, or was acknowledged.

@@ -256,12 +256,9 @@ impl World {
                 seen: format!("{who} does not know the conversation"),
             });
         };
-        if record.last_known != self.oracle.last(id) {
-            let seen = format!(
-                "{who} knows {} of {}",
-                record.last_known,
-                self.oracle.last(id)
-            );
+        let last = self.oracle.newest(id, expected);
+        if record.last_known < last {
+            let seen = format!("{who} knows {} of {last}", record.last_known);
             return Err(Violation {
                 rule: "converge",
                 seen,
