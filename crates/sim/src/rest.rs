@@ -77,7 +77,7 @@ impl World {
         self.compare()
     }
 
-    fn run_for(&mut self, ms: u64) -> Result<(), Violation> {
+    pub(crate) fn run_for(&mut self, ms: u64) -> Result<(), Violation> {
         let until = self.now + ms;
         while self.now < until {
             self.step()?;
@@ -143,6 +143,19 @@ impl World {
     fn compare(&mut self) -> Result<(), Violation> {
         let logs = self.logs();
         self.oracle.check_logs(logs)?;
+        for ((key, _), seen) in &self.owed {
+            let up = self
+                .links
+                .get(key)
+                .is_some_and(|link| link.client_open && link.server_open);
+            if up {
+                let seen = seen.clone();
+                return Err(Violation {
+                    rule: "dense",
+                    seen,
+                });
+            }
+        }
         self.check_store()?;
         for index in 0..self.devices.len() {
             let Some(device) = self.devices.get(index) else {

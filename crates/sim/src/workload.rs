@@ -5,11 +5,12 @@ use fireside_client_core::{
     command::{MessageRef, Recipient},
     view::{Body, MessageState, TimelineRow},
 };
-use fireside_protocol::{ConversationId, ConversationKind, Role, UserId};
+use fireside_protocol::{ConversationId, ConversationKind, Role, UserId, limits::PAGE_CHANGES_MAX};
 
 use crate::{
     network::LinkKey,
-    world::{USERS, What, World},
+    oracle::Violation,
+    world::{USERS, USERS_WITH_TWO, What, World},
 };
 
 /// Groups in one world.
@@ -82,6 +83,91 @@ impl World {
                 }
             }
         }
+    }
+
+    /// More changes than a page takes, behind the back of a device that holds their items, and more entries than the queue of a
+    /// reader that stands still.
+    ///
+    /// # Errors
+    /// The first rule that was broken.
+    pub(crate) fn storm(&mut self) -> Result<(), Violation> {
+        const ITEMS: u64 = PAGE_CHANGES_MAX as u64 + 120;
+        // The writer has one device; the reader two: the first will stand still, the second will be away.
+        let (writer, still, away) = (2 * USERS_WITH_TWO + 5, 6, 7);
+        let users =
+            [writer, still].map(|index| self.devices.get(index).map(|device| device.user.clone()));
+        let [Some(from), Some(to)] = users else {
+            return Ok(());
+        };
+        let conversation = ConversationId::direct(&from, &to);
+        (self.working, self.faults) = (false, false);
+        self.run_for(3_000)?;
+        self.command(away, Command::SetBackgroundFill(true));
+        for _ in 0..ITEMS {
+            if let Some(device) = self.devices.get_mut(writer) {
+                device.texts += 1;
+                let text = format!("d{writer}#{}", device.texts);
+                self.command(
+                    writer,
+                    Command::SendText {
+                        to: Recipient::User(to.clone()),
+                        text,
+                    },
+                );
+            }
+        }
+        self.run_until_answered(writer)?;
+        self.run_for(5_000)?;
+        self.kill_client(away);
+        let slow: Vec<LinkKey> = self
+            .devices
+            .get(still)
+            .map_or_else(Vec::new, |device| device.links.values().copied().collect());
+        for key in &slow {
+            if let Some(link) = self.links.get_mut(key) {
+                self.report.count("fault: slow reader");
+                link.slow_until_ms = u64::MAX;
+            }
+        }
+        for sequence in 1..=ITEMS {
+            let text = format!("edit {writer} storm {sequence}");
+            self.command(
+                writer,
+                Command::EditText {
+                    conversation,
+                    message: MessageRef::Sequence(sequence),
+                    text,
+                },
+            );
+        }
+        self.run_until_answered(writer)?;
+        for key in slow {
+            if let Some(link) = self.links.get_mut(&key) {
+                link.slow_until_ms = 0;
+            }
+            self.schedule(1, What::Drained(key));
+        }
+        self.schedule(1, What::ClientStart(away));
+        self.run_for(3_000)
+    }
+
+    fn run_until_answered(&mut self, index: usize) -> Result<(), Violation> {
+        let deadline = self.now + 600_000;
+        while self
+            .devices
+            .get(index)
+            .is_some_and(|device| device.calls.len() > 4)
+        {
+            if self.now > deadline {
+                let seen = format!("device {index} gets no answers in a storm");
+                return Err(Violation {
+                    rule: "converge",
+                    seen,
+                });
+            }
+            self.step()?;
+        }
+        Ok(())
     }
 
     /// A conversation this device shows.
