@@ -445,6 +445,14 @@ impl World {
                 session.handle_stored(ticket, result, now);
             }
         }
+        // Between two writes is where a kill hurts most.
+        if self.faults && self.rng.chance(3) {
+            self.report.count("fault: client killed");
+            self.kill_client(index);
+            let away = self.rng.between(10, 300);
+            self.schedule(away, What::ClientStart(index));
+            return;
+        }
         self.pump_client(index);
     }
 
