@@ -8,7 +8,6 @@ use fireside_protocol::{ConversationId, Nonce, Now, encode};
 use crate::{
     Event, Session,
     conversation::{Conversation, Keep},
-    rows::text_of,
     storage::{ItemRecord, Loaded, Profile, Rows, StoreError, StoreOp, Ticket, Transaction},
     timers::Timer,
 };
@@ -105,13 +104,19 @@ impl Cache {
         if self.mode == Mode::Memory {
             return;
         }
-        for Keep { row, entry, raw } in keep {
+        for keep in keep {
+            let Keep {
+                row,
+                entry,
+                text,
+                raw,
+            } = keep;
             self.transaction.items.push(ItemRecord {
                 conversation,
                 sequence: entry.sequence,
                 row,
                 rev: entry.rev(),
-                text: text_of(&entry),
+                text,
                 body: raw.unwrap_or_else(|| Bytes::from(encode(&entry))),
             });
         }

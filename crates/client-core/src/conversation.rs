@@ -1,7 +1,10 @@
 //! What a device holds of one conversation, and how entries, skips, heads and pages change it. `docs/model.md`, "What a device
 //! holds", has the rules; nothing here knows about links, disks or views.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use fireside_protocol::{
@@ -9,7 +12,9 @@ use fireside_protocol::{
     frames::{Head, Page, Range},
 };
 
-use crate::{Breaks, heads::Recent, ranges::RangeSet, storage::ConversationRecord};
+use crate::{
+    Breaks, heads::Recent, ranges::RangeSet, rows::body_of, storage::ConversationRecord, view::Body,
+};
 
 /// Changes kept whose item is not held, per conversation: a page that is on its way may bring the item as it was before.
 const ORPHANS_MAX: usize = 64;
@@ -23,6 +28,28 @@ pub(crate) struct Item {
     pub(crate) row: u64,
     /// Its state.
     pub(crate) entry: Entry,
+    /// What it shows: read once, shown often.
+    pub(crate) body: Body,
+}
+
+impl Item {
+    pub(crate) fn new(row: u64, entry: Entry) -> Self {
+        let body = body_of(&entry);
+        Self { row, entry, body }
+    }
+
+    /// As the cache keeps it.
+    fn keep(&self, raw: Option<Bytes>) -> Keep {
+        Keep {
+            row: self.row,
+            entry: self.entry.clone(),
+            text: match &self.body {
+                Body::Text(text) => text.clone(),
+                _ => "".into(),
+            },
+            raw,
+        }
+    }
 }
 
 /// An item to be written to the cache.
@@ -30,6 +57,8 @@ pub(crate) struct Item {
 pub(crate) struct Keep {
     pub(crate) row: u64,
     pub(crate) entry: Entry,
+    /// For search.
+    pub(crate) text: Arc<str>,
     /// As the server encoded it, if it is still that.
     pub(crate) raw: Option<Bytes>,
 }
@@ -222,11 +251,9 @@ impl Conversation {
             return applied;
         }
         let number = entry.sequence;
-        let mut item = Item {
-            row,
-            entry: compact(entry),
-        };
-        let changed = self.apply_orphans(&mut item.entry);
+        let mut state = compact(entry);
+        let changed = self.apply_orphans(&mut state);
+        let item = Item::new(row, state);
         // The entry says how the item was at its own number. What changed it later must be known, or a page must tell.
         let exact =
             self.changes_to <= number || self.live.contains_all(number + 1, self.changes_to);
@@ -266,11 +293,8 @@ impl Conversation {
                 }
                 if item.entry.apply(&compact(change)) {
                     applied.shown = true;
-                    applied.keep.push(Keep {
-                        row: item.row,
-                        entry: item.entry.clone(),
-                        raw: None,
-                    });
+                    item.body = body_of(&item.entry);
+                    applied.keep.push(item.keep(None));
                 }
             }
             if !self.covered.contains(change.target) {
@@ -368,27 +392,22 @@ impl Conversation {
     fn merge(&mut self, item: Item, raw: Option<Bytes>, breaks: Breaks, applied: &mut Applied) {
         let number = item.entry.sequence;
         let in_memory = self.in_memory(number);
-        let held = self.items.get_mut(&number);
-        let row = match held {
+        let mut keep = item.keep(raw);
+        match self.items.get_mut(&number) {
             Some(held) if held.entry.rev() < item.entry.rev() || breaks.rev_ignored => {
-                held.entry = item.entry.clone();
+                keep.row = held.row;
+                held.entry = item.entry;
+                held.body = item.body;
                 applied.shown = true;
-                held.row
             }
             Some(_) => return,
-            None => {
-                if in_memory {
-                    applied.shown = true;
-                    self.items.insert(number, item.clone());
-                }
-                item.row
+            None if in_memory => {
+                self.items.insert(number, item);
+                applied.shown = true;
             }
-        };
-        applied.keep.push(Keep {
-            row,
-            entry: item.entry,
-            raw,
-        });
+            None => {}
+        }
+        applied.keep.push(keep);
     }
 
     /// A page that was asked for. `rows` gives row numbers for new items.
@@ -480,11 +499,9 @@ impl Conversation {
             Some(held) => held.row,
             None => rows(&entry),
         };
-        let mut item = Item {
-            row,
-            entry: compact(&entry),
-        };
-        let changed = self.apply_orphans(&mut item.entry);
+        let mut state = compact(&entry);
+        let changed = self.apply_orphans(&mut state);
+        let item = Item::new(row, state);
         self.merge(item, raw.filter(|_| !changed), breaks, applied);
     }
 

@@ -6,8 +6,10 @@ use fireside_protocol::{
     Entry, EntryKind, MessageKind, TextContent, UserId, codec::Reader, codec::Wire, encode,
 };
 
-use crate::conversation::compact;
-use crate::view::{Body, MessageState, TimelineRow};
+use crate::{
+    conversation::{Item, compact},
+    view::{Body, MessageState, TimelineRow},
+};
 
 /// Bytes of a preview in the conversation list.
 const PREVIEW_BYTES_MAX: usize = 160;
@@ -47,8 +49,8 @@ pub(crate) fn body_of(entry: &Entry) -> Body {
     body.unwrap_or(Body::Unknown)
 }
 
-/// For search: the text an item shows.
-pub(crate) fn text_of(entry: &Entry) -> Arc<str> {
+/// The text an item shows; empty if none.
+fn text_of(entry: &Entry) -> Arc<str> {
     match body_of(entry) {
         Body::Text(text) => text,
         _ => "".into(),
@@ -80,13 +82,8 @@ pub(crate) fn short(entry: &Entry) -> Entry {
 }
 
 /// A row for an item.
-pub(crate) fn row_of(
-    row: u64,
-    entry: &Entry,
-    me: Option<&UserId>,
-    delivered: u64,
-    read: u64,
-) -> TimelineRow {
+pub(crate) fn row_of(item: &Item, me: Option<&UserId>, delivered: u64, read: u64) -> TimelineRow {
+    let entry = &item.entry;
     let own = me == Some(&entry.sender) && entry.kind == EntryKind::Message;
     let state = match entry.sequence {
         _ if !own => MessageState::Received,
@@ -95,12 +92,12 @@ pub(crate) fn row_of(
         _ => MessageState::Sent,
     };
     TimelineRow {
-        row,
+        row: item.row,
         sequence: Some(entry.sequence),
         nonce: entry.nonce.filter(|_| own),
         sender: entry.sender.clone(),
         at: entry.at,
-        body: body_of(entry),
+        body: item.body.clone(),
         state,
         edited: entry.edited && entry.tombstone.is_none(),
     }

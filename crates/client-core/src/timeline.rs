@@ -140,6 +140,13 @@ impl Session {
             }
         }
         self.bound_memory(id);
+        // Looked at, but the server knows nothing of it: not worth a place in memory.
+        let nothing = |held: &Conversation| {
+            held.provisional && held.last_known == 0 && held.head.peer.is_none()
+        };
+        if self.conversations.get(&id).is_some_and(nothing) {
+            self.conversations.remove(&id);
+        }
     }
 
     /// Items from the cache. What is not covered is out of date: it is not shown.
@@ -176,7 +183,7 @@ impl Session {
             };
             if conversation.covered.contains(number) {
                 let row = record.row;
-                conversation.items.insert(number, Item { row, entry });
+                conversation.items.insert(number, Item::new(row, entry));
             }
         }
         if records.len() < what.limit as usize {
@@ -188,10 +195,12 @@ impl Session {
             let number = entry.sequence;
             let inside = lowest <= number && number < from;
             match conversation.items.get_mut(&number) {
-                Some(held) if held.entry.rev() < entry.rev() => held.entry = entry,
+                Some(held) if held.entry.rev() < entry.rev() => {
+                    *held = Item::new(held.row, entry);
+                }
                 Some(_) => {}
                 None if inside && conversation.covered.contains(number) => {
-                    conversation.items.insert(number, Item { row, entry });
+                    conversation.items.insert(number, Item::new(row, entry));
                 }
                 None => {}
             }
@@ -449,13 +458,7 @@ impl Session {
     fn item_row(&self, conversation: &Conversation, item: &Item) -> TimelineRow {
         let head = &conversation.head;
         let me = self.me.as_ref();
-        let mut row = row_of(
-            item.row,
-            &item.entry,
-            me,
-            head.peer_delivered,
-            head.peer_read,
-        );
+        let mut row = row_of(item, me, head.peer_delivered, head.peer_read);
         if me == Some(&item.entry.sender) && row.body != Body::Recalled {
             let (number, nonce) = (item.entry.sequence, item.entry.nonce);
             match self.outbox.pending_change(conversation.id(), number, nonce) {
