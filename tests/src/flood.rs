@@ -33,6 +33,8 @@ use crate::{
 
 /// How often an open flood writes.
 const BURST_EVERY: Duration = Duration::from_millis(10);
+/// Messages written at once at most; what is due and not written in time is written later, or never.
+const BURST_MAX: u64 = 256;
 /// Requests of one session that wait for an answer: the protocol allows 256. An open flood goes on writing beyond it.
 const OUTSTANDING_CLOSED: usize = 8;
 /// Log-ins tried at the same time in a storm.
@@ -403,7 +405,7 @@ impl Writer {
             } else {
                 ticks.tick().await;
                 let due = (begin.elapsed().as_secs_f64() * self.rate as f64) as u64;
-                due.saturating_sub(written)
+                due.saturating_sub(written).min(BURST_MAX)
             };
             let mut bytes = Vec::new();
             for _ in 0..burst {
@@ -416,13 +418,13 @@ impl Writer {
             }
             // The server may push back; then less than planned is offered, and that is the server's good right.
             let left = self.end.saturating_duration_since(Instant::now());
+            self.counts.written.fetch_add(burst, Ordering::Relaxed);
             match timeout(left, self.out.write_all(&bytes)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) => return Counts::count(&self.counts.lost),
                 Err(_) => break,
             }
             written += burst;
-            self.counts.written.fetch_add(burst, Ordering::Relaxed);
         }
         // Answers still come; the stream stays open for them.
         let last = Instant::now() + LAST_ANSWERS;
