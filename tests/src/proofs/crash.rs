@@ -30,23 +30,25 @@ const DEVICES_EACH: usize = 2;
 /// The load is not to be slowed by the rates of a person.
 const RATES: &str = "[limits]\nrate_direct_per_s = 10000\nrate_group_per_s = 10000\n\
                      rate_conversation_per_s = 10000\nrate_requests_per_s = 10000\n";
+/// The debug switch that makes the store forget the names of commands at each start.
+const FORGETFUL: &str = "[store]\nforget_nonces = true\n";
+/// Kills within which such a server must have been found out.
+const KILLS_TO_FIND: u32 = 60;
+/// What must be said of it; another error is no proof.
+const FOUND_OUT: &[&str] = &["is there twice", "was acked as", ", then "];
 /// Until everything written has arrived, after everybody is up again.
 const SETTLE: Duration = Duration::from_secs(60);
 /// Kills between two looks at everything.
 const KILLS_BETWEEN_CHECKS: u32 = 50;
 
-/// 200 kills (a slice: 24) under load.
+/// 200 kills (a slice: 24) under load. Then a server that forgets the names of commands, which must double something.
 ///
 /// # Errors
-/// The first broken promise.
+/// The first broken promise, or a server that cheats and is not found out.
 pub fn run(scale: Scale) -> anyhow::Result<()> {
     let kills = scale.pick(24, 200);
-    let folder = tempfile::tempdir()?;
-    let mut plan = ServerPlan::new(folder.path());
-    plan.settings = RATES.to_owned();
-    let mut stage = Stage::open(plan, folder.path(), Chance::new(scale.seed))?;
-    let outcome = stage.all(kills);
-    outcome.with_context(|| stage.plan.log_tail())?;
+    let mut chance = Chance::new(scale.seed);
+    let stage = survive(RATES, kills, KILLS_BETWEEN_CHECKS, &mut chance)?;
     println!("crash: {stage}");
     ensure!(
         stage.kills_of_server > 0 && stage.kills_of_clients > 0,
@@ -56,7 +58,31 @@ pub fn run(scale: Scale) -> anyhow::Result<()> {
         stage.saved > 0,
         "no killed client had anything in its outbox: nothing was proved"
     );
+
+    let settings = format!("{RATES}{FORGETFUL}");
+    match survive(&settings, KILLS_TO_FIND, 4, &mut chance) {
+        Ok(_) => bail!("a server that forgets names was not found out in {KILLS_TO_FIND} kills"),
+        Err(error) => {
+            let text = format!("{error:#}");
+            ensure!(
+                FOUND_OUT.iter().any(|word| text.contains(word)),
+                "forgetful: {text}"
+            );
+            let last = text.rsplit(": ").next().unwrap_or_default();
+            println!("crash: a server that forgets names was found out: {last}");
+        }
+    }
     Ok(())
+}
+
+fn survive(settings: &str, kills: u32, every: u32, chance: &mut Chance) -> anyhow::Result<Stage> {
+    let folder = tempfile::tempdir()?;
+    let mut plan = ServerPlan::new(folder.path());
+    settings.clone_into(&mut plan.settings);
+    let mut stage = Stage::open(plan, folder.path(), chance.fork())?;
+    let outcome = stage.all(kills, every);
+    outcome.with_context(|| stage.plan.log_tail())?;
+    Ok(stage)
 }
 
 /// A user's device: an agent with a folder, restarted after each kill.
@@ -189,7 +215,7 @@ impl Stage {
         Ok(stage)
     }
 
-    fn all(&mut self, kills: u32) -> anyhow::Result<()> {
+    fn all(&mut self, kills: u32, every: u32) -> anyhow::Result<()> {
         for kill in 1..=kills {
             let moment = Instant::now() + Duration::from_millis(self.chance.between(30, 700));
             while Instant::now() < moment {
@@ -199,7 +225,7 @@ impl Stage {
             }
             self.kill_something()
                 .with_context(|| format!("kill {kill}"))?;
-            if kill % KILLS_BETWEEN_CHECKS == 0 || kill == kills {
+            if kill % every == 0 || kill == kills {
                 self.settle()
                     .with_context(|| format!("after kill {kill}"))?;
                 self.restart_in_memory()?;
