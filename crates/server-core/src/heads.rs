@@ -63,7 +63,8 @@ pub fn heads(
         let viewer = Viewer::new(&row, &member, user, blocked);
         let newest = newest(reader, &viewer)?;
         let key = (newest.at, row.id);
-        if key.0 < request.since || (key.0, Some(key.1)) >= before {
+        // What moved since is decided by the log's own time: numbers that are withheld are news too.
+        if (key.0, Some(key.1)) >= before {
             continue;
         }
         let place = found.partition_point(|(other, _)| *other > key);

@@ -362,6 +362,37 @@ fn a_conversation_that_began_withheld_is_not_there_for_its_peer() {
 }
 
 #[test]
+fn whoever_was_away_hears_of_withheld_numbers_too() {
+    let mut world = pair();
+    let send = world.message_to("ann", "bob", "before");
+    world.acked(1, send);
+    let nonce = world.nonce();
+    world.acked(
+        2,
+        Block {
+            nonce,
+            user: user("ann"),
+            on: true,
+        },
+    );
+    world.later(200_000);
+    let stamp = world.now.wall_ms;
+    let send = world.message_to("ann", "bob", "unheard");
+    world.acked(1, send);
+    let mut login = world.login("bob", 7);
+    login.no_sync = false;
+    login.heads_since = stamp;
+    world.connect(7, login);
+    let heads = world.live(7).into_iter().find_map(|frame| match frame {
+        ServerFrame::HeadsPage(page) => Some(page.heads),
+        _ => None,
+    });
+    let heads = heads.unwrap();
+    assert_eq!((heads.len(), heads[0].last, heads[0].unread), (1, 2, 1));
+    assert_eq!(heads[0].at, stamp - 200_000, "listed where it was");
+}
+
+#[test]
 fn refusals_do_not_tell() {
     let mut world = pair();
     world.enter("eve", 3);
