@@ -19,6 +19,7 @@ pub mod settings;
 mod shared;
 mod side_stream;
 pub mod token;
+mod token_key;
 pub mod transport;
 
 pub use certificate::Fingerprint;

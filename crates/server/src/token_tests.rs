@@ -1,5 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
+use ring::{hmac, signature};
+
 use super::*;
+use crate::token_key::{ED25519_SPKI_HEAD, KeyKind};
+
+type Change = fn(&mut Claims);
 
 const NOW: u64 = 1_800_000_000_000;
 
@@ -100,7 +105,7 @@ fn times_have_a_leeway_of_a_minute() {
     };
     let now = NOW / 1000;
     let _ = now;
-    let cases: [(fn(&mut Claims), Option<Code>); 7] = [
+    let cases: [(Change, Option<Code>); 7] = [
         (|c| c.exp = NOW / 1000 - 59, None),
         (|c| c.exp = NOW / 1000 - 60, Some(Code::TokenExpired)),
         (|c| c.nbf = Some(NOW / 1000 + 60), None),

@@ -222,6 +222,7 @@ async fn keys_and_limits_are_reloaded() {
 #[test]
 fn a_data_folder_has_one_server_at_a_time() {
     let fixture = Fixture::start();
-    let second = fireside_server::Server::start(fixture.settings.clone());
+    let second = fireside_server::Server::start(fixture.settings);
     assert!(matches!(second, Err(fireside_server::StartError::InUse(_))));
+    drop(fixture.server);
 }
