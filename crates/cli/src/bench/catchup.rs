@@ -273,7 +273,7 @@ fn direct(peer: usize) -> anyhow::Result<ConversationId> {
 
 /// A word that only one of the missed messages has.
 fn mark(peer: usize, number: u64) -> String {
-    format!("mark{peer}x{number}")
+    format!("mark{peer:02}x{number:04}")
 }
 
 /// About 200 bytes of words, some frequent and most rare.
