@@ -315,7 +315,7 @@ impl World {
                 self.oracle.on_delivered(user, &entry);
             }
             ServerFrame::Skip(skip) => {
-                self.live(key, skip.conversation, skip.first, skip.last, user)
+                self.live(key, skip.conversation, skip.first, skip.last, user);
             }
             ServerFrame::Head(head) => {
                 self.report.count("head");
@@ -363,7 +363,7 @@ impl World {
         for raw in entries {
             match decode::<Entry>(&raw.0) {
                 Ok(entry) if entry.conversation == conversation => {
-                    self.oracle.on_delivered(user, &entry)
+                    self.oracle.on_delivered(user, &entry);
                 }
                 other => {
                     let seen = format!("a page of {conversation} has {other:?}");

@@ -19,6 +19,9 @@ pub struct Violation {
 
 type Check = Result<(), Violation>;
 
+/// Logs as they are: entries with whether they are private.
+pub type Logs = Vec<(ConversationId, ConversationKind, Vec<(Entry, bool)>)>;
+
 fn violation<T>(rule: &'static str, seen: impl Into<String>) -> Result<T, Violation> {
     Err(Violation {
         rule,
@@ -195,10 +198,7 @@ impl Oracle {
     ///
     /// # Errors
     /// The first rule that does not hold.
-    pub fn check_logs(
-        &mut self,
-        logs: Vec<(ConversationId, ConversationKind, Vec<(Entry, bool)>)>,
-    ) -> Check {
+    pub fn check_logs(&mut self, logs: Logs) -> Check {
         self.logs.clear();
         let mut seen = BTreeMap::new();
         for (id, kind, entries) in logs {
@@ -303,7 +303,7 @@ impl Oracle {
                         }
                     }
                     (What::CreateGroup { history: chosen }, EntryKind::Created) => {
-                        history = *chosen
+                        history = *chosen;
                     }
                     (
                         What::Other,

@@ -191,7 +191,7 @@ impl World {
         match parsed {
             ClientFrame::SetToken(set) => match check_token(&set.token, now.wall_ms) {
                 Ok((other, _)) if other != user => {
-                    self.refuse(key, stream, request, Code::TokenOtherUser, false)
+                    self.refuse(key, stream, request, Code::TokenOtherUser, false);
                 }
                 Ok((_, until)) => {
                     self.report.count("token renewed");

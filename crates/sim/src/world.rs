@@ -8,8 +8,7 @@ use std::{
 use bytes::Bytes;
 use fireside_client_core::{Breaks as ClientBreaks, storage::StoreOp};
 use fireside_protocol::{
-    ConversationId, Entry, EntryKind, FrameBuffer, Now, Sequence, UserId,
-    limits::PAGE_FRAME_BYTES_MAX,
+    ConversationId, EntryKind, FrameBuffer, Now, Sequence, UserId, limits::PAGE_FRAME_BYTES_MAX,
 };
 use fireside_server_core::{
     Breaks as ServerBreaks, Node, NodeConfig, SessionKey, node::Counters as NodeCounters,
@@ -18,7 +17,7 @@ use fireside_server_core::{
 use crate::{
     device::Device,
     network::{Link, LinkKey, StreamKey},
-    oracle::{Oracle, Violation},
+    oracle::{Logs, Oracle, Violation},
     report::Report,
     rng::Rng,
     server_disk::{Results, ServerDisk},
@@ -310,7 +309,7 @@ impl World {
             What::Read(life, ticket, op) => self.read(life, ticket, op),
             What::ClientTimer(device, life) => self.client_timer(device, life),
             What::ClientDisk(device, life, ticket, op) => {
-                self.client_disk(device, life, ticket, op)
+                self.client_disk(device, life, ticket, op);
             }
             What::Work if self.working => {
                 self.work();
@@ -430,13 +429,7 @@ impl World {
 
     /// The logs as they are durable now.
     #[must_use]
-    pub fn logs(
-        &self,
-    ) -> Vec<(
-        ConversationId,
-        fireside_protocol::ConversationKind,
-        Vec<(Entry, bool)>,
-    )> {
+    pub fn logs(&self) -> Logs {
         let database = &self.server.disk.database;
         let logs = database.conversations().map(|(id, kind)| {
             let entries = database
@@ -457,7 +450,7 @@ impl World {
                 match entry.kind {
                     EntryKind::Joined => self.report.count("joins"),
                     EntryKind::Left | EntryKind::Removed => {
-                        self.report.count("leaves and removals")
+                        self.report.count("leaves and removals");
                     }
                     _ => {}
                 }
