@@ -153,6 +153,13 @@ fn messages_cross_and_reconnects_resume() {
         1,
         "each reconnect resumes: no certificate"
     );
+    let counted = server.counters().gateway;
+    assert_eq!(
+        (counted.log_ins, counted.resumed),
+        (7, 5),
+        "two log-ins, five resumes"
+    );
+    assert!(counted.early >= 1, "none of them came as early data");
     bob.until("all received", |events| texts(events).len() == 6);
     drop((ada, bob));
     server.stop();
@@ -413,5 +420,60 @@ fn a_wrong_certificate_is_not_talked_to() {
     });
     assert_eq!(server.counters().gateway.log_ins, 0);
     drop(client);
+    server.stop();
+}
+
+#[test]
+fn a_restarted_server_refuses_early_data_and_nothing_is_lost_or_doubled() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(Settings::dev(folder.path())).unwrap();
+    let quick = |name: &str| ClientConfig {
+        reconnect_delay_ms_min: 5,
+        reconnect_delay_ms_max: 50,
+        ..config(&server, name)
+    };
+    let mut ada = Watched::connected(quick("ada"));
+    let mut bob = Watched::connected(quick("bob"));
+    ada.send("bob", "before");
+    let mut settings = Settings::dev(folder.path());
+    settings.server.listen = server.address();
+    server.stop();
+    let bob_id = Recipient::User(id("bob"));
+    let waiting: Vec<RequestId> = (0..5)
+        .map(|n| {
+            ada.client
+                .send_text(bob_id.clone(), format!("meanwhile {n}"))
+                .unwrap()
+        })
+        .collect();
+    let server = Server::start(settings).unwrap();
+    for request in waiting {
+        assert!(matches!(ada.result(request), Ok(Completion::Sent { .. })));
+    }
+    ada.send("bob", "after");
+    bob.until("all received", |events| texts(events).contains(&"after"));
+    bob.client
+        .open(ConversationId::direct(&id("ada"), &id("bob")))
+        .unwrap();
+    let rows = |events: &[Event]| -> usize {
+        let mut rows = Vec::new();
+        for event in events {
+            if let Event::Timeline { diffs, .. } = event {
+                for diff in diffs {
+                    diff.apply(&mut rows);
+                }
+            }
+        }
+        rows.iter().filter(|row| row.sequence.is_some()).count()
+    };
+    bob.until("all shown", |events| rows(events) >= 7);
+    assert_eq!(rows(&bob.events), 7, "each once");
+    assert_eq!(
+        server.counters().gateway.early,
+        0,
+        "a new server knows no ticket"
+    );
+    assert_eq!(ada.client.stats().certificates_checked, 2);
+    drop((ada, bob));
     server.stop();
 }
