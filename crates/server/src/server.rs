@@ -383,10 +383,24 @@ fn open_store(settings: &Settings, inbox: &Arc<Inbox>) -> Result<Arc<dyn Store>,
         forget_nonces: settings.store.forget_nonces,
         ..SqliteConfig::new(settings.server.data.join(STORE_FILE))
     };
+    // Messages are nobody else's business, whatever mode the folder has; SQLite's files beside it take the mode of this one.
+    let path = settings.server.data.join(STORE_FILE);
+    make_private(&path).map_err(|source| StartError::Data { path, source })?;
     let inbox = inbox.clone();
     let sink: Sink = Arc::new(move |results| inbox.push(Input::Stored(results)));
     let store = SqliteStore::open(config, sink).map_err(StartError::Store)?;
     Ok(Arc::new(store))
+}
+
+fn make_private(path: &Path) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600);
+    }
+    options.open(path).map(drop)
 }
 
 fn listen(

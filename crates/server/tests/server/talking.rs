@@ -226,3 +226,19 @@ fn a_data_folder_has_one_server_at_a_time() {
     assert!(matches!(second, Err(fireside_server::StartError::InUse(_))));
     drop(fixture.server);
 }
+
+#[cfg(unix)]
+#[test]
+fn messages_and_keys_are_for_the_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = Fixture::start();
+    for entry in std::fs::read_dir(&fixture.settings.server.data).unwrap() {
+        let entry = entry.unwrap();
+        let metadata = entry.metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o077;
+        assert!(
+            mode == 0 || metadata.len() == 0,
+            "{entry:?} has mode {mode:o}"
+        );
+    }
+}
