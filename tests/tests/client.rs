@@ -76,7 +76,7 @@ impl Watched {
         loop {
             self.client
                 .tick(1_000, Duration::from_secs(1), &mut |event| {
-                    self.events.push(event)
+                    self.events.push(event);
                 });
             if is(&self.events) {
                 return;
