@@ -9,9 +9,9 @@ use clap::Args;
 use stage::{Over, Stage};
 
 /// The pause between two lines of the play: long enough to read along.
-const BEAT: Duration = Duration::from_millis(450);
+const BEAT: Duration = Duration::from_millis(280);
 /// A finger's time between two keys.
-const TYPING: Duration = Duration::from_millis(700);
+const TYPING: Duration = Duration::from_millis(450);
 
 /// Arguments of the demo.
 #[derive(Clone, Debug, Args)]
