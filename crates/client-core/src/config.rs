@@ -33,7 +33,7 @@ impl Default for Config {
             user: None,
             device: DeviceId::default(),
             agent: concat!("fireside/", env!("CARGO_PKG_VERSION")).to_owned(),
-            platform: std::env::consts::OS.to_owned(),
+            platform: String::new(),
             seed: [0; 32],
             reconnect_delay_ms_min: 250,
             reconnect_delay_ms_max: 30_000,

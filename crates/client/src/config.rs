@@ -70,7 +70,7 @@ impl ClientConfig {
             folder: None,
             device: None,
             agent: core.agent,
-            platform: core.platform,
+            platform: std::env::consts::OS.to_owned(),
             reconnect_delay_ms_min: core.reconnect_delay_ms_min,
             reconnect_delay_ms_max: core.reconnect_delay_ms_max,
             early_data: true,
