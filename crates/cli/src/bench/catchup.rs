@@ -3,6 +3,7 @@
 //! that and a plain SQLite and FTS5 insert of the same rows.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -92,7 +93,7 @@ impl World {
             .enable_all()
             .build()?;
         // One message each, so that the conversations are in the reader's cache.
-        runtime.block_on(write(folder, server, 1))?;
+        runtime.block_on(write(folder, server, 0..1))?;
         let reader = world::user(READER)?;
         let player = Player::offline(folder, server, &reader, &world.cache("before"))?;
         player.client.connect()?;
@@ -107,7 +108,7 @@ impl World {
             "the client does not end"
         );
         drop(player);
-        let last = runtime.block_on(write(folder, server, MISSED))?;
+        let last = runtime.block_on(write(folder, server, 1..MISSED + 1))?;
         let world = Self { last, ..world };
         runtime.block_on(world.record(folder, server))?;
         Ok(world)
@@ -204,7 +205,7 @@ impl World {
         );
         if fill {
             for peer in 0..CONVERSATIONS {
-                for number in [0, MISSED / 2, MISSED - 1] {
+                for number in [1, MISSED / 2, MISSED] {
                     let found = player.client.search(&mark(peer, number), None, 10)?;
                     let found = found.recv_timeout(TIMEOUT).context("no answer")?;
                     let found = found.map_err(|error| anyhow::anyhow!("search: {error:?}"))?;
@@ -237,15 +238,15 @@ fn list(rows: &mut Vec<ConversationRow>, event: &Event) -> bool {
     true
 }
 
-/// Everybody writes `count` messages to the reader; the last number, which is the same in all conversations.
-async fn write(folder: &Folder, server: &Server, count: u64) -> anyhow::Result<u64> {
+/// Everybody writes messages to the reader; the last number, which is the same in all conversations.
+async fn write(folder: &Folder, server: &Server, numbers: Range<u64>) -> anyhow::Result<u64> {
     let clients = Clients::new(server.address, SOCKETS, &Arc::default())?;
     let mut last = 0;
     for peer in 0..CONVERSATIONS {
         let mut session = clients.enter(folder, peer).await?;
         let (conversation, mut nonces) = (direct(peer)?, Nonces::new()?);
         let reader = world::user(READER)?;
-        for number in 0..count {
+        for number in numbers.clone() {
             let text = prose(peer, number);
             let message = crate::bench::wire::message(
                 nonces.next(),
