@@ -103,7 +103,7 @@ fn udp_and_mtu() {
     let running = server(folder.path());
     let blocked = UdpSocket::bind("127.0.0.1:0").unwrap();
     let blocked = blocked.local_addr().unwrap().to_string();
-    let fast = ["--answer-ms-max", "120"];
+    let fast = ["--answer-ms-max", "900"];
     let with = |server: &str| args(&[&["--server", server][..], &fast].concat());
     let dead = with(&blocked);
     let nobody = place(&dead).unwrap();
@@ -122,7 +122,7 @@ fn udp_and_mtu() {
         "--server",
         &road,
         "--answer-ms-max",
-        "120",
+        "900",
         "--mtu-min",
         "1400",
     ]);
