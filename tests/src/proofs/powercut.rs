@@ -177,7 +177,7 @@ impl Run {
             wires = load.connect(&server).await?;
             load.settle(&wires).await?;
             let checked = load
-                .check(&wires)
+                .check(&wires, cut % 10 == 0 || cut == cuts)
                 .await
                 .with_context(|| format!("cut {cut}"))?;
             self.total.messages = checked.messages;
