@@ -49,12 +49,16 @@ pub(crate) struct Target {
     pub(crate) config: ClientConfig,
 }
 
+/// A keep-alive starts the timer anew once: a server that falls silent right after an answer is noticed one interval later. That
+/// sum has to be below the 60 s promised for the background.
+const CLIENT_IDLE_TIMEOUT_MS: u32 = (IDLE_TIMEOUT_MS - 3_000) as u32;
+
 /// The transport's settings; windows sized for chat, not for files.
 pub(crate) fn transport() -> quinn::TransportConfig {
     let mut transport = quinn::TransportConfig::default();
     transport
         .keep_alive_interval(Some(Duration::from_millis(KEEP_ALIVE_MS)))
-        .max_idle_timeout(Some(VarInt::from_u32(IDLE_TIMEOUT_MS as u32).into()))
+        .max_idle_timeout(Some(VarInt::from_u32(CLIENT_IDLE_TIMEOUT_MS).into()))
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .max_concurrent_uni_streams(VarInt::from_u32(SERVER_STREAMS_MAX))
         .stream_receive_window(VarInt::from_u32(512 * 1024))
