@@ -35,7 +35,7 @@ const FORGETFUL: &str = "[store]\nforget_nonces = true\n";
 /// Kills within which such a server must have been found out.
 const KILLS_TO_FIND: u32 = 60;
 /// What must be said of it; another error is no proof.
-const FOUND_OUT: &[&str] = &["is there twice", "was acked as", ", then "];
+const FOUND_OUT: &[&str] = &["LOST", "is there twice", "was acked as", ", then "];
 /// Until everything written has arrived, after everybody is up again.
 const SETTLE: Duration = Duration::from_secs(60);
 /// Kills between two looks at everything.
