@@ -163,7 +163,7 @@ impl Session {
                 }
                 self.cache.profile_dirty = true;
             }
-            (UserRecordKind::Rights, Some(id), _) => self.on_rights(id, record.value),
+            (UserRecordKind::Rights, Some(id), _) => self.on_rights(id, record.value, live),
             // A later server's kind.
             _ => {}
         }
@@ -229,11 +229,13 @@ impl Session {
         }
     }
 
-    fn on_rights(&mut self, id: ConversationId, version: u64) {
+    fn on_rights(&mut self, id: ConversationId, version: u64, live: bool) {
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
         };
-        if conversation.rights != version {
+        // A head on a stream of its own may have told the version before; entries that came live in between were still sent under
+        // the old rights.
+        if live || conversation.rights != version {
             conversation.rights = version;
             self.drop_held(id);
             self.ask_head(id, 0);
