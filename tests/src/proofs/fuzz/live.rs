@@ -232,8 +232,15 @@ impl Hostile<'_> {
         let reader = tokio::spawn(async move {
             while let Ok(Some(_)) = receive.read_chunk(65_536, true).await {}
         });
-        let way = self.chance.below(8);
-        if way == 0 {
+        let way = self.chance.below(9);
+        if way == 8 {
+            // Ends inside its first frame.
+            let frame = ClientFrame::from(hello(token, device(&mut self.chance))).encode(1);
+            let cut = self.chance.between(1, frame.len() as u64 - 1) as usize;
+            send.write_all(&[1]).await?;
+            send.write_all(&frame[..cut]).await?;
+            send.finish()?;
+        } else if way == 0 {
             // Not this protocol at all.
             let noise: Vec<u8> = (0..self.chance.between(1, 2_000))
                 .map(|_| self.chance.next() as u8)
