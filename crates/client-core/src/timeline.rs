@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use fireside_protocol::{Code, ConversationId, Entry, Sequence, decode, frames::Refused};
+use fireside_protocol::{
+    Code, ConversationId, Entry, Sequence, decode, frames::Refused, limits::PAGE_ITEMS_DEFAULT,
+};
 
 use crate::{
     Event, RequestId, Session,
@@ -72,6 +74,17 @@ impl Conversation {
             Edge::Start
         } else {
             Edge::Hole(low)
+        }
+    }
+
+    /// Below which number an open timeline lacks messages to fill a screen; `None`: it does not, or the cache has them.
+    pub(crate) fn lacks_below(&self) -> Option<Sequence> {
+        if self.items.len() >= PAGE_ITEMS_DEFAULT as usize || self.late.is_some() {
+            return None;
+        }
+        match self.edge() {
+            Edge::Hole(below) => Some(below),
+            Edge::Start | Edge::Cache(_) => None,
         }
     }
 }

@@ -142,6 +142,9 @@ impl Session {
                 return fill(*hole, PAGE_ITEMS_MAX);
             }
         }
+        if open && let Some(below) = conversation.lacks_below() {
+            return request(Anchor::Before, below, 0, PAGE_ITEMS_DEFAULT);
+        }
         if filling && let Some(hole) = conversation.covered.holes(floor, end).last() {
             return fill(*hole, PAGE_ITEMS_MAX);
         }

@@ -278,3 +278,26 @@ fn older_messages_come_from_the_cache_and_then_from_the_server() {
     };
     assert_eq!(world.result(call), Some(Ok(loaded)));
 }
+
+#[test]
+fn an_opened_timeline_fills_a_screen() {
+    let mut world = World::new();
+    let group = world.server.group(1);
+    for number in 1..=80 {
+        world
+            .server
+            .log(group)
+            .text(&user("bob"), &number.to_string());
+    }
+    world.server.log(group).read = 80;
+    world.connect();
+    // Only the newest came, live.
+    world.server.log(group).text(&user("bob"), "81");
+    let frame = world.server.log(group).live(81);
+    world.live(frame);
+    assert_eq!(pages(&world), []);
+    world.open(group);
+    let expected: Vec<String> = (31..=81).map(|n| n.to_string()).collect();
+    assert_eq!(world.texts(group), expected);
+    assert_eq!(pages(&world).len(), 1);
+}
