@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, Sequence, decode,
+    ConversationId, ConversationKind, Entry, EntryKind, Sequence, WallMs, decode,
     frames::{Head, Page, Range},
 };
 
@@ -139,6 +139,8 @@ pub(crate) struct Conversation {
     pub(crate) unsure: bool,
     /// Items are being read from the cache.
     pub(crate) late: Option<Late>,
+    /// When the user left or was removed, as far as seen in this session: a head from before says otherwise.
+    pub(crate) left_at: WallMs,
     /// Messages counted live.
     pub(crate) recent: Recent,
     /// Pages that brought nothing, in a row.
@@ -165,6 +167,7 @@ impl Conversation {
             provisional: false,
             unsure: false,
             late: None,
+            left_at: 0,
             recent: Recent::default(),
             pull_failures: 0,
             pull_not_before: 0,

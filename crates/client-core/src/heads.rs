@@ -137,8 +137,16 @@ impl Conversation {
         self.head.read = head_read.max(old.read).max(pending_read);
         self.head.peer_delivered = self.head.peer_delivered.max(old.peer_delivered);
         self.head.peer_read = self.head.peer_read.max(old.peer_read);
-        self.provisional = false;
         let said_to = self.head.last;
+        if said_to < old.last && !self.provisional {
+            // Read before entries that are known: what they said of members stands.
+            self.head.role = old.role;
+            self.head.members = old.members;
+        }
+        if self.head.at < self.left_at {
+            self.head.role = None;
+        }
+        self.provisional = false;
         self.know(self.last_known.max(said_to));
         let mut sure = true;
         if said_to >= self.counted_to {
@@ -311,6 +319,7 @@ impl Session {
                 *members = members.saturating_sub(1);
                 if own {
                     conversation.head.role = None;
+                    conversation.left_at = conversation.left_at.max(entry.at);
                 }
             }
             EntryKind::Role if own => conversation.head.role = change.role,

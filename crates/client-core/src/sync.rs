@@ -182,6 +182,9 @@ impl Session {
         };
         let role = u16::try_from(record.value).map(Role::from_number);
         let role = role.ok().filter(|_| !record.gone);
+        if record.gone {
+            conversation.left_at = conversation.left_at.max(record.at);
+        }
         if conversation.head.role != role {
             conversation.head.role = role;
             self.cache.touch(id);

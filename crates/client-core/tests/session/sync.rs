@@ -2,11 +2,14 @@
 
 use fireside_client_core::{Command, event::Completion, view::Body};
 use fireside_protocol::{
-    ClientFrame, ServerFrame,
+    ClientFrame, EntryKind, MemberChange, ServerFrame,
     frames::{PageRequest, UserRecord, UserRecordKind},
 };
 
-use crate::{server::user, world::World};
+use crate::{
+    server::{message, user},
+    world::World,
+};
 
 fn pages(world: &World) -> Vec<PageRequest> {
     let page = |frame: &ClientFrame| match frame {
@@ -300,4 +303,41 @@ fn an_opened_timeline_fills_a_screen() {
     let expected: Vec<String> = (31..=81).map(|n| n.to_string()).collect();
     assert_eq!(world.texts(group), expected);
     assert_eq!(pages(&world).len(), 1);
+}
+
+#[test]
+fn a_head_from_before_the_leave_does_not_bring_the_member_back() {
+    for entry_too in [false, true] {
+        let mut world = World::new();
+        let group = world.server.group(1);
+        world.server.log(group).text(&user("bob"), "hi");
+        world.connect();
+        let stale = world.server.log(group).head(&user("ada"));
+        let mut left = message(group, &user("ada"), "", None);
+        left.kind = EntryKind::Left;
+        left.header = None;
+        left.member = Some(MemberChange {
+            user: user("ada"),
+            role: None,
+            name: String::new(),
+        });
+        let left = world.server.log(group).append(left);
+        let record = UserRecord {
+            sequence: 1,
+            kind: UserRecordKind::Membership,
+            conversation: Some(group),
+            user: None,
+            value: 0,
+            name: String::new(),
+            gone: true,
+            at: left.at,
+        };
+        world.live(ServerFrame::UserRecord(record));
+        if entry_too {
+            world.live(ServerFrame::Entry(left));
+        }
+        assert_eq!(world.line(group).role, None);
+        world.live(ServerFrame::Head(stale));
+        assert_eq!(world.line(group).role, None);
+    }
 }
