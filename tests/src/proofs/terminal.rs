@@ -124,26 +124,13 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Waits until both screens show the newest lines of both; then each line that a screen shows stands there once and in order.
+    /// Waits until both screens show the newest lines of both, and each line that is shown once, in order, with none missing between.
+    /// A screen may be seen half drawn: it has to become so, and what is wrong with the last one is told.
     fn all_there(&self, within: Duration) -> anyhow::Result<()> {
         for terminal in [&self.anna, &self.bob] {
-            let newest: Vec<_> = self.said.iter().filter_map(|said| said.last()).collect();
-            let screen = terminal.wait("the newest lines", within, |screen| {
-                newest.iter().all(|text| screen.contains(text.as_str()))
+            terminal.wait("all lines, once and in order", within, |screen| {
+                self.said.iter().all(|said| is_whole(screen, said))
             })?;
-            for said in &self.said {
-                let places: Vec<_> = said.iter().map(|text| places(&screen, text)).collect();
-                let shown: Vec<_> = places.iter().filter_map(|found| found.first()).collect();
-                ensure!(
-                    places.iter().all(|found| found.len() <= 1),
-                    "twice:\n{screen}"
-                );
-                ensure!(shown.is_sorted(), "out of order:\n{screen}");
-                // None missing between those shown: what is not on the screen has scrolled off above.
-                let first = places.iter().position(|found| !found.is_empty());
-                let whole = first.is_some_and(|at| places[at..].iter().all(|p| !p.is_empty()));
-                ensure!(whole, "one is missing:\n{screen}");
-            }
         }
         Ok(())
     }
@@ -241,6 +228,16 @@ fn serve<'a>(tmux: &'a Tmux, plan: &mut ServerPlan, life: u32) -> anyhow::Result
     })?;
     plan.listen = crate::process::address_on(&screen)?;
     Ok(terminal)
+}
+
+/// Whether the newest of these lines are on the screen, each once, in order, none missing but those that scrolled off above.
+fn is_whole(screen: &str, said: &[String]) -> bool {
+    let places: Vec<_> = said.iter().map(|text| places(screen, text)).collect();
+    let shown: Vec<_> = places.iter().filter_map(|found| found.first()).collect();
+    let first = places.iter().position(|found| !found.is_empty());
+    places.iter().all(|found| found.len() <= 1)
+        && shown.is_sorted()
+        && first.is_some_and(|at| places[at..].iter().all(|found| !found.is_empty()))
 }
 
 /// The lines of the timeline that hold the text. Left of it is the list, with a preview of the last line.
