@@ -1,0 +1,467 @@
+//! Acting on chat from a system.
+
+use bevy_ecs::{
+    entity::Entity,
+    query::{Has, With},
+    system::{Query, Res, ResMut, SystemParam},
+};
+use fireside_client::{
+    Client,
+    core::{
+        Command as ClientCommand, CommandError, RequestId,
+        command::{MessageRef, Recipient},
+    },
+};
+use fireside_protocol::{Code, Nonce, Role, Sequence, UserId};
+
+use crate::{
+    client::{ChatClient, ConnectionStatus, Link, PrimaryClient},
+    conversation::{ConversationId, ConversationIndex, ConversationOf},
+    receive::Calls,
+};
+
+/// Everything a system can do in chat. All calls are **Local**: they put a command into a bounded queue and return at once; what
+/// came of it arrives as [`CallFinished`](crate::CallFinished) and, for messages, as events on the conversation.
+///
+/// What names a conversation acts through the client that has it; the rest acts on the [`PrimaryClient`], or through
+/// [`Chat::on`] on another.
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use bevy_fireside::prelude::*;
+///
+/// #[derive(Component)]
+/// struct Party;
+///
+/// fn say_hello(mut chat: Chat, party: Single<Entity, With<Party>>) -> Result {
+///     chat.send(*party, "hello")?;
+///     Ok(())
+/// }
+/// ```
+#[derive(SystemParam)]
+pub struct Chat<'w, 's> {
+    clients: Query<
+        'w,
+        's,
+        (
+            Entity,
+            &'static Link,
+            &'static ConnectionStatus,
+            Has<PrimaryClient>,
+        ),
+        With<ChatClient>,
+    >,
+    conversations: Query<'w, 's, (&'static ConversationId, &'static ConversationOf)>,
+    index: Res<'w, ConversationIndex>,
+    calls: ResMut<'w, Calls>,
+}
+
+/// Why a call was not even taken. Nothing happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChatError {
+    /// No client is marked as the primary one.
+    #[error("there is no primary client; spawn a ChatClient with PrimaryClient, or use Chat::on")]
+    NoPrimaryClient,
+    /// The entity is no running client.
+    #[error("{0} is no running client; expected an entity with a ChatClient that has started")]
+    NoClient(Entity),
+    /// The entity is no conversation.
+    #[error("{0} is no conversation; expected an entity with ConversationId and ConversationOf")]
+    NoConversation(Entity),
+    /// The client did not take it: `busy` (too many calls are pending) or `cancelled` (it was shut down).
+    #[error("the client did not take the call: {0}")]
+    Refused(Code),
+}
+
+impl ChatError {
+    /// The stable code, the same in every engine.
+    #[must_use]
+    pub const fn code(self) -> Code {
+        match self {
+            Self::NoPrimaryClient | Self::NoClient(_) | Self::NoConversation(_) => {
+                Code::ArgumentInvalid
+            }
+            Self::Refused(code) => code,
+        }
+    }
+}
+
+impl From<CommandError> for ChatError {
+    fn from(error: CommandError) -> Self {
+        Self::Refused(error.code)
+    }
+}
+
+impl Chat<'_, '_> {
+    /// The primary client.
+    ///
+    /// # Errors
+    /// [`ChatError::NoPrimaryClient`].
+    pub fn primary(&mut self) -> Result<ChatOn<'_>, ChatError> {
+        let found = self.clients.iter().find(|(.., primary)| *primary);
+        let (entity, link, ..) = found.ok_or(ChatError::NoPrimaryClient)?;
+        Ok(ChatOn {
+            entity,
+            client: &link.0,
+            calls: &mut self.calls,
+            index: &self.index,
+        })
+    }
+
+    /// Another client.
+    ///
+    /// # Errors
+    /// [`ChatError::NoClient`].
+    pub fn on(&mut self, client: Entity) -> Result<ChatOn<'_>, ChatError> {
+        let (entity, link, ..) =
+            (self.clients.get(client)).map_err(|_| ChatError::NoClient(client))?;
+        Ok(ChatOn {
+            entity,
+            client: &link.0,
+            calls: &mut self.calls,
+            index: &self.index,
+        })
+    }
+
+    /// How the primary client is connected; `Offline` if there is none.
+    #[must_use]
+    pub fn status(&self) -> ConnectionStatus {
+        let found = self.clients.iter().find(|(.., primary)| *primary);
+        found.map_or_else(Default::default, |(_, _, status, _)| status.clone())
+    }
+
+    /// The entity of a conversation in a client's list.
+    #[must_use]
+    pub fn conversation(&self, client: Entity, id: ConversationId) -> Option<Entity> {
+        self.index.get(client, id)
+    }
+
+    /// Sends a text. It shows in the [`Timeline`](crate::Timeline) at once as `Sending`; [`MessageSent`](crate::MessageSent) or
+    /// [`MessageFailed`](crate::MessageFailed) follows, after however long without a network.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn send(
+        &mut self,
+        conversation: Entity,
+        text: impl Into<String>,
+    ) -> Result<RequestId, ChatError> {
+        let text = text.into();
+        self.about(conversation, |id| ClientCommand::SendText {
+            to: Recipient::Conversation(id),
+            text,
+        })
+    }
+
+    /// Gives an own message a new text.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn edit(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+        text: impl Into<String>,
+    ) -> Result<RequestId, ChatError> {
+        let text = text.into();
+        self.about(conversation, |conversation| ClientCommand::EditText {
+            conversation,
+            message,
+            text,
+        })
+    }
+
+    /// Takes a message back for all.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn recall(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Recall {
+            conversation,
+            message,
+        })
+    }
+
+    /// Marks everything read up to a number; 0: all that is known.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn mark_read(
+        &mut self,
+        conversation: Entity,
+        upto: Sequence,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::MarkRead {
+            conversation,
+            upto,
+        })
+    }
+
+    /// The user is typing (call it at each key; it is debounced), or stopped.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn typing(&mut self, conversation: Entity, on: bool) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Typing {
+            conversation,
+            on,
+        })
+    }
+
+    /// Loads older messages into the timeline of a conversation on screen; at most 200 at once.
+    /// [`HistoryLoaded`](crate::HistoryLoaded) follows.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn load_older(&mut self, conversation: Entity, count: u32) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::LoadOlder {
+            conversation,
+            count,
+        })
+    }
+
+    /// Invites users to a group.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn invite(
+        &mut self,
+        conversation: Entity,
+        users: Vec<UserId>,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Invite {
+            conversation,
+            users,
+        })
+    }
+
+    /// Leaves a group.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn leave(&mut self, conversation: Entity) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Leave {
+            conversation,
+        })
+    }
+
+    /// Removes a member.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn remove_member(
+        &mut self,
+        conversation: Entity,
+        user: UserId,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::RemoveMember {
+            conversation,
+            user,
+        })
+    }
+
+    /// Gives a member a role.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn set_role(
+        &mut self,
+        conversation: Entity,
+        user: UserId,
+        role: Role,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::SetRole {
+            conversation,
+            user,
+            role,
+        })
+    }
+
+    /// Asks for a page of members; [`MembersLoaded`](crate::MembersLoaded) follows.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn members(
+        &mut self,
+        conversation: Entity,
+        after: Option<UserId>,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Members {
+            conversation,
+            after,
+        })
+    }
+
+    /// Tries a failed message again.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn retry(&mut self, conversation: Entity, nonce: Nonce) -> Result<RequestId, ChatError> {
+        self.about(conversation, |_| ClientCommand::Retry { nonce })
+    }
+
+    /// Drops a failed message.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn discard(&mut self, conversation: Entity, nonce: Nonce) -> Result<RequestId, ChatError> {
+        self.about(conversation, |_| ClientCommand::Discard { nonce })
+    }
+
+    /// Sends a text to a user through the primary client.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn whisper(
+        &mut self,
+        user: &UserId,
+        text: impl Into<String>,
+    ) -> Result<RequestId, ChatError> {
+        self.primary()?.whisper(user, text)
+    }
+
+    /// A command about a conversation, through the client that has it.
+    fn about(
+        &mut self,
+        entity: Entity,
+        command: impl FnOnce(fireside_protocol::ConversationId) -> ClientCommand,
+    ) -> Result<RequestId, ChatError> {
+        let (id, of) =
+            (self.conversations.get(entity)).map_err(|_| ChatError::NoConversation(entity))?;
+        let (client, link, ..) = (self.clients.get(of.0)).map_err(|_| ChatError::NoClient(of.0))?;
+        let request = link.0.command(command((*id).into()))?;
+        self.calls.began(client, request, *id);
+        Ok(request)
+    }
+}
+
+/// What a [`Chat`] does on one client.
+#[derive(Debug)]
+pub struct ChatOn<'a> {
+    entity: Entity,
+    client: &'a Client,
+    calls: &'a mut Calls,
+    index: &'a ConversationIndex,
+}
+
+impl ChatOn<'_> {
+    /// The client's entity.
+    #[must_use]
+    pub const fn entity(&self) -> Entity {
+        self.entity
+    }
+
+    /// The entity of a conversation in its list.
+    #[must_use]
+    pub fn conversation(&self, id: ConversationId) -> Option<Entity> {
+        self.index.get(self.entity, id)
+    }
+
+    /// Sends a text to a user; the conversation is made by the first message.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn whisper(
+        &mut self,
+        user: &UserId,
+        text: impl Into<String>,
+    ) -> Result<RequestId, ChatError> {
+        self.call(ClientCommand::SendText {
+            to: Recipient::User(user.clone()),
+            text: text.into(),
+        })
+    }
+
+    /// Makes a group and invites users.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn create_group(
+        &mut self,
+        name: impl Into<String>,
+        invite: Vec<UserId>,
+    ) -> Result<RequestId, ChatError> {
+        self.call(ClientCommand::CreateGroup {
+            name: name.into(),
+            invite,
+            history_for_joiners: 0,
+        })
+    }
+
+    /// Accepts an invitation. The conversation's entity comes with the list.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn join(&mut self, conversation: ConversationId) -> Result<RequestId, ChatError> {
+        let request = self.call(ClientCommand::Join {
+            conversation: conversation.into(),
+        })?;
+        self.calls.began(self.entity, request, conversation);
+        Ok(request)
+    }
+
+    /// Declines an invitation, or leaves.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn leave(&mut self, conversation: ConversationId) -> Result<RequestId, ChatError> {
+        let request = self.call(ClientCommand::Leave {
+            conversation: conversation.into(),
+        })?;
+        self.calls.began(self.entity, request, conversation);
+        Ok(request)
+    }
+
+    /// Blocks or unblocks a user.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn block(&mut self, user: UserId, on: bool) -> Result<RequestId, ChatError> {
+        self.call(ClientCommand::Block { user, on })
+    }
+
+    /// Connects and stays connected, with retries.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn connect(&mut self) -> Result<RequestId, ChatError> {
+        self.call(ClientCommand::Connect)
+    }
+
+    /// Goes offline; unsent messages are kept.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn disconnect(&mut self) -> Result<RequestId, ChatError> {
+        self.call(ClientCommand::Disconnect)
+    }
+
+    /// A new token of the same user, without reconnecting. Also ends `Refused` after an expired one.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn set_token(&mut self, token: impl Into<String>) -> Result<RequestId, ChatError> {
+        self.call(ClientCommand::SetToken(token.into()))
+    }
+
+    /// Whether chat is on screen at all: decides how soon a dead server is noticed.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn set_visible(&mut self, visible: bool) -> Result<RequestId, ChatError> {
+        self.call(ClientCommand::SetVisible(visible))
+    }
+
+    /// Any other command of the client core.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn call(&mut self, command: ClientCommand) -> Result<RequestId, ChatError> {
+        Ok(self.client.command(command)?)
+    }
+}

@@ -1,0 +1,237 @@
+//! Conversations as entities: what is true of them now.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bevy_ecs::{
+    component::Component,
+    entity::Entity,
+    lifecycle::{Discard, Insert},
+    observer::On,
+    prelude::ReflectComponent,
+    resource::Resource,
+    system::{Query, ResMut},
+};
+use bevy_reflect::Reflect;
+use fireside_client::core::view::{ConversationRow, Diff, TimelineRow};
+use fireside_protocol::{Role, Sequence, UserId, WallMs};
+
+/// Which conversation an entity is. Spawned by the plugin for every line of a client's list; with [`Chat`](crate::Chat) you can
+/// spawn one for a direct conversation that has no message yet.
+#[derive(Clone, Component, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Reflect)]
+#[component(immutable)]
+#[require(Title, Unread, Head, ConversationKind)]
+#[reflect(Component)]
+pub struct ConversationId(pub [u8; 16]);
+
+impl From<fireside_protocol::ConversationId> for ConversationId {
+    fn from(id: fireside_protocol::ConversationId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<ConversationId> for fireside_protocol::ConversationId {
+    fn from(id: ConversationId) -> Self {
+        Self(id.0)
+    }
+}
+
+/// Whose list the conversation is in: the entity with the [`ChatClient`](crate::ChatClient).
+#[derive(Clone, Component, Copy, Debug, Eq, PartialEq, Reflect)]
+#[relationship(relationship_target = Conversations)]
+#[reflect(Component)]
+pub struct ConversationOf(pub Entity);
+
+/// All conversation entities of a client, in no order. They end with it.
+#[derive(Component, Debug, Default, Reflect)]
+#[relationship_target(relationship = ConversationOf, linked_spawn)]
+#[reflect(Component)]
+pub struct Conversations(Vec<Entity>);
+
+impl Conversations {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// A client's conversation list, newest activity first.
+#[derive(Clone, Component, Debug, Default, Reflect)]
+#[reflect(Component)]
+pub struct ConversationList(pub(crate) Vec<Entity>);
+
+impl ConversationList {
+    /// The conversations, newest activity first.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Entity] {
+        &self.0
+    }
+
+    /// From newest to oldest.
+    pub fn iter(&self) -> impl Iterator<Item = Entity> {
+        self.0.iter().copied()
+    }
+}
+
+/// What kind it is.
+#[derive(Clone, Component, Copy, Debug, Default, Eq, PartialEq, Reflect)]
+#[reflect(Component)]
+pub enum ConversationKind {
+    /// Between two users.
+    #[default]
+    Direct,
+    /// A group.
+    Group,
+    /// Open or on request.
+    Public,
+    /// Temporary.
+    Meeting,
+    /// Broadcast.
+    Live,
+    /// A space of channels.
+    Community,
+    /// Whoever is near.
+    Proximity,
+    /// One that this build does not know; its number on the wire.
+    Unknown(u16),
+}
+
+impl From<fireside_protocol::ConversationKind> for ConversationKind {
+    fn from(kind: fireside_protocol::ConversationKind) -> Self {
+        use fireside_protocol::ConversationKind as Kind;
+        match kind {
+            Kind::Direct => Self::Direct,
+            Kind::Group => Self::Group,
+            Kind::Public => Self::Public,
+            Kind::Meeting => Self::Meeting,
+            Kind::Live => Self::Live,
+            Kind::Community => Self::Community,
+            Kind::Proximity => Self::Proximity,
+            other => Self::Unknown(other.number()),
+        }
+    }
+}
+
+/// Its name; of a direct conversation the other user's id.
+#[derive(Clone, Component, Debug, Default, Eq, PartialEq, Reflect)]
+#[reflect(Component)]
+pub struct Title(pub String);
+
+/// What the user has not read.
+#[derive(Clone, Component, Copy, Debug, Default, Eq, PartialEq, Reflect)]
+#[reflect(Component)]
+pub struct Unread {
+    /// Messages; 1,000 stands for "999+".
+    pub messages: u32,
+    /// Mentions among them.
+    pub mentions: u32,
+}
+
+/// The other user of a direct conversation.
+#[derive(Clone, Component, Debug, Eq, PartialEq)]
+#[component(immutable)]
+pub struct Peer(pub UserId);
+
+/// The user's role; absent: no longer a member.
+#[derive(Clone, Component, Copy, Debug, Eq, PartialEq)]
+pub struct OwnRole(pub Role);
+
+/// The last message, for the list.
+#[derive(Clone, Component, Debug, Default, Eq, PartialEq)]
+pub struct Head {
+    /// Largest number known.
+    pub last: Sequence,
+    /// Who wrote the last message.
+    pub sender: Option<UserId>,
+    /// What it says, shortened.
+    pub preview: Arc<str>,
+    /// When, in ms since 1970.
+    pub at: WallMs,
+}
+
+/// Insert it while the conversation is on screen: its [`Timeline`] is kept up to date, and typing and receipts come in. Remove it
+/// when it goes. At most 16 a client; more than that wait until others go.
+#[derive(Clone, Component, Copy, Debug, Default, Reflect)]
+#[reflect(Component)]
+pub struct OnScreen;
+
+/// The messages of a conversation on screen, oldest first, own unsent ones last; at most 200.
+///
+/// Follow it either with `Changed<Timeline>` or, line by line, with [`TimelineChanged`](crate::TimelineChanged).
+#[derive(Clone, Component, Debug, Default)]
+pub struct Timeline {
+    pub(crate) rows: Vec<TimelineRow>,
+    pub(crate) generation: u64,
+}
+
+impl Timeline {
+    /// The rows, oldest first. A row's number (`row`) stays the same from the echo to the sent message and over every edit.
+    #[must_use]
+    pub fn rows(&self) -> &[TimelineRow] {
+        &self.rows
+    }
+
+    /// Takes changes in; `false`: one did not fit, and a reset is on its way.
+    pub(crate) fn apply(&mut self, generation: u64, diffs: &[Diff<TimelineRow>]) -> bool {
+        self.generation = generation;
+        diffs.iter().all(|diff| diff.apply(&mut self.rows))
+    }
+}
+
+/// Who types in a conversation on screen.
+#[derive(Clone, Component, Debug, Default, Eq, PartialEq, Reflect)]
+#[reflect(Component)]
+pub struct TypingUsers(pub Vec<String>);
+
+/// Finds the entity of a conversation.
+#[derive(Debug, Default, Resource)]
+pub struct ConversationIndex(HashMap<(Entity, ConversationId), Entity>);
+
+impl ConversationIndex {
+    /// The entity of `id` in the list of `client`.
+    #[must_use]
+    pub fn get(&self, client: Entity, id: ConversationId) -> Option<Entity> {
+        self.0.get(&(client, id)).copied()
+    }
+}
+
+/// Whoever spawns a conversation (plugin or game), it is found by its id.
+pub(crate) fn index_conversation(
+    insert: On<Insert, ConversationOf>,
+    conversations: Query<(&ConversationId, &ConversationOf)>,
+    mut index: ResMut<ConversationIndex>,
+) {
+    if let Ok((id, of)) = conversations.get(insert.entity) {
+        index.0.entry((of.0, *id)).or_insert(insert.entity);
+    }
+}
+
+pub(crate) fn forget_conversation(
+    discard: On<Discard, ConversationOf>,
+    conversations: Query<(&ConversationId, &ConversationOf)>,
+    mut index: ResMut<ConversationIndex>,
+) {
+    if let Ok((id, of)) = conversations.get(discard.entity)
+        && index.get(of.0, *id) == Some(discard.entity)
+    {
+        index.0.remove(&(of.0, *id));
+    }
+}
+
+/// The components of a list row that may change.
+pub(crate) fn facts(row: &ConversationRow) -> (ConversationKind, Title, Unread, Head) {
+    (
+        row.kind.into(),
+        Title(row.name.to_string()),
+        Unread {
+            messages: row.unread,
+            mentions: row.mentions,
+        },
+        Head {
+            last: row.last,
+            sender: row.last_sender.clone(),
+            preview: row.preview.clone(),
+            at: row.at,
+        },
+    )
+}

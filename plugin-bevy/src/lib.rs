@@ -1,0 +1,43 @@
+#![doc = include_str!("../README.md")]
+
+mod attention;
+mod chat;
+mod client;
+mod conditions;
+mod conversation;
+mod events;
+mod plugin;
+mod receive;
+
+pub use chat::{Chat, ChatError, ChatOn};
+pub use client::{
+    ChatClient, ClientFailed, ConnectionStatus, FrameBudget, Link, PrimaryClient, WakeCallback,
+};
+pub use conditions::{
+    ChatFocus, connecting, just_connected, just_disconnected, offline, online, typing,
+};
+pub use conversation::{
+    ConversationId, ConversationIndex, ConversationKind, ConversationList, ConversationOf,
+    Conversations, Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers, Unread,
+};
+pub use events::{
+    CallFinished, Connected, ConversationAdded, ConversationRemoved, Disconnected, HistoryLoaded,
+    Invited, MembersLoaded, MemoryModeEntered, MessageFailed, MessageReceived, MessageSent,
+    MessagesMissed, TimelineChanged, TokenExpiring, TypingChanged,
+};
+pub use fireside_client as client_core;
+pub use fireside_protocol::{Code, Nonce, Role, Sequence, UserId};
+pub use plugin::{FiresidePlugin, FiresideSystems};
+
+/// What most games use. Holds no name that Bevy's own prelude has.
+pub mod prelude {
+    pub use crate::{
+        Chat, ChatClient, ChatError, ConnectionStatus, ConversationId, ConversationList,
+        ConversationOf, FiresidePlugin, FiresideSystems, FrameBudget, MessageFailed,
+        MessageReceived, MessageSent, OnScreen, PrimaryClient, Timeline, Title, Unread, UserId,
+    };
+    pub use fireside_client::{
+        Trust,
+        core::view::{Body, MessageState, TimelineRow},
+    };
+}

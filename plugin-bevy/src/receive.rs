@@ -1,0 +1,396 @@
+//! Once a frame: what the clients have to tell becomes components, messages and events.
+
+use std::{collections::HashMap, time::Duration};
+
+use bevy_ecs::{
+    component::Component,
+    entity::Entity,
+    query::{QueryState, With},
+    resource::Resource,
+    system::Local,
+    world::World,
+};
+use fireside_client::{
+    Client,
+    core::{
+        Event, RequestId,
+        event::{CallError, Completion},
+        view::{ConversationRow, Diff, TimelineRow},
+    },
+};
+use fireside_protocol::UserId;
+
+use crate::{
+    client::{ChatClient, ConnectionStatus, FrameBudget, Link},
+    conversation::{
+        ConversationId, ConversationIndex, ConversationList, ConversationOf, OnScreen, OwnRole,
+        Peer, Timeline, TypingUsers, facts,
+    },
+    events::{
+        CallFinished, ConversationAdded, ConversationRemoved, HistoryLoaded, Invited,
+        MembersLoaded, MemoryModeEntered, MessageFailed, MessageReceived, MessageSent,
+        MessagesMissed, TimelineChanged, TokenExpiring, TypingChanged,
+    },
+};
+
+/// Which conversation a pending call is about. Bounded by the calls a client takes before it answers `busy`.
+#[derive(Debug, Default, Resource)]
+pub(crate) struct Calls(HashMap<(Entity, RequestId), ConversationId>);
+
+impl Calls {
+    pub(crate) fn began(&mut self, client: Entity, request: RequestId, about: ConversationId) {
+        self.0.insert((client, request), about);
+    }
+
+    /// The calls of a client that is gone will not finish.
+    pub(crate) fn forget(&mut self, client: Entity) {
+        self.0.retain(|(of, _), _| *of != client);
+    }
+}
+
+/// The conversation is in its client's list.
+#[derive(Component, Debug)]
+pub(crate) struct Listed;
+
+/// Kept between frames, so that an idle frame allocates nothing.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    clients: Vec<(Entity, Client, usize, Duration)>,
+    received: Vec<MessageReceived>,
+    finished: Vec<CallFinished>,
+    typing: Vec<TypingChanged>,
+    timelines: Vec<TimelineChanged>,
+    /// The conversation looked up last: messages come in runs.
+    last: Option<(Entity, ConversationId, Entity)>,
+}
+
+/// Ticks every client within its budget. Runs alone on the world, in [`FiresideSystems::Receive`](crate::FiresideSystems).
+pub(crate) fn receive(
+    world: &mut World,
+    clients: &mut QueryState<(Entity, &Link, &FrameBudget), With<ChatClient>>,
+    mut scratch: Local<Scratch>,
+) {
+    let mut ticked = std::mem::take(&mut scratch.clients);
+    ticked.extend(clients.iter(world).map(|(entity, link, budget)| {
+        (entity, link.0.clone(), budget.events_max, budget.time_max)
+    }));
+    for (entity, client, events_max, time_max) in &ticked {
+        client.tick(*events_max, *time_max, &mut |event| {
+            // An observer may have despawned the client meanwhile.
+            if world.get_entity(*entity).is_ok() {
+                scratch.take(world, *entity, event);
+            }
+        });
+        scratch.last = None;
+    }
+    // The last clone of a despawned client ends here.
+    ticked.clear();
+    scratch.clients = ticked;
+    scratch.write(world);
+}
+
+impl Scratch {
+    fn write(&mut self, world: &mut World) {
+        if !self.timelines.is_empty() {
+            world.write_message_batch(self.timelines.drain(..));
+        }
+        if !self.received.is_empty() {
+            world.write_message_batch(self.received.drain(..));
+        }
+        if !self.typing.is_empty() {
+            world.write_message_batch(self.typing.drain(..));
+        }
+        if !self.finished.is_empty() {
+            world.write_message_batch(self.finished.drain(..));
+        }
+    }
+
+    fn take(&mut self, world: &mut World, client: Entity, event: Event) {
+        match event {
+            Event::MessageReceived {
+                conversation,
+                sequence,
+                sender,
+                text,
+                at,
+            } => {
+                let conversation = self.find(world, client, conversation.into());
+                self.received.push(MessageReceived {
+                    client,
+                    conversation,
+                    sequence,
+                    sender,
+                    text,
+                    at,
+                });
+            }
+            Event::Timeline {
+                conversation,
+                generation,
+                diffs,
+            } => {
+                let entity = self.find(world, client, conversation.into());
+                self.timeline(world, entity, generation, diffs);
+            }
+            Event::Conversations { diffs, .. } => {
+                self.last = None;
+                list(world, client, &diffs);
+            }
+            Event::Typing {
+                conversation,
+                user,
+                on,
+            } => {
+                let entity = self.find(world, client, conversation.into());
+                self.typing(world, entity, user, on);
+            }
+            Event::Completed { request, result } => self.completed(world, client, request, result),
+            Event::State(state) => {
+                if let Some(mut status) = world.get_mut::<ConnectionStatus>(client) {
+                    *status = ConnectionStatus::from(&state);
+                }
+            }
+            Event::Missed { count } => {
+                world.write_message(MessagesMissed { client, count });
+            }
+            Event::TokenExpiring { in_ms } => world.trigger(TokenExpiring { client, in_ms }),
+            Event::MemoryMode { reason } => world.trigger(MemoryModeEntered { client, reason }),
+            Event::Invited {
+                conversation,
+                by,
+                name,
+            } => world.trigger(Invited {
+                client,
+                conversation: conversation.into(),
+                by,
+                name,
+            }),
+            // Events of a newer core.
+            _ => {}
+        }
+    }
+
+    /// The entity of a conversation; a new one if it is not known yet (its list row is on its way).
+    fn find(&mut self, world: &mut World, client: Entity, id: ConversationId) -> Entity {
+        if let Some((of, last, entity)) = self.last
+            && of == client
+            && last == id
+            && world.get_entity(entity).is_ok()
+        {
+            return entity;
+        }
+        let entity = entity_of(world, client, id);
+        self.last = Some((client, id, entity));
+        entity
+    }
+
+    fn timeline(
+        &mut self,
+        world: &mut World,
+        conversation: Entity,
+        generation: u64,
+        diffs: Vec<Diff<TimelineRow>>,
+    ) {
+        // Gone off the screen meanwhile.
+        let Some(mut timeline) = world.get_mut::<Timeline>(conversation) else {
+            return;
+        };
+        if !timeline.apply(generation, &diffs) {
+            tracing::debug!(%conversation, "a change did not fit the timeline; a reset follows");
+        }
+        self.timelines.push(TimelineChanged {
+            conversation,
+            diffs,
+        });
+    }
+
+    fn typing(&mut self, world: &mut World, conversation: Entity, user: UserId, on: bool) {
+        if let Some(mut typing) = world.get_mut::<TypingUsers>(conversation) {
+            let known = typing.0.iter().position(|who| who == user.as_str());
+            match (known, on) {
+                (None, true) => typing.0.push(user.as_str().to_owned()),
+                (Some(index), false) => {
+                    typing.0.remove(index);
+                }
+                _ => {}
+            }
+        }
+        self.typing.push(TypingChanged {
+            conversation,
+            user,
+            on,
+        });
+    }
+
+    fn completed(
+        &mut self,
+        world: &mut World,
+        client: Entity,
+        request: RequestId,
+        result: Result<Completion, CallError>,
+    ) {
+        let about = world
+            .get_resource_mut::<Calls>()
+            .and_then(|mut calls| calls.0.remove(&(client, request)));
+        let about = about.and_then(|id| world.resource::<ConversationIndex>().get(client, id));
+        match (&result, about) {
+            (
+                Ok(Completion::Sent {
+                    conversation,
+                    nonce,
+                    sequence,
+                    ..
+                }),
+                _,
+            ) => {
+                let conversation = self.find(world, client, (*conversation).into());
+                world.trigger(MessageSent {
+                    conversation,
+                    request,
+                    nonce: *nonce,
+                    sequence: *sequence,
+                });
+            }
+            (
+                Ok(Completion::Loaded {
+                    count,
+                    start_reached,
+                }),
+                Some(conversation),
+            ) => world.trigger(HistoryLoaded {
+                conversation,
+                request,
+                count: *count,
+                start_reached: *start_reached,
+            }),
+            (Ok(Completion::Members { members, more }), Some(conversation)) => {
+                world.trigger(MembersLoaded {
+                    conversation,
+                    request,
+                    members: members.as_slice().into(),
+                    more: *more,
+                });
+            }
+            (Err(error), Some(conversation)) => world.trigger(MessageFailed {
+                conversation,
+                request,
+                error: error.clone(),
+            }),
+            _ => {}
+        }
+        self.finished.push(CallFinished {
+            client,
+            request,
+            result,
+        });
+    }
+}
+
+fn entity_of(world: &mut World, client: Entity, id: ConversationId) -> Entity {
+    let known = world.resource::<ConversationIndex>().get(client, id);
+    known.unwrap_or_else(|| world.spawn((id, ConversationOf(client))).id())
+}
+
+/// Applies changes of a client's list.
+fn list(world: &mut World, client: Entity, diffs: &[Diff<ConversationRow>]) {
+    let Some(mut list) = world.get_mut::<ConversationList>(client) else {
+        return;
+    };
+    let mut order = std::mem::take(&mut list.0);
+    for diff in diffs {
+        match diff {
+            Diff::Insert { index, row } => {
+                let entity = bring(world, client, row);
+                if *index <= order.len() {
+                    order.insert(*index, entity);
+                }
+            }
+            Diff::Set { row, .. } => {
+                bring(world, client, row);
+            }
+            Diff::Remove { index } if *index < order.len() => {
+                let entity = order.remove(*index);
+                drop_listed(world, entity);
+            }
+            Diff::Move { from, to } if *from < order.len() && *to < order.len() => {
+                let entity = order.remove(*from);
+                order.insert(*to, entity);
+            }
+            Diff::Reset { rows } => {
+                let before = std::mem::take(&mut order);
+                order.extend(rows.iter().map(|row| bring(world, client, row)));
+                let now: std::collections::HashSet<Entity> = order.iter().copied().collect();
+                for entity in before.into_iter().filter(|entity| !now.contains(entity)) {
+                    drop_listed(world, entity);
+                }
+            }
+            // Does not fit: the client follows with a reset.
+            Diff::Remove { .. } | Diff::Move { .. } => {}
+        }
+    }
+    if let Some(mut list) = world.get_mut::<ConversationList>(client) {
+        list.0 = order;
+    }
+}
+
+/// The entity of a row, with the row's facts on it.
+fn bring(world: &mut World, client: Entity, row: &ConversationRow) -> Entity {
+    let entity = entity_of(world, client, row.conversation.into());
+    let (kind, title, unread, head) = facts(row);
+    let Ok(mut conversation) = world.get_entity_mut(entity) else {
+        return entity;
+    };
+    let new = !conversation.contains::<Listed>();
+    if new {
+        conversation.insert((kind, title, unread, head, Listed));
+        if let Some(peer) = &row.peer {
+            conversation.insert(Peer(peer.clone()));
+        }
+    } else {
+        set(&mut conversation, kind);
+        set(&mut conversation, title);
+        set(&mut conversation, unread);
+        set(&mut conversation, head);
+    }
+    match row.role {
+        Some(role) if conversation.get::<OwnRole>() != Some(&OwnRole(role)) => {
+            conversation.insert(OwnRole(role));
+        }
+        None if conversation.contains::<OwnRole>() => {
+            conversation.remove::<OwnRole>();
+        }
+        _ => {}
+    }
+    if new {
+        world.trigger(ConversationAdded {
+            conversation: entity,
+        });
+    }
+    entity
+}
+
+/// Writes a component only if it is different, so that `Changed` means changed.
+fn set<C: Component<Mutability = bevy_ecs::component::Mutable> + PartialEq>(
+    entity: &mut bevy_ecs::world::EntityWorldMut,
+    value: C,
+) {
+    use bevy_ecs::change_detection::DetectChangesMut;
+    if let Some(mut component) = entity.get_mut::<C>() {
+        component.set_if_neq(value);
+    }
+}
+
+/// A conversation that went out of the list.
+fn drop_listed(world: &mut World, entity: Entity) {
+    world.trigger(ConversationRemoved {
+        conversation: entity,
+    });
+    let Ok(mut conversation) = world.get_entity_mut(entity) else {
+        return;
+    };
+    if conversation.contains::<OnScreen>() {
+        conversation.remove::<Listed>();
+    } else {
+        conversation.despawn();
+    }
+}
