@@ -9,6 +9,8 @@ pub mod book;
 pub mod chance;
 pub mod disk;
 pub mod flood;
+pub mod frame;
+pub mod game;
 pub mod load;
 pub mod person;
 pub mod powercut;

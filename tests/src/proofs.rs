@@ -6,6 +6,7 @@ pub mod network;
 pub mod overload;
 pub mod powercut;
 pub mod simulate;
+pub mod stall;
 pub mod stranger;
 pub mod terminal;
 
@@ -37,6 +38,7 @@ pub const PROOFS: &[(&str, Proof)] = &[
     ("overload", overload::run),
     ("powercut", powercut::run),
     ("simulate", simulate::run),
+    ("stall", stall::run),
     ("stranger", stranger::run),
     ("terminal", terminal::run),
 ];

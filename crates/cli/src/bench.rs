@@ -8,6 +8,7 @@ mod catchup;
 mod clock;
 mod durable;
 mod fanout;
+mod frame;
 mod idle;
 mod latency;
 mod login;
@@ -38,6 +39,8 @@ pub(crate) enum BenchName {
     Login,
     /// Time until a client that was away is right again.
     Catchup,
+    /// What a frame costs the game's thread, in Rust, Bevy and C.
+    Frame,
     /// All of them.
     All,
 }
@@ -78,7 +81,7 @@ pub(crate) struct BenchArgs {
 /// # Errors
 /// A process that does not start or ends early; a wrong or missing delivery; with `check` a missed aim.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    use BenchName::{All, Catchup, Durable, Fanout, Idle, Latency, Login};
+    use BenchName::{All, Catchup, Durable, Fanout, Frame, Idle, Latency, Login};
     let programs = Programs::find(args.baseline.clone())?;
     let mut report = Report::new(args.json);
     report.note(&world::settings_note());
@@ -100,6 +103,9 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     }
     if wants(Catchup) {
         catchup::run(args, &programs, &mut report).context("bench catchup")?;
+    }
+    if wants(Frame) {
+        frame::run(args, &programs, &mut report).context("bench frame")?;
     }
     let missed = report.missed();
     anyhow::ensure!(!args.check || missed == 0, "{missed} aims were missed");

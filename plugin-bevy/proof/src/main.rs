@@ -1,7 +1,8 @@
 //! `fireside-bevy-proof headless [--slice]`: the plugin under `MinimalPlugins` against the real server in a process of its own.
-//! Status 0 only if it holds.
+//! Status 0 only if it holds. `fireside-bevy-proof frame …` is a part of `fireside bench frame`.
 
 mod events;
+mod frame;
 mod rounds;
 mod stage;
 
@@ -16,6 +17,15 @@ const ROUNDS_SLICE: u32 = 60;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|name| name == "frame") {
+        return match frame::child(arguments.into_iter().skip(1)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("frame: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let full = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["headless"] => true,
         ["headless", "--slice"] => false,

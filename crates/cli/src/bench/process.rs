@@ -36,6 +36,17 @@ impl Programs {
         Ok(Self { fireside, baseline })
     }
 
+    /// Another program or library of the build, beside this one.
+    pub(super) fn beside(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let path = self.fireside.with_file_name(name);
+        ensure!(
+            path.is_file(),
+            "{} is not there: build it with `cargo build --release --workspace`",
+            path.display()
+        );
+        Ok(path)
+    }
+
     /// Starts our server on a data folder and waits until it listens.
     pub(super) fn serve(&self, folder: &Folder) -> anyhow::Result<Server> {
         let log = folder.path().join("serve.log");
