@@ -146,16 +146,14 @@ impl Writers {
             let at = n % self.sessions.len();
             let (session, conversation, nonces) = self.sessions.get_mut(at).context("no writer")?;
             self.said += 1;
-            let text = format!(
-                "{:<TEXT_BYTES$}",
-                format!("message {} of the burst, read to its last byte:", self.said)
-            );
+            let text = format!("message {} of the burst, read to its last byte ", self.said);
+            let text = format!("{text:.<TEXT_BYTES$}");
             let frame = message(
                 nonces.next(),
                 None,
                 *conversation,
                 Some(reader.clone()),
-                text.replace("  ", " ~"),
+                text,
             );
             match session.call(&frame).await? {
                 fireside_protocol::ServerFrame::Ack(_) => {}
