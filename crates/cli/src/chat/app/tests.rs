@@ -208,6 +208,24 @@ fn a_small_screen_shows_what_matters() {
 }
 
 #[test]
+fn what_to_do_stands_in_the_status_line_whatever_the_names_are() {
+    let mut app = app();
+    app.event(Event::State(ConnectionState::Connected));
+    app.event(Event::Invited {
+        conversation: ConversationId::default(),
+        by: id(&"很长的名字".repeat(4)),
+        name: "The long guild of dragons & knights of the north".into(),
+    });
+    let status = screen(&mut app, 80, 24).pop().unwrap();
+    assert!(status.contains("invites you: /join The long"), "{status}");
+    // The longest words of a refusal are read to their end.
+    let longest = Code::ALL.iter().map(|code| code.text()).max_by_key(|text| text.len());
+    app.say(longest.unwrap().to_owned(), Tone::Bad);
+    let status = screen(&mut app, 110, 24).pop().unwrap();
+    assert!(status.contains(longest.unwrap()), "{status}");
+}
+
+#[test]
 fn a_large_screen_shows_both() {
     let mut app = app();
     busy(&mut app);
