@@ -208,6 +208,23 @@ fn a_small_screen_shows_what_matters() {
 }
 
 #[test]
+fn what_can_not_be_sent_stays_in_the_input_line() {
+    let mut app = app();
+    list(&mut app, &[listed("bob", 0)]);
+    app.take_commands();
+    for (text, code) in [
+        ("x".repeat(4_001), Code::TextTooLong),
+        (format!("/w bob {}", "x".repeat(4_001)), Code::TextTooLong),
+        (format!("/group {} bob", "x".repeat(65)), Code::NameInvalid),
+    ] {
+        assert_eq!(type_line(&mut app, &text), []);
+        assert_eq!(app.input.text(), text);
+        assert_eq!(app.notice().map(|notice| notice.0), Some(code.text()));
+        app.input.submit();
+    }
+}
+
+#[test]
 fn what_to_do_stands_in_the_status_line_whatever_the_names_are() {
     let mut app = app();
     app.event(Event::State(ConnectionState::Connected));
