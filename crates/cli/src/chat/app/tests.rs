@@ -217,7 +217,7 @@ fn what_can_not_be_sent_stays_in_the_input_line() {
         (format!("/w bob {}", "x".repeat(4_001)), Code::TextTooLong),
         (format!("/group {} bob", "x".repeat(65)), Code::NameInvalid),
     ] {
-        assert_eq!(type_line(&mut app, &text), []);
+        assert!(type_line(&mut app, &text).is_empty());
         assert_eq!(app.input.text(), text);
         assert_eq!(app.notice().map(|notice| notice.0), Some(code.text()));
         app.input.submit();
