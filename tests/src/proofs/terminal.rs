@@ -180,12 +180,15 @@ impl<'a> Stage<'a> {
         for shift in ["", "x"] {
             self.anna.line(&format!("{shift}{}", "👍🏽".repeat(40)))?;
             let status = format!("anna: {shift}👍");
-            self.bob
-                .wait("the first and the last row in their places", SOON, |screen| {
+            self.bob.wait(
+                "the first and the last row in their places",
+                SOON,
+                |screen| {
                     let mut lines = screen.trim_end().lines();
                     lines.next().is_some_and(|line| line.contains("carl"))
                         && lines.last().is_some_and(|line| line.contains(&status))
-                })?;
+                },
+            )?;
         }
         self.bob.resize(110, 45)?;
         Ok(())

@@ -236,7 +236,10 @@ fn what_to_do_stands_in_the_status_line_whatever_the_names_are() {
     let status = screen(&mut app, 80, 24).pop().unwrap();
     assert!(status.contains("invites you: /join The long"), "{status}");
     // The longest words of a refusal are read to their end.
-    let longest = Code::ALL.iter().map(|code| code.text()).max_by_key(|text| text.len());
+    let longest = Code::ALL
+        .iter()
+        .map(|code| code.text())
+        .max_by_key(|text| text.len());
     app.say(longest.unwrap().to_owned(), Tone::Bad);
     let status = screen(&mut app, 110, 24).pop().unwrap();
     assert!(status.contains(longest.unwrap()), "{status}");
