@@ -7,6 +7,7 @@ use fireside_protocol::{
     frames::{self, Ack, Delivered, Done},
     limits::RECEIPT_INTERVAL_MS,
 };
+use foldhash::fast::RandomState;
 
 use crate::{
     answers::BUSY_RETRY_MS,
@@ -24,7 +25,7 @@ use crate::{
 pub(crate) struct Marks {
     running: Vec<Marking>,
     next: Vec<Marking>,
-    places: HashMap<(ConversationKey, UserId), usize>,
+    places: HashMap<(ConversationKey, UserId), usize, RandomState>,
 }
 
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Time from the send call of one client to the event of another, woken by the wake callback: durable, at low load, through the
-//! real client with its outbox and cache. Against the same way through the raw relay with one commit.
+//! real client with its outbox and cache. Against the same way through a raw relay that commits each payload where it reads it: a raw
+//! round trip and one raw commit, and no thread between them.
 
 use std::{
     path::Path,
@@ -64,7 +65,7 @@ pub(super) fn run(
 fn raw(args: &BenchArgs, programs: &Programs) -> anyhow::Result<Sample> {
     let folder = Folder::new()?;
     let relay = folder.path().join("relay");
-    let server = programs.raw_server(&["relay", "--db", &relay.to_string_lossy()])?;
+    let server = programs.raw_server(&["relay", "--in-place", "--db", &relay.to_string_lossy()])?;
     let pause = PAUSE.as_millis().to_string();
     let more = programs.raw_load("ping", &server, args.seconds, &["--pause-ms", &pause])?;
     let of = |key: &str| more[key].as_f64().context("no time");
