@@ -373,7 +373,7 @@ fn damage_found_late_is_answered_and_set_aside() {
         .execute("UPDATE conversation SET head = x'c1'", [])
         .unwrap();
     drop(disk);
-    let (jobs, queue) = crossbeam_channel::unbounded();
+    let (jobs, queue) = unbounded();
     let (results, mut stored) = mpsc::unbounded_channel();
     jobs.send(Job::Op(5, StoreOp::Load)).unwrap();
     jobs.send(Job::Op(6, StoreOp::Load)).unwrap();
