@@ -13,6 +13,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// A message is a dozen small allocations that other threads free: what the system's allocator locks for. The baseline has the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Chat for games: server, terminal client and tools.
 #[derive(Debug, Parser)]
 #[command(

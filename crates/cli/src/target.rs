@@ -154,6 +154,13 @@ pub(crate) fn parse_fingerprint(text: &str) -> anyhow::Result<[u8; 32]> {
 
 /// The `sub` of a token. Not checked: the server does that.
 fn user_of(token: &str) -> anyhow::Result<UserId> {
+    if token.is_empty() {
+        return Err(Problem::error(
+            "no token to log in with",
+            "the login token of a user, with --token or in FIRESIDE_TOKEN",
+            "make one with `fireside token`, or name a development server's folder: --dev-data DIR --user NAME",
+        ));
+    }
     let sub = || {
         let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
         let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
@@ -196,6 +203,8 @@ mod tests {
         let payload = URL_SAFE_NO_PAD.encode(r#"{"sub":"小明","exp":1}"#);
         assert_eq!(user_of(&format!("x.{payload}.y")).unwrap().as_str(), "小明");
         assert!(user_of("nonsense").is_err());
+        let missing = user_of("").unwrap_err().to_string();
+        assert!(missing.contains("no token"), "{missing}");
     }
 
     #[test]

@@ -129,6 +129,13 @@ impl Cache {
         self.queue.push_back((ticket, op));
     }
 
+    /// All that was handed out is answered, and nothing waits to be handed out.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+            && self.transaction == Transaction::default()
+            && self.dirty.is_empty()
+    }
+
     /// When the oldest operation becomes a stall.
     fn stall_at(&self) -> Option<u64> {
         let (_, (_, since)) = self.pending.first_key_value()?;
@@ -227,6 +234,7 @@ impl Session {
                 self.enter_memory_mode(&reason, now);
             }
         }
+        self.sync_moved();
         let late = |at: u64| at <= now.monotonic_ms;
         if !self.cache.stall_at().is_some_and(late) {
             self.cache.stalled = false;

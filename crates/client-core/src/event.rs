@@ -55,6 +55,8 @@ pub enum Event {
         /// In order.
         diffs: Vec<Diff<ConversationRow>>,
     },
+    /// How near the device is to what the server has. It comes behind the changes of views that it speaks of.
+    Sync(SyncState),
     /// An open timeline changed.
     Timeline {
         /// Which.
@@ -111,7 +113,7 @@ impl Event {
             | Self::State(_)
             | Self::TokenExpiring { .. }
             | Self::MemoryMode { .. } => EventClass::Completion,
-            Self::Conversations { .. } | Self::Timeline { .. } => EventClass::View,
+            Self::Conversations { .. } | Self::Timeline { .. } | Self::Sync(_) => EventClass::View,
             Self::MessageReceived { .. } | Self::Missed { .. } | Self::Invited { .. } => {
                 EventClass::Notice
             }
@@ -169,6 +171,21 @@ pub struct CallError {
     pub text: String,
     /// When to try again, in ms; 0 own pace.
     pub retry_after_ms: u64,
+}
+
+/// How near a device is to what the server has: with [`ConnectionState::Connected`], what a "catching up…" hint goes by.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum SyncState {
+    /// Not connected, or what was missed is still on its way.
+    #[default]
+    Behind,
+    /// The list and its unread counts are the server's, and the newest page of every direct conversation, and of every other one
+    /// with something unread, is held: to open one needs no network. The pages of the rest come when they are opened. Stays
+    /// while the connection lasts: what comes live is applied as it comes.
+    Newest,
+    /// With [`Command::SetBackgroundFill`](crate::Command::SetBackgroundFill): all there is to read is in the cache, and on the
+    /// disk. It was so when this was said; what comes later is written as it comes.
+    Complete,
 }
 
 /// For the UI.

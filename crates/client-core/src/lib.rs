@@ -27,5 +27,5 @@ mod timers;
 mod token;
 
 pub use command::{Command, CommandError, RequestId};
-pub use event::{ConnectionState, Event, EventClass};
+pub use event::{ConnectionState, Event, EventClass, SyncState};
 pub use session::{Action, Breaks, Config, LinkEvent, Session, Transmit};

@@ -82,8 +82,14 @@ impl Session {
                 _ => {}
             },
             ServerFrame::Page(page) => self.on_page(request, &page),
-            ServerFrame::HeadsPage(page) => self.on_heads_page(request, page),
-            ServerFrame::UserLogPage(page) => self.on_user_log_page(request, page),
+            ServerFrame::HeadsPage(page) => {
+                self.on_heads_page(request, page);
+                self.sync_moved();
+            }
+            ServerFrame::UserLogPage(page) => {
+                self.on_user_log_page(request, page);
+                self.sync_moved();
+            }
             ServerFrame::MembersPage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {
                     self.on_members(call, page);
@@ -213,6 +219,7 @@ impl Session {
     /// What follows every change of what is held.
     pub(crate) fn after(&mut self, id: ConversationId, keep: Vec<Keep>, applied: &Applied) {
         self.counters.frames_bad += applied.bad;
+        self.sync_moved();
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
         };

@@ -231,7 +231,9 @@ impl Session {
         match class {
             EventClass::Completion => self.completions.pop_front(),
             EventClass::View if self.cache.mode == Mode::Loading => None,
-            EventClass::View => self.poll_list().or_else(|| self.poll_timeline()),
+            EventClass::View => (self.poll_list())
+                .or_else(|| self.poll_timeline())
+                .or_else(|| self.poll_sync()),
             EventClass::Notice => self.notices.pop_front().or_else(|| {
                 let count = std::mem::take(&mut self.missed);
                 (count > 0).then_some(Event::Missed { count })
@@ -248,6 +250,12 @@ impl Session {
             (Some(timer), Some(heartbeat)) => Some(timer.min(heartbeat)),
             (timer, heartbeat) => timer.or(heartbeat),
         }
+    }
+
+    /// Pages are on their way: what is to be stored may wait a moment for what they bring.
+    #[must_use]
+    pub fn expects_pages(&self) -> bool {
+        self.page_under_way()
     }
 
     /// What was counted.
@@ -281,6 +289,7 @@ impl Session {
             self.flush(now);
         }
         self.pull();
+        self.judge_sync();
     }
 
     pub(crate) fn complete_event(&mut self, event: Event) {

@@ -1,6 +1,7 @@
 //! From where the device stands to now: the user log, the heads, then pages by priority.
 
 mod pages;
+mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +11,14 @@ use fireside_protocol::{
     limits::{HEADS_MAX, HEADS_OVERLAP_MS},
 };
 
+use self::state::Judge;
 use crate::{Event, Session, link::Request, timers::Timer};
 
-/// Pages asked for at once.
-const PAGES_IN_FLIGHT_MAX: usize = 4;
+/// Pages asked for at once: while one is read on the server, others are on their way or are applied here.
+const PAGES_IN_FLIGHT_MAX: usize = 8;
+/// Items asked for at once, if not for a single page: as answers they must fit the 256 KiB that a server queues for a session, else it
+/// refuses what does not.
+const PAGE_ITEMS_IN_FLIGHT_MAX: u32 = 400;
 /// A page that does not come is asked for again after this, in ms.
 const PAGE_TIMEOUT_MS: u64 = 15_000;
 /// The first sync is asked for if it did not come by itself in this time, in ms.
@@ -47,7 +52,10 @@ pub(crate) struct Sync {
     asked: BTreeSet<ConversationId>,
     /// Conversations that may need a page; by priority.
     wants: BTreeSet<(u8, ConversationId)>,
-    pages: usize,
+    /// Pages on their way: by request, how many items at most.
+    pages: BTreeMap<u32, u32>,
+    /// Whether all that was missed is here.
+    judge: Judge,
     /// Pages of older messages that calls wait for: below which number, how many items.
     pub(crate) older: BTreeMap<ConversationId, (Sequence, u32)>,
 }
@@ -61,7 +69,8 @@ impl Session {
         self.sync.stamp = stamp;
         self.sync.since = (self.cache.profile.heads_since).saturating_sub(HEADS_OVERLAP_MS);
         self.sync.heads_next = None;
-        self.sync.pages = 0;
+        self.sync.pages.clear();
+        self.sync_behind();
         // It comes by itself, on a stream that may break.
         self.sync.retry_at = None;
         self.retry_sync(FIRST_SYNC_MS);
@@ -81,6 +90,7 @@ impl Session {
         conversations: &[ConversationId],
         again_ms: Option<u64>,
     ) {
+        self.sync_moved();
         for id in conversations {
             self.sync.asked.remove(id);
             if let Some(delay_ms) = again_ms {
@@ -91,7 +101,8 @@ impl Session {
 
     /// The link is gone, and with it every answer.
     pub(crate) fn sync_lost(&mut self) {
-        self.sync.pages = 0;
+        self.sync.pages.clear();
+        self.sync_behind();
         for conversation in self.conversations.values_mut() {
             if let Some((request, _)) = conversation.asked.take() {
                 self.timers.clear(&Timer::Page(request));

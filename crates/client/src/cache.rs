@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Sender, unbounded};
@@ -12,7 +13,10 @@ use fireside_client_core::storage::{Rows, StoreOp, Ticket};
 use fireside_protocol::{ConversationId, Sequence, UserId, WallMs};
 use tokio::sync::mpsc;
 
-use crate::trust::hex;
+use crate::{
+    limits::{STORE_BATCH_MAX, STORE_HOLD_MS},
+    trust::hex,
+};
 
 mod disk;
 mod memory;
@@ -63,6 +67,10 @@ pub(crate) struct DiskHandle {
     // Bounded by the driver, which reads nothing from the network while too many wait.
     jobs: Sender<Job>,
     waiting: usize,
+    /// Writes that wait for others of their kind: one transaction for a flight of pages, and not while the pages come.
+    held: Vec<(Ticket, StoreOp)>,
+    /// When the first of them came.
+    held_since: Option<Instant>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,20 +89,23 @@ impl Cache {
         let handle = DiskHandle {
             jobs,
             waiting: 0,
+            held: Vec::new(),
+            held_since: None,
             thread: thread.ok(),
         };
         (Self::Disk(handle), stored)
     }
 
-    /// Carries out an operation; `None`: the result comes later.
-    pub(crate) fn submit(&mut self, ticket: Ticket, op: StoreOp) -> Option<Stored> {
+    /// Carries out an operation; `None`: the result comes later. `more`: others like it are on their way, and what nobody waits for
+    /// may wait for them, at most [`STORE_HOLD_MS`] and as many as [`STORE_BATCH_MAX`]. The order is kept.
+    pub(crate) fn submit(&mut self, ticket: Ticket, op: StoreOp, more: bool) -> Option<Stored> {
         match self {
             Self::Memory(memory) => Some(Stored {
                 ticket,
                 result: memory.run(op),
             }),
             Self::Disk(disk) => {
-                if disk.thread.is_none() || disk.jobs.send(Job::Op(ticket, op)).is_err() {
+                if disk.thread.as_ref().is_none_or(JoinHandle::is_finished) {
                     let reason = "its thread is not there".to_owned();
                     return Some(Stored {
                         ticket,
@@ -102,8 +113,30 @@ impl Cache {
                     });
                 }
                 disk.waiting += 1;
+                let may_wait = more && is_patient(&op);
+                disk.held.push((ticket, op));
+                if may_wait && disk.held.len() < STORE_BATCH_MAX {
+                    disk.held_since.get_or_insert_with(Instant::now);
+                } else {
+                    disk.release();
+                }
                 None
             }
+        }
+    }
+
+    /// Hands over what was held.
+    pub(crate) fn release(&mut self) {
+        if let Self::Disk(disk) = self {
+            disk.release();
+        }
+    }
+
+    /// When to call [`Cache::release`] at the latest.
+    pub(crate) fn release_at(&self) -> Option<Instant> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Disk(disk) => Some(disk.held_since? + Duration::from_millis(STORE_HOLD_MS)),
         }
     }
 
@@ -123,7 +156,8 @@ impl Cache {
     }
 
     /// Answers through the query's own channel.
-    pub(crate) fn search(&self, query: SearchQuery) {
+    pub(crate) fn search(&mut self, query: SearchQuery) {
+        self.release();
         match self {
             Self::Memory(memory) => {
                 let _ = query.reply.try_send(Ok(memory.search(&query)));
@@ -134,8 +168,27 @@ impl Cache {
     }
 }
 
+/// Nobody waits for it: a read is waited for, and a command goes out only when it is kept.
+fn is_patient(op: &StoreOp) -> bool {
+    match op {
+        StoreOp::Apply(changes) => changes.outbox.is_empty() && changes.outbox_remove.is_empty(),
+        StoreOp::Load | StoreOp::Items(_) => false,
+    }
+}
+
+impl DiskHandle {
+    fn release(&mut self) {
+        self.held_since = None;
+        for (ticket, op) in self.held.drain(..) {
+            // If the thread ends meanwhile, these stay unanswered: the session notices that and goes on without a disk.
+            let _ = self.jobs.send(Job::Op(ticket, op));
+        }
+    }
+}
+
 impl Drop for DiskHandle {
     fn drop(&mut self) {
+        self.release();
         let _ = self.jobs.send(Job::Stop);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -151,4 +204,103 @@ pub(crate) fn folder_of(base: &Path, server: &[u8], user: &UserId) -> PathBuf {
     hash.update(user.as_str().as_bytes());
     hash.update(server);
     base.join(hex(&hash.finish().as_ref()[..16]))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use fireside_client_core::storage::{ItemsQuery, OutboxRecord, Profile, Transaction};
+    use fireside_protocol::Nonce;
+
+    use super::*;
+
+    fn cursor(heads_since: u64) -> StoreOp {
+        let profile = Some(Profile {
+            heads_since,
+            ..Profile::default()
+        });
+        StoreOp::Apply(Box::new(Transaction {
+            profile,
+            ..Transaction::default()
+        }))
+    }
+
+    fn command() -> StoreOp {
+        let record = OutboxRecord {
+            nonce: Nonce([1; 16]),
+            conversation: ConversationId([2; 16]),
+            position: 1,
+            row: 1,
+            created_at: 1,
+            tried: false,
+            failed: 0,
+            kind: 16,
+            body: b"send"[..].into(),
+        };
+        StoreOp::Apply(Box::new(Transaction {
+            outbox: vec![record],
+            ..Transaction::default()
+        }))
+    }
+
+    fn held(cache: &Cache) -> usize {
+        let Cache::Disk(disk) = cache else {
+            panic!("no disk")
+        };
+        disk.held.len()
+    }
+
+    #[test]
+    fn what_nobody_waits_for_waits_for_more_and_what_comes_next_stays_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut cache, mut stored) = Cache::open(Some(folder.path().to_owned()));
+        let read = StoreOp::Items(ItemsQuery {
+            conversation: ConversationId([2; 16]),
+            below: 9,
+            limit: 9,
+        });
+        let mut ticket = 0;
+        for hurried in [command(), StoreOp::Load, read] {
+            let due = cache.release_at();
+            assert_eq!((held(&cache), due), (0, None));
+            assert!(cache.submit(ticket + 1, cursor(ticket), true).is_none());
+            assert_eq!(held(&cache), 1);
+            assert!(
+                cache.release_at().unwrap()
+                    <= Instant::now() + Duration::from_millis(STORE_HOLD_MS)
+            );
+            assert!(cache.submit(ticket + 2, hurried, true).is_none());
+            assert_eq!((held(&cache), cache.release_at()), (0, None));
+            for expected in [ticket + 1, ticket + 2] {
+                let answer = stored.blocking_recv().unwrap();
+                assert_eq!(answer.ticket, expected);
+                assert!(answer.result.is_ok());
+                cache.done();
+            }
+            ticket += 2;
+        }
+        // As many as one transaction takes are not held longer; without more to come, none is.
+        for number in 0..STORE_BATCH_MAX as u64 {
+            assert_eq!(held(&cache) as u64, number);
+            assert!(
+                cache
+                    .submit(ticket + number, cursor(number), true)
+                    .is_none()
+            );
+        }
+        assert_eq!(held(&cache), 0);
+        assert!(cache.submit(1_000, cursor(77), false).is_none());
+        assert_eq!(held(&cache), 0);
+        // The end loses nothing that is held.
+        assert!(cache.submit(1_001, cursor(99), true).is_none());
+        assert_eq!(cache.waiting(), STORE_BATCH_MAX + 2);
+        drop(cache);
+        let (mut cache, mut stored) = Cache::open(Some(folder.path().to_owned()));
+        assert!(cache.submit(1, StoreOp::Load, false).is_none());
+        let Ok(Rows::Loaded(loaded)) = stored.blocking_recv().unwrap().result else {
+            panic!("not loaded")
+        };
+        assert_eq!(loaded.profile.heads_since, 99);
+    }
 }

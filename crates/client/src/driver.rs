@@ -119,6 +119,8 @@ impl Running {
                 .session
                 .poll_timeout()
                 .map(|ms| self.driver.clock.at(ms));
+            let release = self.driver.cache.release_at();
+            let deadline = deadline.into_iter().chain(release).min();
             // A disk that does not keep up holds up the network, not the memory.
             let room = self.driver.cache.waiting() < STORE_OPS_MAX;
             tokio::select! {
@@ -135,6 +137,9 @@ impl Running {
             self.take_commands();
             self.take_searches();
             self.run_timeouts();
+            if release.is_some_and(|at| at <= Instant::now()) {
+                self.driver.cache.release();
+            }
             self.pump();
         }
     }
@@ -261,7 +266,8 @@ impl Running {
             }
             while let Some((ticket, op)) = self.driver.session.poll_store() {
                 moved = true;
-                if let Some(stored) = self.driver.cache.submit(ticket, op) {
+                let more = self.driver.session.expects_pages();
+                if let Some(stored) = self.driver.cache.submit(ticket, op, more) {
                     let now = self.driver.clock.now();
                     self.driver
                         .session
@@ -275,6 +281,9 @@ impl Running {
             if !moved {
                 break;
             }
+        }
+        if !self.driver.session.expects_pages() {
+            self.driver.cache.release();
         }
         self.driver.queues.wake();
         let newest = self.links.keys().max().and_then(|id| self.links.get(id));
@@ -314,6 +323,7 @@ impl Running {
         let now = self.driver.clock.now();
         self.driver.session.shutdown(now);
         self.pump();
+        self.driver.cache.release();
         while !(self.stopped && self.driver.cache.waiting() == 0) {
             tokio::select! {
                 Some(stored) = self.driver.stored.recv() => self.take_stored(stored),

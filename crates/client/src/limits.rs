@@ -26,6 +26,9 @@ pub const SERVER_STREAMS_MAX: u32 = 8;
 pub const STORE_OPS_MAX: usize = 1_024;
 /// Operations carried out in one disk transaction.
 pub const STORE_BATCH_MAX: usize = 64;
+/// Writes that nobody waits for wait this long for others, while pages are on their way, in ms: they cost less together, and a game
+/// that catches up gets its list sooner. What a crash takes with it is asked for again.
+pub const STORE_HOLD_MS: u64 = 100;
 /// Items kept in memory when there is no folder.
 pub const MEMORY_ITEMS_MAX: usize = 200_000;
 /// Time between two looks at the route to the server, in ms.
@@ -36,5 +39,5 @@ pub const SHUTDOWN_MS_MAX: u64 = 250;
 pub const DROPPABLE_BACKLOG_BYTES_MAX: usize = 16 * 1024;
 /// Results of one search.
 pub const SEARCH_RESULTS_MAX: u32 = 200;
-/// Searches that wait for the client's thread.
+/// Searches that wait for the client's thread, and as many for the index.
 pub const SEARCHES_MAX: usize = 16;

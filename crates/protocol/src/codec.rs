@@ -120,7 +120,8 @@ pub(crate) fn in_scratch<R>(encode: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     result
 }
 
-/// A position in a body.
+/// A position in a body. Its small steps are `#[inline]`: a frame takes a hundred of them, and records are read in other units of
+/// compilation.
 ///
 /// Binary fields are slices of the allocation they were read from: no copy, but a small field that is kept for long keeps that
 /// whole allocation (a read of the stream). Who keeps it copies it first.
@@ -154,6 +155,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
         let end = self.at.checked_add(len).ok_or(DecodeError::Truncated)?;
         let slice = self.whole.get(self.at..end).ok_or(DecodeError::Truncated)?;
@@ -162,6 +164,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A big-endian unsigned integer of `N` bytes, at most 8.
+    #[inline]
     fn uint<const N: usize>(&mut self) -> Result<u64, DecodeError> {
         let rest = self.whole.get(self.at..).and_then(<[u8]>::first_chunk::<N>);
         let bytes = rest.ok_or(DecodeError::Truncated)?;
@@ -171,16 +174,19 @@ impl<'a> Reader<'a> {
             .fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
+    #[inline]
     fn length<const N: usize>(&mut self) -> Result<usize, DecodeError> {
         usize::try_from(self.uint::<N>()?).map_err(|_| DecodeError::OutOfRange)
     }
 
+    #[inline]
     fn marker(&mut self) -> Result<Marker, DecodeError> {
         let marker = self.peek()?;
         self.at += 1;
         Ok(marker)
     }
 
+    #[inline]
     fn peek(&self) -> Result<Marker, DecodeError> {
         self.whole
             .get(self.at)
@@ -192,6 +198,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         match self.marker()? {
             Marker::FixPos(value) => Ok(u64::from(value)),
@@ -221,6 +228,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn str(&mut self) -> Result<&'a str, DecodeError> {
         let len = match self.marker()? {
             Marker::FixStr(len) => usize::from(len),
@@ -236,6 +244,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn bin(&mut self) -> Result<&'a [u8], DecodeError> {
         let len = match self.marker()? {
             Marker::Bin8 => self.length::<1>()?,
@@ -250,6 +259,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn array(&mut self) -> Result<u32, DecodeError> {
         let len = match self.marker()? {
             Marker::FixArray(len) => usize::from(len),
@@ -264,6 +274,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn map(&mut self) -> Result<u32, DecodeError> {
         let len = match self.marker()? {
             Marker::FixMap(len) => usize::from(len),
@@ -278,6 +289,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn key(&mut self) -> Result<&'a str, DecodeError> {
         let key = self.str()?;
         if key.len() <= KEY_BYTES_MAX {
@@ -287,6 +299,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn enter(&mut self, len: usize, max: u32) -> Result<u32, DecodeError> {
         let len = u32::try_from(len).map_err(|_| DecodeError::TooMany)?;
         // Each element is at least one byte: a lying length is found before anything is allocated.
@@ -301,6 +314,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Leaves an array or map.
+    #[inline]
     pub const fn leave(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }
@@ -363,28 +377,33 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn slice(&self, part: &'a [u8]) -> Bytes {
         self.whole.slice_ref(part)
     }
 }
 
 /// Appends a string.
+#[inline]
 pub fn write_str(out: &mut Vec<u8>, text: &str) {
     // Writing into a Vec can not fail.
     let _ = rmp::encode::write_str(out, text);
 }
 
 /// Appends a binary string.
+#[inline]
 pub fn write_bin(out: &mut Vec<u8>, bytes: &[u8]) {
     let _ = rmp::encode::write_bin(out, bytes);
 }
 
 /// Appends the header of a map with `fields` fields.
+#[inline]
 pub fn write_map(out: &mut Vec<u8>, fields: u32) {
     let _ = rmp::encode::write_map_len(out, fields);
 }
 
 /// Appends the header of an array with `items` elements.
+#[inline]
 pub fn write_array(out: &mut Vec<u8>, items: u32) {
     let _ = rmp::encode::write_array_len(out, items);
 }

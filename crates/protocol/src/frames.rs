@@ -236,7 +236,7 @@ record! {
     }
 }
 record! {
-    /// Invites users to a group. Admins and owners, and members if the group allows it.
+    /// Invites users to a group. Admins and owners may.
     Invite {
         /// Name of the command.
         req "i" nonce: Nonce,

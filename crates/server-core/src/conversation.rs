@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use fireside_protocol::{ConversationId, Nonce, UserId};
+use foldhash::fast::RandomState;
 
 use crate::{
     job::Job,
@@ -20,7 +21,7 @@ pub(crate) type UserKey = u32;
 #[derive(Debug, Default)]
 pub(crate) struct Conversations {
     slots: Slab<Slot>,
-    by_id: HashMap<ConversationId, ConversationKey>,
+    by_id: HashMap<ConversationId, ConversationKey, RandomState>,
     /// Loaded ones, for eviction by second chance.
     clock: VecDeque<ConversationKey>,
     pub(crate) loaded: usize,

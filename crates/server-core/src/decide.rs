@@ -83,6 +83,10 @@ impl Case<'_> {
             plan.entries.push(entry);
             return Ok(Decision::Append(plan));
         }
+        if send.peer.is_some() {
+            // A wrong one is refused whether the conversation is there or not.
+            self.named_peer(send)?;
+        }
         entry.private = self.state.is_blocked();
         match &self.state.row {
             None => self.begin_direct(send, entry.private, &mut plan)?,

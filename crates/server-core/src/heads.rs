@@ -1,5 +1,7 @@
 //! Heads: a conversation in one line, as its reader sees it.
 
+use std::ops::RangeInclusive;
+
 use fireside_protocol::{
     ConversationId, ConversationKind, Entry, EntryKind, Sequence, UserId, WallMs, decode, encode,
     frames::{Head, HeadsPage, HeadsRequest},
@@ -240,6 +242,13 @@ fn unread(
     let mut on = newest.entries.iter().all(|entry| count(&entry.meta));
     let mut below = newest.entries.last().map_or(0, |entry| entry.meta.sequence);
     let mut scans_left = HEAD_SCANS_MAX;
+    if on && below > floor + 1 + u64::from(NEWEST_ENTRIES) {
+        let rest = floor + 1..=below - 1;
+        if let Some(more) = plain_unread(reader, viewer, rest)? {
+            let all = more.saturating_add(unread);
+            return Ok((all.min(UNREAD_COUNT_MAX + 1), mentions));
+        }
+    }
     while on && below > floor + 1 && scans_left > 0 {
         let metas = reader.metas_below(viewer.id, below, SCAN_BATCH)?;
         let Some(lowest) = metas.last() else { break };
@@ -248,6 +257,26 @@ fn unread(
         on = metas.iter().all(&mut count);
     }
     Ok((unread, mentions))
+}
+
+/// Unread messages among `numbers` where that is plain: nothing of the user's own, nobody named, nobody blocked, one membership.
+fn plain_unread(
+    reader: &mut impl LogReader,
+    viewer: &Viewer,
+    numbers: RangeInclusive<Sequence>,
+) -> Result<Option<u32>, StoreError> {
+    let rights = &viewer.rights;
+    let one_membership = rights.intervals.iter().any(|interval| {
+        interval.from <= *numbers.start()
+            && interval.until.is_none_or(|until| *numbers.end() <= until)
+    });
+    let few = numbers.end() - numbers.start() < HEAD_SCANS_MAX as u64;
+    if !(few && one_membership && rights.blocked.is_empty()) {
+        return Ok(None);
+    }
+    let tally = reader.tally(viewer.id, &rights.user, numbers)?;
+    let plain = tally.filter(|tally| tally.own == 0 && tally.mentioning == 0);
+    Ok(plain.map(|tally| u32::try_from(tally.countable).unwrap_or(u32::MAX)))
 }
 
 /// Newest entries read with their bodies for a head: most heads need no more.

@@ -11,6 +11,7 @@ use fireside_protocol::{
     frames::{Done, Draining, Kicked, Refused},
     limits::TOKEN_LEEWAY_MS,
 };
+use foldhash::fast::RandomState;
 
 pub use crate::{
     config::{Counters, DevicePolicy, NodeConfig},
@@ -121,7 +122,7 @@ pub struct Node {
     pub(crate) sessions: Sessions,
     pub(crate) users: Users,
     pub(crate) conversations: Conversations,
-    pub(crate) pending: HashMap<Ticket, Pending>,
+    pub(crate) pending: HashMap<Ticket, Pending, RandomState>,
     /// Writes submitted and not answered, oldest first, with the monotonic ms of their submission.
     pub(crate) writes: VecDeque<(Ticket, u64)>,
     pub(crate) marks: Marks,
@@ -143,10 +144,10 @@ impl Node {
     pub fn new(config: NodeConfig) -> Self {
         Self {
             config,
-            sessions: HashMap::new(),
+            sessions: HashMap::default(),
             users: Users::default(),
             conversations: Conversations::default(),
-            pending: HashMap::new(),
+            pending: HashMap::default(),
             writes: VecDeque::new(),
             marks: Marks::default(),
             timers: Timers::default(),

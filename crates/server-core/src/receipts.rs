@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use fireside_protocol::{
-    Code, Now, Sequence, ServerFrame, UserId,
-    frames::{self, Delivered, Done},
+    Code, ConversationId, Now, Sequence, ServerFrame, UserId,
+    frames::{self, Ack, Delivered, Done},
     limits::RECEIPT_INTERVAL_MS,
 };
+use foldhash::fast::RandomState;
 
 use crate::{
     answers::BUSY_RETRY_MS,
@@ -24,7 +25,7 @@ use crate::{
 pub(crate) struct Marks {
     running: Vec<Marking>,
     next: Vec<Marking>,
-    places: HashMap<(ConversationKey, UserId), usize>,
+    places: HashMap<(ConversationKey, UserId), usize, RandomState>,
 }
 
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Node {
         };
         let read = upto.min(last);
         if read <= member.read {
-            self.finish(&job, ServerFrame::Done(Done { reserved: 0 }));
+            self.finish(&job, read_ack(&job, slot.id));
             return;
         }
         let mark = Mark {
@@ -193,7 +194,7 @@ impl Node {
             }
             for job in waiting {
                 match error {
-                    None => self.finish(&job, ServerFrame::Done(Done { reserved: 0 })),
+                    None => self.finish(&job, read_ack(&job, mark.conversation)),
                     Some(code) => self.give_up(job, code, BUSY_RETRY_MS),
                 }
             }
@@ -314,6 +315,18 @@ impl Node {
             self.answer(key, origin, &ServerFrame::Done(Done { reserved: 0 }));
         }
     }
+}
+
+/// The answer to a read marker: no entry, and no time either, so that a repeat gets the same.
+fn read_ack(job: &Job, conversation: ConversationId) -> ServerFrame {
+    ServerFrame::Ack(Ack {
+        nonce: job.nonce().unwrap_or_default(),
+        conversation: Some(conversation),
+        sequence: 0,
+        ordinal: 0,
+        at: 0,
+        entry: None,
+    })
 }
 
 /// Members and conversations in the next batch of markers.

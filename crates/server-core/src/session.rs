@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use fireside_protocol::{ClientFrame, ConversationId, DeviceId, UserSequence, WallMs};
+use foldhash::fast::RandomState;
 
 use crate::{
     conversation::{ConversationKey, UserKey},
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// All sessions of the node.
-pub(crate) type Sessions = HashMap<SessionKey, Session>;
+pub(crate) type Sessions = HashMap<SessionKey, Session, RandomState>;
 
 /// A session. Ten thousand of them are idle: what is rare is boxed.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use fireside_protocol::UserId;
+use foldhash::fast::RandomState;
 
 use crate::{
     config::NodeConfig,
@@ -29,7 +30,7 @@ pub(crate) struct User {
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     slots: Slab<User>,
-    by_id: HashMap<UserId, UserKey>,
+    by_id: HashMap<UserId, UserKey, RandomState>,
 }
 
 impl Users {

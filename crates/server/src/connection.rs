@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Bytes taken from a stream at once.
-const READ_BYTES: usize = 16 * 1024;
+pub(crate) const READ_BYTES: usize = 16 * 1024;
 /// A connection that ends waits this long for its last frames to be acknowledged.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 

@@ -5,6 +5,7 @@ use std::{collections::HashMap, mem, sync::Arc};
 use fireside_protocol::{Code, Now};
 use fireside_server_core::{Node, NodeConfig, SessionKey};
 use fireside_store::Store;
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use crate::{bus::Bus, inbox::Input, session::Session, shared::Shared};
@@ -17,8 +18,8 @@ pub(crate) struct Driver {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     shared: Arc<Shared>,
-    sessions: HashMap<SessionKey, Arc<Session>>,
-    /// Sessions that got something in this batch and are to be woken at its end.
+    sessions: HashMap<SessionKey, Arc<Session>, RandomState>,
+    /// Sessions that got something in this turn and are to be woken at its end.
     woken: Vec<Arc<Session>>,
     draining: Option<Draining>,
     log_at: Instant,
@@ -36,7 +37,7 @@ impl Driver {
             store,
             bus,
             shared,
-            sessions: HashMap::new(),
+            sessions: HashMap::default(),
             woken: Vec::new(),
             draining: None,
             log_at: Instant::now() + LOG_INTERVAL,
@@ -48,13 +49,14 @@ impl Driver {
         let mut batch = Vec::new();
         loop {
             self.shared.inbox.wait(self.deadline()).await;
-            // What a batch publishes comes back at once: it goes out in the same turn.
+            // What a batch publishes comes back at once: it goes out in the same turn, with the answers in one write.
             for _ in 0..BATCHES_PER_TURN {
                 self.shared.inbox.take(&mut batch);
                 if !self.turn(&mut batch) {
                     break;
                 }
             }
+            self.wake();
             if self.drain() {
                 return;
             }
@@ -177,8 +179,8 @@ impl Driver {
         }
     }
 
-    fn poll(&mut self) {
-        self.poll_rounds();
+    /// Wakes the writers of all sessions that got something.
+    fn wake(&mut self) {
         for session in self.woken.drain(..) {
             session.wake();
         }
@@ -187,7 +189,7 @@ impl Driver {
         }
     }
 
-    fn poll_rounds(&mut self) {
+    fn poll(&mut self) {
         for _ in 0..POLL_ROUNDS_MAX {
             let mut idle = true;
             while let Some((ticket, op)) = self.node.poll_store() {

@@ -111,6 +111,27 @@ pub(crate) fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Says in the log if others than its owner may read a file with a secret in it, and what to do. Whoever signs tokens is anybody.
+pub(crate) fn warn_if_open(path: &Path) {
+    if is_open_to_others(path) {
+        let file = path.display();
+        tracing::warn!("others on this machine can read the secret in {file}: chmod 600 {file}");
+    }
+}
+
+fn is_open_to_others(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -131,6 +152,10 @@ mod tests {
                 .permissions()
                 .mode();
             assert_eq!(mode & 0o777, 0o600);
+            let path = folder.path().join(KEYS_FILE);
+            assert!(!is_open_to_others(&path));
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            assert!(is_open_to_others(&path));
         }
     }
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, Lane, RawFrame, ServerFrame,
+    ClientFrame, Code, FrameBuffer, FrameError, Lane, RawFrame, ServerFrame,
     frames::{Refused, StreamKind},
     limits::FRAME_BYTES_MAX,
 };
 use fireside_server_core::Origin;
-use quinn::{ReadToEndError, RecvStream, SendStream};
+use quinn::{RecvStream, SendStream};
 
 use crate::{
-    connection::{bad_frame, stop},
+    connection::{READ_BYTES, bad_frame, stop},
     inbox::Input,
     session::{CLOSING, Session, WELCOMED},
     shared::Shared,
@@ -36,20 +36,13 @@ pub(crate) async fn run(
         stop(&mut send, &mut receive);
         return;
     }
-    let bytes = match receive.read_to_end(FRAME_BYTES_MAX).await {
-        Ok(bytes) => Bytes::from(bytes),
-        Err(ReadToEndError::TooLong) => {
-            bad_frame(&session, &shared, 0, Code::FrameTooLarge);
-            return;
-        }
-        Err(ReadToEndError::Read(_)) => return,
-    };
-    let raw = match RawFrame::from_bytes(&bytes, FRAME_BYTES_MAX) {
-        Ok(raw) => raw,
-        Err(error) => {
+    let raw = match read_frame(&mut receive).await {
+        Some(Ok(raw)) => raw,
+        Some(Err(error)) => {
             bad_frame(&session, &shared, 0, error.code());
             return;
         }
+        None => return,
     };
     let request = raw.request;
     let frame = match raw.client() {
@@ -71,6 +64,28 @@ pub(crate) async fn run(
         return;
     }
     ask(&session, &shared, &mut send, request, frame).await;
+}
+
+/// The only frame of the stream; none if the client gave up. A length over the limit is not waited for.
+async fn read_frame(receive: &mut RecvStream) -> Option<Result<RawFrame, FrameError>> {
+    let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
+    let mut frame = None;
+    loop {
+        let Some(chunk) = receive.read_chunk(READ_BYTES, true).await.ok()? else {
+            // Nothing at all is a frame that is cut, too.
+            return Some(frame.ok_or(FrameError::Cut));
+        };
+        buffer.extend(&chunk.bytes);
+        if frame.is_none() {
+            match buffer.next_frame() {
+                Ok(next) => frame = next,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        if frame.is_some() && buffer.held() > 0 {
+            return Some(Err(FrameError::Cut));
+        }
+    }
 }
 
 async fn ask(

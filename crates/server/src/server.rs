@@ -26,7 +26,7 @@ use crate::{
     gateway,
     health::GatewayCounters,
     inbox::{Inbox, Input},
-    keys::TransportKeys,
+    keys::{TransportKeys, warn_if_open},
     settings::{Settings, SettingsError},
     shared::Shared,
     token::{KeyFileError, TokenKeys},
@@ -358,15 +358,19 @@ fn load_tokens(settings: &Settings) -> Result<TokenKeys, KeyFileError> {
     } else {
         TokenKeys::load(&path)
     };
+    warn_if_open(&path);
     keys.map(|keys| keys.with_audiences(settings.tokens.audiences.clone()))
 }
 
 fn certificate_source(settings: &Settings) -> CertificateSource {
     match (&settings.tls.certificate, &settings.tls.key) {
-        (Some(certificate), Some(key)) => CertificateSource::Files {
-            certificate: certificate.clone(),
-            key: key.clone(),
-        },
+        (Some(certificate), Some(key)) => {
+            warn_if_open(key);
+            CertificateSource::Files {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            }
+        }
         _ => CertificateSource::SelfMade(settings.server.data.clone()),
     }
 }

@@ -325,7 +325,7 @@ impl Settings {
         if self.tls.certificate.is_none() && !self.server.dev {
             return wrong(
                 "tls.certificate",
-                "missing; name PEM files, or set server.dev = true to have a self-made one that clients pin",
+                "PEM files in tls.certificate and tls.key, or server.dev = true for a self-made certificate that clients pin",
             );
         }
         if self.transport.bidi_streams_max < 2 {

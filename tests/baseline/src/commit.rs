@@ -1,11 +1,11 @@
 //! Group commit: one thread writes all that waits in one transaction, another one tells whom it concerns, so that the next
-//! commit begins at once.
+//! commit begins at once. For one payload at a time both are done where it was read: no thread has to wake up for it.
 
 use std::{
     collections::HashMap,
     path::Path,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -56,16 +56,34 @@ fn open(folder: &Path) -> anyhow::Result<Connection> {
     Ok(db)
 }
 
-/// Hands payloads to the writing thread.
+/// Where payloads are committed.
 #[derive(Clone, Debug)]
-pub(crate) struct Writer {
-    jobs: Sender<Vec<Job>>,
+pub(crate) enum Writer {
+    /// Handed to the writing thread.
+    Thread(Sender<Vec<Job>>),
+    /// By whoever read them.
+    InPlace(Arc<InPlace>),
+}
+
+/// The database of a relay that commits where it reads.
+#[derive(Debug)]
+pub(crate) struct InPlace {
+    routes: Arc<Routes>,
+    db: Mutex<(Connection, HashMap<u64, u64>)>,
 }
 
 impl Writer {
-    /// Starts both threads.
-    pub(crate) fn start(folder: &Path, routes: Arc<Routes>) -> anyhow::Result<Self> {
+    /// Opens the database; starts both threads unless it is all done in place.
+    pub(crate) fn start(
+        folder: &Path,
+        routes: Arc<Routes>,
+        in_place: bool,
+    ) -> anyhow::Result<Self> {
         let mut db = open(folder)?;
+        if in_place {
+            let db = Mutex::new((db, HashMap::new()));
+            return Ok(Self::InPlace(Arc::new(InPlace { routes, db })));
+        }
         let (jobs, waiting) = bounded::<Vec<Job>>(QUEUE_MAX);
         let (done, committed) = bounded::<Vec<Job>>(4);
         std::thread::Builder::new()
@@ -91,12 +109,22 @@ impl Writer {
                     tell(&routes, &batch);
                 }
             })?;
-        Ok(Self { jobs })
+        Ok(Self::Thread(jobs))
     }
 
-    /// Waits while the queue is full, as the product's readers do.
+    /// Waits while the queue is full, as the product's readers do; or until the payloads are durable and told.
     pub(crate) fn submit(&self, jobs: Vec<Job>) -> anyhow::Result<()> {
-        self.jobs.send(jobs).context("the writer is gone")
+        match self {
+            Self::Thread(writer) => writer.send(jobs).context("the writer is gone"),
+            Self::InPlace(place) => {
+                let mut guard = place.db.lock().unwrap_or_else(PoisonError::into_inner);
+                let (db, last) = &mut *guard;
+                let batch = write(db, last, jobs)?;
+                drop(guard);
+                tell(&place.routes, &batch);
+                Ok(())
+            }
+        }
     }
 }
 

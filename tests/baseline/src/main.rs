@@ -20,6 +20,10 @@ use clap::{Parser, Subcommand};
 
 use crate::net::TransportArgs;
 
+/// The product's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Raw quinn and raw SQLite, as limits to compare with.
 #[derive(Debug, Parser)]
 struct Args {
@@ -59,6 +63,9 @@ enum What {
         /// Commit each payload to SQLite in this folder first.
         #[arg(long)]
         db: Option<PathBuf>,
+        /// Commit where the payload is read, without a thread between: one payload at a time has the shortest way.
+        #[arg(long, requires = "db")]
+        in_place: bool,
     },
     /// Server: accepts connections.
     Accept,
@@ -169,7 +176,7 @@ fn main() -> anyhow::Result<()> {
         transport,
     };
     let result = match args.what {
-        What::Relay { db } => runtime.block_on(relay::serve(&net, db)),
+        What::Relay { db, in_place } => runtime.block_on(relay::serve(&net, db, in_place)),
         What::Accept => runtime.block_on(accept::serve(&net)),
         What::Ship { file } => runtime.block_on(ship::serve(&net, &file)),
         What::Pairs {

@@ -28,7 +28,7 @@ use tokio::sync::Notify;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct TransportArgs {
     /// Bidirectional streams the peer may have open.
-    #[arg(long, default_value_t = 32, global = true)]
+    #[arg(long, default_value_t = 64, global = true)]
     bidi: u32,
     /// One-way streams the peer may have open.
     #[arg(long, default_value_t = 4, global = true)]

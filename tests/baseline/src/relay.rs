@@ -195,11 +195,11 @@ impl Routes {
     }
 }
 
-/// Runs until standard input ends.
-pub(crate) async fn serve(net: &Net, db: Option<PathBuf>) -> anyhow::Result<Value> {
+/// Runs until standard input ends. With `in_place` a payload is committed where it was read.
+pub(crate) async fn serve(net: &Net, db: Option<PathBuf>, in_place: bool) -> anyhow::Result<Value> {
     let routes = Arc::new(Routes::default());
     let writer = db
-        .map(|folder| Writer::start(&folder, Arc::clone(&routes)))
+        .map(|folder| Writer::start(&folder, Arc::clone(&routes), in_place))
         .transpose()?;
     let endpoint = net.server()?;
     let accept = async {

@@ -174,6 +174,22 @@ impl<'a> Stage<'a> {
         self.bob.wait("the line after a resize", SOON, |screen| {
             screen.contains("副本集合") && screen.lines().count() <= 20
         })?;
+        // Terminals do not agree how wide these are. In the last row, to its last cell, they must not scroll the screen.
+        self.bob.line("/w carl hi")?;
+        self.bob.resize(40, 14)?;
+        for shift in ["", "x"] {
+            self.anna.line(&format!("{shift}{}", "👍🏽".repeat(40)))?;
+            let status = format!("anna: {shift}👍");
+            self.bob.wait(
+                "the first and the last row in their places",
+                SOON,
+                |screen| {
+                    let mut lines = screen.trim_end().lines();
+                    lines.next().is_some_and(|line| line.contains("carl"))
+                        && lines.last().is_some_and(|line| line.contains(&status))
+                },
+            )?;
+        }
         self.bob.resize(110, 45)?;
         Ok(())
     }

@@ -10,9 +10,11 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
-use fireside_client_core::{Event, view::ConversationRow};
+use fireside_client_core::{
+    Event, SyncState,
+    view::{Body, ConversationRow},
+};
 use fireside_protocol::{ConversationId, Entry, TextContent, decode};
-use rusqlite::{Connection, OpenFlags};
 use serde_json::json;
 
 use crate::bench::{
@@ -37,8 +39,6 @@ const PAGE_ITEMS: u32 = 500;
 const READER: usize = CONVERSATIONS;
 /// Nothing takes longer.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How often the cache is looked at.
-const LOOK: Duration = Duration::from_millis(2);
 
 /// Runs it.
 pub(super) fn run(
@@ -64,11 +64,11 @@ pub(super) fn run(
         },
     ];
     let ours = || {
-        let newest = world.catch_up(&folder, &server, false)?;
-        let all = world.catch_up(&folder, &server, true)?;
+        let (newest, opened) = world.catch_up(&folder, &server, false)?;
+        let (all, searched) = world.catch_up(&folder, &server, true)?;
         Ok(Sample {
             values: vec![newest, all],
-            more: json!({}),
+            more: json!({ "until_all_opened_ms": opened, "until_150_searches_ms": searched }),
         })
     };
     alternate(args, &cases, report, ours, || world.raw(programs))?;
@@ -97,12 +97,8 @@ impl World {
         let reader = world::user(READER)?;
         let player = Player::offline(folder, server, &reader, &world.cache("before"))?;
         player.client.connect()?;
-        let mut rows = Vec::new();
-        player.until(|event| list(&mut rows, event) && rows.len() == CONVERSATIONS)?;
-        let first = rows.first().context("no rows")?.last;
-        wait_for(&world.cache("before"), |db| {
-            Ok(count(db, first - 1)? == CONVERSATIONS as u64)
-        })?;
+        player.client.set_background_fill(true)?;
+        player.until(|event| *event == Event::Sync(SyncState::Complete))?;
         ensure!(
             player.client.shutdown(Duration::from_secs(1)),
             "the client does not end"
@@ -169,62 +165,103 @@ impl World {
         })
     }
 
-    /// Connects with the old cache: ms until all is right.
-    fn catch_up(&self, folder: &Folder, server: &Server, fill: bool) -> anyhow::Result<f64> {
+    /// Connects with the old cache. Without `fill`: ms until the client says that list, unread and newest pages are right, which is
+    /// then looked at: the list, and without a connection every newest page as a game opens it. With `fill`: ms until the client
+    /// says that all is on its disk and a search has looked through all of it; then more searches.
+    fn catch_up(&self, folder: &Folder, server: &Server, fill: bool) -> anyhow::Result<(f64, f64)> {
         let (before, now) = (self.cache("before"), self.cache("now"));
         copy(&before, &now)?;
         let player = Player::offline(folder, server, &world::user(READER)?, &now)?;
         let mut rows = Vec::new();
         player.until(|event| list(&mut rows, event) && rows.len() == CONVERSATIONS)?;
-        if fill {
-            player.client.set_background_fill(true)?;
-        }
+        player.client.set_background_fill(fill)?;
         let began = Instant::now();
         player.client.connect()?;
+        let wanted = if fill {
+            SyncState::Complete
+        } else {
+            SyncState::Newest
+        };
+        player.until(|event| {
+            list(&mut rows, event);
+            *event == Event::Sync(wanted)
+        })?;
+        let ms = || began.elapsed().as_secs_f64() * 1e3;
+        let mut took = ms();
         let right =
             |row: &ConversationRow| row.last == self.last && u64::from(row.unread) == MISSED + 1;
-        player.until(|event| list(&mut rows, event) && rows.iter().all(right))?;
-        let (above, wanted) = if fill {
-            (0, self.last)
-        } else {
-            (self.last - NEWEST, NEWEST)
-        };
-        wait_for(&now, |db| {
-            // Whoever ticks makes room for the next events.
-            player
-                .client
-                .tick(256, Duration::from_millis(1), &mut |event| {
-                    list(&mut rows, &event);
-                });
-            Ok(count(db, above)? >= wanted * CONVERSATIONS as u64)
-        })?;
-        let took = began.elapsed().as_secs_f64() * 1e3;
         ensure!(
-            rows.iter().all(right),
-            "the list was right and is not any more"
+            rows.len() == CONVERSATIONS && rows.iter().all(right),
+            "the client says that the list is right, and it is not"
         );
         if fill {
+            find(&player, CONVERSATIONS - 1, MISSED)?;
+            took = ms();
             for peer in 0..CONVERSATIONS {
                 for number in [1, MISSED / 2, MISSED] {
-                    let found = player.client.search(&mark(peer, number), None, 10)?;
-                    let found = found.recv_timeout(TIMEOUT).context("no answer")?;
-                    let found = found.map_err(|error| anyhow::anyhow!("search: {error:?}"))?;
-                    ensure!(
-                        found.len() == 1,
-                        "{} messages found, 1 expected",
-                        found.len()
-                    );
+                    find(&player, peer, number)?;
                 }
             }
+        } else {
+            player.client.disconnect()?;
+            for peer in 0..CONVERSATIONS {
+                open(&player, peer)?;
+            }
         }
+        let looked = ms();
         ensure!(
             player.client.shutdown(Duration::from_secs(1)),
             "the client does not end"
         );
         drop(player);
         std::fs::remove_dir_all(now)?;
-        Ok(took)
+        Ok((took, looked))
     }
+}
+
+/// Searches for the one message that has a word.
+fn find(player: &Player, peer: usize, number: u64) -> anyhow::Result<()> {
+    let found = player.client.search(&mark(peer, number), None, 10)?;
+    let found = found.recv_timeout(TIMEOUT).context("no answer")?;
+    let found = found.map_err(|error| anyhow::anyhow!("search: {error:?}"))?;
+    ensure!(
+        found.len() == 1,
+        "{} messages found, 1 expected",
+        found.len()
+    );
+    Ok(())
+}
+
+/// Opens a conversation: the first that is shown must be its newest page.
+fn open(player: &Player, peer: usize) -> anyhow::Result<()> {
+    let opened = direct(peer)?;
+    player.client.open(opened)?;
+    let mut shown = Vec::new();
+    player.until(|event| match event {
+        Event::Timeline {
+            conversation,
+            diffs,
+            ..
+        } if *conversation == opened => {
+            diffs.iter().for_each(|diff| {
+                diff.apply(&mut shown);
+            });
+            true
+        }
+        _ => false,
+    })?;
+    player.client.close(opened)?;
+    let numbers = MISSED + 1 - NEWEST..=MISSED;
+    let expected: Vec<Body> = numbers
+        .map(|number| Body::Text(prose(peer, number).into()))
+        .collect();
+    let newest = shown.iter().rev().take(expected.len()).rev();
+    ensure!(
+        newest.map(|row| &row.body).eq(&expected),
+        "the newest page of {opened} is not what it shows: {} rows",
+        shown.len()
+    );
+    Ok(())
 }
 
 /// Takes an event of the conversation list in; whether it was one.
@@ -290,50 +327,6 @@ fn prose(peer: usize, number: u64) -> String {
         text.push_str(&format!(" word{}", a * b / 4_000));
     }
     text
-}
-
-/// Looks at the cache until it is as wanted.
-fn wait_for(
-    caches: &Path,
-    mut wanted: impl FnMut(&Connection) -> anyhow::Result<bool>,
-) -> anyhow::Result<()> {
-    let file = database(caches)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(file, flags)?;
-    db.busy_timeout(Duration::from_secs(1))?;
-    let deadline = Instant::now() + TIMEOUT;
-    while !wanted(&db)? {
-        ensure!(
-            Instant::now() < deadline,
-            "the cache does not become right in time"
-        );
-        std::thread::sleep(LOOK);
-    }
-    Ok(())
-}
-
-/// Cached items above a number.
-fn count(db: &Connection, above: u64) -> anyhow::Result<u64> {
-    let above = i64::try_from(above)?;
-    let count: i64 = db
-        .prepare_cached("SELECT count(*) FROM item WHERE sequence > ?1")?
-        .query_row([above], |row| row.get(0))?;
-    Ok(u64::try_from(count)?)
-}
-
-/// The one database under a folder.
-fn database(folder: &Path) -> anyhow::Result<PathBuf> {
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            if let Ok(found) = database(&path) {
-                return Ok(found);
-            }
-        } else if std::fs::read(&path)?.starts_with(b"SQLite format 3") {
-            return Ok(path);
-        }
-    }
-    bail!("no database under {}", folder.display())
 }
 
 fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {

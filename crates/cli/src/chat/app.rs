@@ -15,7 +15,11 @@ use fireside_protocol::{
     Code, ConversationId, ConversationKind, Sequence, UserId, limits::TYPING_TIMEOUT_MS,
 };
 
-use super::{editor::Editor, wrap::safe_line};
+use super::{
+    editor::Editor,
+    words::SHORT_CELLS,
+    wrap::{cut, safe_line},
+};
 
 mod commands;
 mod scroll;
@@ -238,8 +242,8 @@ impl App {
                 self.bell = true;
                 self.say(
                     format!(
-                        "{by} invites you to {}: /join {}",
-                        safe_line(&name),
+                        "{} invites you: /join {}",
+                        cut(&safe_line(by.as_str()), SHORT_CELLS),
                         safe_line(&name)
                     ),
                     Tone::Good,
@@ -308,7 +312,10 @@ impl App {
             (Why::Say(text), _) => self.say(text, Tone::Good),
             (Why::Create(name), Completion::Created { conversation }) => {
                 self.say(
-                    format!("{name} is there; /invite brings people in"),
+                    format!(
+                        "{} is there; /invite brings people in",
+                        cut(&safe_line(&name), SHORT_CELLS)
+                    ),
                     Tone::Good,
                 );
                 self.select(conversation);

@@ -203,8 +203,8 @@ fn draw_status(frame: &mut Frame<'_>, app: &App, area: Rect) {
             Tone::Good => Color::Green,
             Tone::Bad => Color::LightRed,
         };
-        // On a narrow screen what just happened is more than what one knows.
-        if width < used + 20 {
+        // What just happened is more than what one knows: it is cut last.
+        if width < used + 3 + text.width() {
             left.truncate(1);
             used = left.iter().map(|span| span.content.width()).sum();
         }

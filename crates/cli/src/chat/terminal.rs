@@ -10,7 +10,8 @@ use crossterm::{
     event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture},
     execute,
     terminal::{
-        EnterAlternateScreen, LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
+        DisableLineWrap, EnableLineWrap, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
+        disable_raw_mode, enable_raw_mode,
     },
 };
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
@@ -34,6 +35,8 @@ impl Screen {
         let entered = execute!(
             stdout(),
             EnterAlternateScreen,
+            // Terminals do not agree how wide some emoji are; what is too wide must not run over into the next row and scroll the screen.
+            DisableLineWrap,
             EnableBracketedPaste,
             EnableMouseCapture,
             SetTitle("fireside chat")
@@ -72,6 +75,7 @@ fn restore() {
         stdout(),
         DisableMouseCapture,
         DisableBracketedPaste,
+        EnableLineWrap,
         LeaveAlternateScreen,
         Show
     );

@@ -1,6 +1,11 @@
 //! What a line means: `/w bob hi` or plain text.
 
-use fireside_protocol::UserId;
+use fireside_protocol::{UserId, limits::USER_ID_BYTES_MAX};
+
+use super::wrap::cut;
+
+/// Cells of somebody's or something's name inside a notice: what is to be done about it must fit beside it.
+pub(crate) const SHORT_CELLS: usize = 24;
 
 /// A slash command with its help. The one list for parsing, completion and `/help`.
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
@@ -8,11 +13,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     (
         "/group",
         "name users…",
-        "make a group and invite; a name of several words in \"quotes\"",
+        "make a group, invite; \"quotes\" for several words",
     ),
     ("/invite", "users…", "invite into this group"),
     ("/join", "[name]", "accept an invitation"),
-    ("/leave", "", "leave this group, or decline with a name"),
+    ("/leave", "[name]", "leave this group; a name declines"),
     ("/remove", "user", "remove a member"),
     ("/members", "", "who is here"),
     ("/edit", "text", "change your last message here"),
@@ -125,8 +130,18 @@ fn user(name: &str) -> Option<UserId> {
 fn users(text: &str) -> Result<Vec<UserId>, String> {
     text.split([' ', ','])
         .filter(|name| !name.is_empty())
-        .map(|name| user(name).ok_or_else(|| format!("{name:?} is not a user name")))
+        .map(|name| user(name).ok_or_else(|| no_user(name)))
         .collect()
+}
+
+/// Why this is nobody, in a line that fits under a narrow screen whatever the name is.
+fn no_user(name: &str) -> String {
+    if name.len() > USER_ID_BYTES_MAX {
+        let short = cut(name, SHORT_CELLS);
+        format!("too long for a user, {USER_ID_BYTES_MAX} bytes at most: {short}")
+    } else {
+        format!("{:?} is not a user name", cut(name, SHORT_CELLS))
+    }
 }
 
 /// A word, or several in quotes, and the rest.
@@ -209,6 +224,12 @@ mod tests {
             assert!(parse(bad).is_err(), "{bad}");
         }
         assert!(parse("/block").unwrap_err().contains("/block user"));
+        // The reason comes before what is long.
+        let long = parse(&format!("/group raid {}", "x".repeat(300))).unwrap_err();
+        assert!(
+            long.starts_with("too long for a user") && long.chars().count() < 70,
+            "{long}"
+        );
     }
 
     #[test]

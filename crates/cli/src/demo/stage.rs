@@ -38,6 +38,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Going down takes this long: the server waits until its last packets are acknowledged.
 const GOODBYE: Duration = Duration::from_millis(2_000);
 const COLOURS: [&str; 4] = ["36", "33", "35", "32"];
+/// Where a message's text begins, and the cells it has at least.
+const TEXT_AT: usize = 22;
+const TEXT_CELLS: usize = 34;
 
 /// Time is over, or Ctrl-C.
 #[derive(Debug)]
@@ -268,7 +271,7 @@ impl Stage {
         self.heading("The end");
         let received: u64 = self.players.iter().map(|player| player.received).sum();
         println!(
-            "  {} messages sent, {received} received, {} players, {:.1} s; from the call to the server's disk and back: {} (median)",
+            "  {} messages sent, {received} received, {} players, {:.1} s\n  from the call to the server's disk and back: {} (median)",
             self.sent,
             self.players.len(),
             self.started.elapsed().as_secs_f64(),
@@ -475,9 +478,16 @@ impl Stage {
             "{} {} {}",
             paint(self, &format!("1;{colour}"), &name),
             paint(self, "2", &pad(&format!("▸ {to}"), 13)),
-            pad(text, 34)
+            pad(text, TEXT_CELLS)
         );
-        println!("  {line} {}", paint(self, "2", note));
+        let cells = TEXT_AT + text.width().max(TEXT_CELLS) + 1 + note.width();
+        let gap = if columns().is_some_and(|columns| cells > columns) {
+            // Under the text, where a narrow terminal would break it anywhere.
+            format!("\n{}", " ".repeat(TEXT_AT))
+        } else {
+            " ".to_owned()
+        };
+        println!("  {line}{gap}{}", paint(self, "2", note));
     }
 }
 
@@ -504,6 +514,13 @@ const fn reached(have: &MessageState, wanted: &MessageState) -> bool {
         MessageState::Delivered => matches!(have, MessageState::Delivered | MessageState::Read),
         _ => matches!(have, MessageState::Read),
     }
+}
+
+/// The terminal's width in cells, if it is one.
+fn columns() -> Option<usize> {
+    let terminal = std::io::stdout().is_terminal();
+    let size = terminal.then(|| crossterm::terminal::size().ok())??;
+    Some(usize::from(size.0))
 }
 
 fn ms(time: Duration) -> String {

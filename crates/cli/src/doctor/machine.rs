@@ -89,14 +89,16 @@ pub(super) fn open_files(limits: &Limits) -> Finding {
     };
     // "unlimited" is no number.
     let count = soft.parse().unwrap_or(u64::MAX);
+    let wanted = limits.open_files_min.max(65_536);
     if count < limits.open_files_min {
         return Finding::Bad(
             format!(
                 "a process may open {count}; expected at least {}",
                 limits.open_files_min
             ),
-            "raise it: `ulimit -n 65536` in the shell, or LimitNOFILE=65536 in the service's unit"
-                .to_owned(),
+            format!(
+                "raise it: `ulimit -n {wanted}` in the shell, or LimitNOFILE={wanted} in the service's unit"
+            ),
         );
     }
     Finding::Good(format!("a process may open {soft}"))
@@ -115,7 +117,7 @@ pub(super) fn socket_buffers(limits: &Limits) -> Finding {
     };
     let (least, wanted) = (
         receive.min(send),
-        Settings::default().transport.socket_buffer_bytes as u64,
+        (Settings::default().transport.socket_buffer_bytes as u64).max(limits.socket_buffer_min),
     );
     let text = format!("the system gives at most {receive} bytes to receive and {send} to send");
     let remedy = format!(

@@ -6,7 +6,9 @@ use fireside_protocol::{
     limits::{PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX},
 };
 
-use super::{PAGE_TIMEOUT_MS, PAGES_IN_FLIGHT_MAX, PULL_PAUSE_MS_MAX, SMALL_HOLE};
+use super::{
+    PAGE_ITEMS_IN_FLIGHT_MAX, PAGE_TIMEOUT_MS, PAGES_IN_FLIGHT_MAX, PULL_PAUSE_MS_MAX, SMALL_HOLE,
+};
 use crate::{
     Session,
     cache::Mode,
@@ -29,8 +31,19 @@ impl Session {
         }
     }
 
+    /// A page was asked for and has not come.
+    pub(crate) fn page_under_way(&self) -> bool {
+        !self.sync.pages.is_empty()
+    }
+
+    /// Its newest page is loaded before somebody opens it.
+    pub(super) fn is_loaded_ahead(&self, conversation: &Conversation) -> bool {
+        self.priority(conversation) < 3
+    }
+
     /// The conversation may need a page.
     pub(crate) fn want_page(&mut self, id: ConversationId) {
+        self.sync_moved();
         if let Some(conversation) = self.conversations.get(&id) {
             let priority = self.priority(conversation);
             self.sync.wants.insert((priority, id));
@@ -49,13 +62,19 @@ impl Session {
         if !self.can_read() || self.sync.heads_running {
             return;
         }
-        while self.sync.pages < PAGES_IN_FLIGHT_MAX {
-            let Some((_, id)) = self.sync.wants.pop_first() else {
+        while self.sync.pages.len() < PAGES_IN_FLIGHT_MAX {
+            let Some((priority, id)) = self.sync.wants.pop_first() else {
                 return;
             };
             let Some((page, wanted)) = self.next_page(id) else {
                 continue;
             };
+            let items = items_of(&page);
+            let under_way: u32 = self.sync.pages.values().sum();
+            if under_way > 0 && under_way + items > PAGE_ITEMS_IN_FLIGHT_MAX {
+                self.sync.wants.insert((priority, id));
+                return;
+            }
             let asked = Asked {
                 since: page.since,
                 held: RangeSet::from_ranges(&page.held),
@@ -63,7 +82,7 @@ impl Session {
                 wanted,
             };
             let request = self.request(&ClientFrame::PageRequest(page), Request::Page(id));
-            self.sync.pages += 1;
+            self.sync.pages.insert(request, items);
             let at = self.now.monotonic_ms.saturating_add(PAGE_TIMEOUT_MS);
             self.timers.set(Timer::Page(request), at);
             if let Some(conversation) = self.conversations.get_mut(&id) {
@@ -112,7 +131,7 @@ impl Session {
         let repairs = !self.config.breaks.repair;
         let open = self.open.contains(&id);
         let filling = self.background_fill && self.cache.mode == Mode::Disk;
-        let wanted = filling || self.priority(conversation) < 3;
+        let wanted = filling || self.is_loaded_ahead(conversation);
         let missing_end = !conversation.covered.contains(end);
         if let Some((below, count)) = self.sync.older.get(&id) {
             let limit = (*count).clamp(1, PAGE_ITEMS_MAX);
@@ -207,7 +226,8 @@ impl Session {
     /// Takes the answered page out of the books.
     fn page_answered(&mut self, id: ConversationId, request: u32) -> Option<Asked> {
         self.timers.clear(&Timer::Page(request));
-        self.sync.pages = self.sync.pages.saturating_sub(1);
+        self.sync.pages.remove(&request);
+        self.sync_moved();
         let conversation = self.conversations.get_mut(&id)?;
         if conversation
             .asked
@@ -255,5 +275,15 @@ impl Session {
             .saturating_add(wait.min(PULL_PAUSE_MS_MAX));
         let at = conversation.pull_not_before;
         self.timers.set(Timer::Pull(id), at);
+    }
+}
+
+/// How many items an answer can have at most.
+fn items_of(page: &PageRequest) -> u32 {
+    if page.anchor == Anchor::Range.number() {
+        let numbers = page.to.saturating_sub(page.number).saturating_add(1);
+        u32::try_from(numbers).map_or(page.limit, |numbers| numbers.min(page.limit))
+    } else {
+        page.limit
     }
 }

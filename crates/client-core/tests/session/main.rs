@@ -8,5 +8,6 @@ mod memory;
 mod outbox;
 mod server;
 mod sync;
+mod sync_state;
 mod views;
 mod world;

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use fireside_client_core::{
     Action, Breaks, Command, CommandError, Config, Event, EventClass, LinkEvent, Session,
+    SyncState,
     command::Recipient,
     event::{CallError, Completion, ConnectionState},
     storage::{
@@ -121,6 +122,8 @@ pub(crate) struct World {
     pub(crate) stopped: bool,
     pub(crate) list: Vec<ConversationRow>,
     pub(crate) timelines: BTreeMap<ConversationId, (u64, Vec<TimelineRow>)>,
+    /// How near the device said it was, and the list at that moment.
+    pub(crate) synced: Vec<(SyncState, Vec<ConversationRow>)>,
     pub(crate) events: Vec<Event>,
     /// The game polls its views.
     pub(crate) poll_views: bool,
@@ -159,6 +162,7 @@ impl World {
             stopped: false,
             list: Vec::new(),
             timelines: BTreeMap::new(),
+            synced: Vec::new(),
             events: Vec::new(),
             poll_views: true,
             requests: 0,
@@ -365,6 +369,7 @@ impl World {
                     }
                     assert!(view.1.len() <= fireside_client_core::view::TIMELINE_ROWS_MAX);
                 }
+                Event::Sync(state) => self.synced.push((state, self.list.clone())),
                 other => panic!("not a view: {other:?}"),
             }
         }
@@ -400,6 +405,13 @@ impl World {
             _ => None,
         };
         self.events.iter().rev().find_map(state)
+    }
+
+    /// How near the device last said it was.
+    pub(crate) fn sync_state(&self) -> SyncState {
+        self.synced
+            .last()
+            .map_or(SyncState::Behind, |(state, _)| *state)
     }
 
     /// What came of a call; panics if it completed more than once.

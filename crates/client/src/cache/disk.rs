@@ -1,10 +1,13 @@
 //! The cache on disk: one SQLite file, one thread, one process.
 
+mod index;
+
 use std::{
+    collections::VecDeque,
     fs::{self, File, TryLockError},
     path::Path,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -26,7 +29,7 @@ use super::{
     schema::{MIGRATIONS, PRAGMAS},
     text,
 };
-use crate::limits::STORE_BATCH_MAX;
+use crate::limits::{SEARCHES_MAX, STORE_BATCH_MAX};
 
 /// Files up to this size, in bytes, are looked through when they are opened; larger ones when they are read.
 const CHECKED_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -38,32 +41,99 @@ pub(crate) enum Job {
     Stop,
 }
 
-/// The thread: carries out jobs in order, as many in one transaction as have gathered.
+/// The thread: carries out jobs in order, as many in one transaction as have gathered, and has the index follow when it is quiet.
 pub(super) fn run(folder: &Path, jobs: &Receiver<Job>, results: &mpsc::UnboundedSender<Stored>) {
-    let mut disk = Disk::open(folder);
-    let mut stop = false;
-    while !stop {
-        let Ok(first) = jobs.recv() else { return };
+    let mut worker = Worker {
+        folder,
+        results,
+        disk: Disk::open(folder),
+        index: Index::Rests,
+        searches: VecDeque::new(),
+    };
+    worker.look();
+    while worker.turn(jobs) {}
+}
+
+/// Nothing came for this long: the index may follow.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Items that the index may be behind without a quiet moment: how long a search waits, some 60 ms.
+const BEHIND_ITEMS_MAX: u64 = 4_096;
+
+/// What the index needs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Index {
+    /// It has all items, or can not be brought on: nothing to do until something is written or asked.
+    Rests,
+    /// Items were written; it waits for a quiet moment.
+    Waits,
+    /// It is quiet, or the index is far behind.
+    Follows,
+}
+
+struct Worker<'a> {
+    folder: &'a Path,
+    results: &'a mpsc::UnboundedSender<Stored>,
+    disk: Result<Disk, String>,
+    index: Index,
+    /// Searches and the item that the index must have for each; at most [`SEARCHES_MAX`].
+    searches: VecDeque<(i64, SearchQuery)>,
+}
+
+impl Worker<'_> {
+    /// One batch of jobs, then one slice of the index if it is its time. `false`: the end.
+    /// Errors of `jobs` say whether it was the end (`true`) or nothing came.
+    fn turn(&mut self, jobs: &Receiver<Job>) -> bool {
+        let first = match self.index {
+            Index::Rests if self.searches.is_empty() => jobs.recv().map_err(|_| true),
+            Index::Waits if self.searches.is_empty() => {
+                (jobs.recv_timeout(QUIET)).map_err(|error| error.is_disconnected())
+            }
+            // There is work.
+            _ => jobs.try_recv().map_err(|error| error.is_disconnected()),
+        };
+        let goes_on = match first {
+            Ok(first) => self.work(first, jobs),
+            Err(true) => return false,
+            Err(false) => {
+                self.index = Index::Follows;
+                true
+            }
+        };
+        if self.index == Index::Follows || !self.searches.is_empty() {
+            self.follow();
+        }
+        goes_on
+    }
+
+    fn work(&mut self, first: Job, jobs: &Receiver<Job>) -> bool {
+        let mut stop = false;
         let mut batch = Vec::new();
+        let mut searches = Vec::new();
         for job in std::iter::once(first).chain(jobs.try_iter()) {
             match job {
                 Job::Op(ticket, op) => batch.push((ticket, op)),
-                Job::Search(query) => {
-                    let found = disk
-                        .as_mut()
-                        .map_err(|reason| reason.clone())
-                        .and_then(|disk| disk.search(&query));
-                    let _ = query
-                        .reply
-                        .try_send(found.map_err(|reason| StoreError { reason }));
-                }
+                Job::Search(query) => searches.push(query),
                 Job::Stop => stop = true,
             }
             if stop || batch.len() == STORE_BATCH_MAX {
                 break;
             }
         }
-        let answers = match &mut disk {
+        if !batch.is_empty() {
+            stop |= !self.carry_out(batch);
+            self.look();
+        }
+        for query in searches {
+            self.search(query);
+        }
+        !stop
+    }
+
+    /// `false`: nobody waits for answers any more.
+    fn carry_out(&mut self, batch: Vec<(Ticket, StoreOp)>) -> bool {
+        let mut heard = true;
+        let answers = match &mut self.disk {
             Ok(open) => open.run_batch(&batch),
             Err(reason) => batch
                 .iter()
@@ -75,26 +145,119 @@ pub(super) fn run(folder: &Path, jobs: &Receiver<Job>, results: &mpsc::Unbounded
             let result = result.map_err(|failure| {
                 let reason = match failure {
                     Failure::Corrupt(reason) => broken
-                        .get_or_insert_with(|| Disk::set_aside(folder, &reason))
+                        .get_or_insert_with(|| Disk::set_aside(self.folder, &reason))
                         .clone(),
                     Failure::Other(reason) => reason,
                 };
                 StoreError { reason }
             });
-            if results.send(Stored { ticket, result }).is_err() {
-                stop = true;
-            }
+            heard &= self.results.send(Stored { ticket, result }).is_ok();
         }
         if let Some(reason) = broken {
-            disk = Err(reason);
+            self.disk = Err(reason);
+        }
+        heard
+    }
+
+    /// Something was written: does the index have it?
+    fn look(&mut self) {
+        let behind = match &self.disk {
+            Ok(disk) => index::standing(&disk.connection).map_or(0, index::Standing::behind),
+            Err(_) => 0,
+        };
+        self.index = match behind {
+            0 => Index::Rests,
+            1..=BEHIND_ITEMS_MAX => Index::Waits,
+            _ => Index::Follows,
+        };
+    }
+
+    /// Answers a search, at once or when the index has all that is written now.
+    fn search(&mut self, query: SearchQuery) {
+        let standing = match &self.disk {
+            Ok(disk) => index::standing(&disk.connection).map_err(Failure::reason),
+            Err(reason) => Err(reason.clone()),
+        };
+        match standing {
+            Ok(standing) if standing.is_behind() && self.searches.len() >= SEARCHES_MAX => {
+                let reason = format!(
+                    "{SEARCHES_MAX} searches wait for the index already; search again when they are answered"
+                );
+                reply(&query, Err(reason));
+            }
+            Ok(standing) if standing.is_behind() => {
+                self.searches.push_back((standing.newest, query));
+            }
+            Ok(_) => self.answer(&query),
+            Err(reason) => reply(&query, Err(reason)),
+        }
+    }
+
+    fn answer(&mut self, query: &SearchQuery) {
+        let found = match &mut self.disk {
+            Ok(disk) => disk.search(query),
+            Err(reason) => Err(reason.clone()),
+        };
+        reply(query, found);
+    }
+
+    /// Brings the index on by a slice, and answers the searches that waited for it.
+    fn follow(&mut self) {
+        let moved = match &mut self.disk {
+            Ok(disk) => index::advance(&mut disk.connection),
+            Err(reason) => Err(Failure::Other(reason.clone())),
+        };
+        match moved {
+            Ok(standing) => {
+                if !standing.is_behind() {
+                    self.index = Index::Rests;
+                }
+                while let Some((_, query)) = (self.searches)
+                    .pop_front_if(|(needs, _)| !standing.is_behind() || *needs <= standing.upto)
+                {
+                    self.answer(&query);
+                }
+            }
+            Err(failure) => {
+                let reason = match failure {
+                    Failure::Corrupt(reason) => {
+                        let reason = Disk::set_aside(self.folder, &reason);
+                        self.disk = Err(reason.clone());
+                        reason
+                    }
+                    Failure::Other(reason) => reason,
+                };
+                tracing::warn!(reason, "the search index does not follow");
+                // Tried again when something is written or asked.
+                self.index = Index::Rests;
+                for (_, query) in std::mem::take(&mut self.searches) {
+                    reply(&query, Err(reason.clone()));
+                }
+            }
         }
     }
 }
 
+fn reply(query: &SearchQuery, found: Result<Vec<Found>, String>) {
+    // Whoever asked may be gone.
+    let _ = query
+        .reply
+        .try_send(found.map_err(|reason| StoreError { reason }));
+}
+
+#[derive(Debug)]
 enum Failure {
     /// The file is damaged.
     Corrupt(String),
     Other(String),
+}
+
+impl Failure {
+    fn reason(self) -> String {
+        match self {
+            Self::Corrupt(reason) | Self::Other(reason) => reason,
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Failure {
@@ -394,15 +557,7 @@ fn load(connection: &Connection) -> Result<Loaded, Failure> {
 
 fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> {
     for conversation in changes.drop_items.iter().chain(&changes.forget) {
-        connection
-            .prepare_cached(
-                "INSERT INTO item_text (item_text, rowid, words)
-                 SELECT 'delete', id, words FROM item WHERE conversation = ?1 AND words <> ''",
-            )?
-            .execute([conversation.0])?;
-        connection
-            .prepare_cached("DELETE FROM item WHERE conversation = ?1")?
-            .execute([conversation.0])?;
+        index::drop_items(connection, &conversation.0)?;
     }
     for conversation in &changes.forget {
         connection
@@ -473,64 +628,56 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The larger rev wins.
+/// The larger rev wins. The index is told of changes; what is new it finds by itself.
 fn apply_item(connection: &Connection, item: &ItemRecord) -> Result<(), Failure> {
-    let key = params![item.conversation.0, signed(item.sequence)];
-    let held = connection
+    let words = index::words_of(&item.text);
+    // Most items are new.
+    let inserted = connection
         .prepare_cached(
-            "SELECT id, rev, words FROM item WHERE conversation = ?1 AND sequence = ?2",
+            "INSERT INTO item (conversation, sequence, row, rev, body, text, words) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO NOTHING",
         )?
-        .query_row(key, |row| {
+        .execute(params![
+            item.conversation.0,
+            signed(item.sequence),
+            signed(item.row),
+            signed(item.rev),
+            &item.body[..],
+            &*item.text,
+            words
+        ])?;
+    if inserted > 0 {
+        return Ok(());
+    }
+    let (id, rev, old_text, old_words) = connection
+        .prepare_cached(
+            "SELECT id, rev, text, words FROM item WHERE conversation = ?1 AND sequence = ?2",
+        )?
+        .query_row(params![item.conversation.0, signed(item.sequence)], |row| {
             Ok((
                 row.get::<_, i64>(0)?,
                 number(row, 1)?,
                 row.get::<_, String>(2)?,
+                row.get::<_, String>(3)?,
             ))
-        })
-        .optional()?;
-    let words = text::segment(&item.text);
-    let rowid = match held {
-        Some((_, rev, _)) if rev > item.rev => return Ok(()),
-        Some((rowid, _, old)) => {
-            let same = old == words;
-            if !same && !old.is_empty() {
-                // With the very words that were put in: an external-content index can not look them up itself.
-                connection
-                    .prepare_cached(
-                        "INSERT INTO item_text (item_text, rowid, words) VALUES ('delete', ?1, ?2)",
-                    )?
-                    .execute(params![rowid, old])?;
-            }
-            connection
-                .prepare_cached("UPDATE item SET row = ?2, rev = ?3, body = ?4, text = ?5, words = ?6 WHERE id = ?1")?
-                .execute(params![rowid, signed(item.row), signed(item.rev), &item.body[..], &*item.text, words])?;
-            if same {
-                return Ok(());
-            }
-            rowid
-        }
-        None => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO item (conversation, sequence, row, rev, body, text, words) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                )?
-                .execute(params![
-                    item.conversation.0,
-                    signed(item.sequence),
-                    signed(item.row),
-                    signed(item.rev),
-                    &item.body[..],
-                    &*item.text,
-                    words
-                ])?;
-            connection.last_insert_rowid()
-        }
-    };
-    if !words.is_empty() {
-        connection
-            .prepare_cached("INSERT INTO item_text (rowid, words) VALUES (?1, ?2)")?
-            .execute(params![rowid, words])?;
+        })?;
+    if rev > item.rev {
+        return Ok(());
     }
+    let old = index::indexed(&old_text, &old_words);
+    index::change(connection, id, old, index::indexed(&item.text, &words))?;
+    connection
+        .prepare_cached(
+            "UPDATE item SET row = ?2, rev = ?3, body = ?4, text = ?5, words = ?6 WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            signed(item.row),
+            signed(item.rev),
+            &item.body[..],
+            &*item.text,
+            words
+        ])?;
     Ok(())
 }
 

@@ -48,6 +48,23 @@ CREATE VIRTUAL TABLE item_text USING fts5 (
 );
 -- A recalled word must be gone from the index at once, not at the next merge.
 INSERT INTO item_text (item_text, rank) VALUES ('secure-delete', 1);
+", "
+-- The index follows the items: it has those with an `id` up to `upto` and no others. It is made anew and begins at 0; the items that
+-- are here are brought in like new ones.
+DROP TABLE item_text;
+CREATE TABLE indexed (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    upto INTEGER NOT NULL
+);
+INSERT INTO indexed VALUES (1, 0);
+-- From here on `item.words` is empty where the index has the text as it is.
+CREATE VIEW item_words AS
+    SELECT id, CASE words WHEN '' THEN text ELSE words END AS words FROM item
+    WHERE id <= (SELECT upto FROM indexed) AND text <> '';
+CREATE VIRTUAL TABLE item_text USING fts5 (
+    words, content = 'item_words', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
+);
+INSERT INTO item_text (item_text, rank) VALUES ('secure-delete', 1);
 "];
 
 /// For every connection. A crash of the process loses nothing; a power cut may lose the last moments, which the server still has,

@@ -436,6 +436,19 @@ fn refusals_do_not_tell() {
 }
 
 #[test]
+fn a_wrong_peer_is_refused_also_where_the_conversation_exists() {
+    let mut world = pair();
+    let send = world.message_to("ann", "bob", "hi");
+    world.acked(1, send);
+    let mut wrong = world.message_to("ann", "bob", "to whom?");
+    wrong.peer = Some(user("eve"));
+    assert_eq!(world.refused(1, wrong).code(), Code::NotFound);
+    let mut unnamed = world.message_to("ann", "bob", "to bob");
+    unnamed.peer = None;
+    world.acked(1, unnamed);
+}
+
+#[test]
 fn edits_and_recalls() {
     let mut world = pair();
     let send = world.message_to("ann", "bob", "helo");
@@ -554,14 +567,16 @@ fn reading_moves_the_marker_and_tells_who_looks() {
         upto: 99,
         nonce,
     };
-    assert!(matches!(world.ask(2, read.clone()), ServerFrame::Done(_)));
+    let acked = world.ask(2, read.clone());
+    assert!(matches!(&acked, ServerFrame::Ack(ack)
+        if ack.nonce == nonce && ack.conversation == Some(conversation) && ack.sequence == 0));
     let record = records(&world.live(3))[0].clone();
     assert_eq!((record.kind, record.value), (UserRecordKind::ReadMarker, 3));
     let live = world.live(1);
     assert!(matches!(&live[..], [ServerFrame::Receipt(receipt)]
         if receipt.read == 3 && receipt.user == user("bob")));
-    // Again changes nothing.
-    assert!(matches!(world.ask(2, read), ServerFrame::Done(_)));
+    // Again changes nothing, and has the same answer.
+    assert_eq!(world.ask(2, read), acked);
     assert!(world.live(1).is_empty() && records(&world.live(3)).is_empty());
     // Whoever opens it later gets the present receipts.
     world.enter("ann", 4);

@@ -141,12 +141,27 @@ async fn garbage_ends_its_own_connection_with_its_code() {
     send.write_all(&[2, 1, 2, 3]).await.unwrap();
     send.finish().unwrap();
     assert_eq!(client.closed().await, u64::from(Code::BadFrame.number()));
+    // What can not become one frame ends before the stream does: a length over the limit, a second frame.
+    let devices = encode_frame(52, 1, |body| body.push(0x80));
+    for (bytes, code) in [
+        (vec![2, 0, 1, 0, 0, 0, 48], Code::FrameTooLarge),
+        ([&[2][..], &devices, &[0]].concat(), Code::BadFrame),
+    ] {
+        let mut client = network.log_in(&fixture, "mallory").await;
+        let (mut send, _receive) = client.connection.open_bi().await.unwrap();
+        send.write_all(&bytes).await.unwrap();
+        // The reason comes on the session stream, without a request's id.
+        assert!(
+            matches!(client.answer(0).await, ServerFrame::Refused(refused) if refused.code() == code)
+        );
+        assert_eq!(client.closed().await, u64::from(code.number()));
+    }
 
     assert!(matches!(
         witness.call(Ping { counter: 1 }).await,
         ServerFrame::Pong(_)
     ));
-    assert_eq!(fixture.server().counters().gateway.bad_frames, 8);
+    assert_eq!(fixture.server().counters().gateway.bad_frames, 10);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("own messages move the marker", own),
     ("mentions among the unread", mentions),
     ("unread is counted to its limit", many),
+    ("what lies far below counts as what is near", far),
     ("what is withheld moves nothing", withheld),
     ("a preview is the last message the reader sees", preview),
 ];
@@ -248,6 +249,59 @@ fn many(w: &mut World) {
     let last = w.last(id);
     w.read_to(id, &bob, last - u64::from(UNREAD_COUNT_MAX));
     assert_eq!(unread_of(w, &bob, id), UNREAD_COUNT_MAX);
+}
+
+/// Each thing that decides what counts, with more than a screen of messages above and below it.
+fn far(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let many = |w: &mut World, id: ConversationId| {
+        for _ in 0..20 {
+            w.send(id, &ann, "x");
+        }
+    };
+    let direct = w.direct(&ann, &bob);
+    many(w, direct);
+    assert_eq!(unread_of(w, &bob, direct), 21);
+    let mut entry = message(&ann, "not for bob");
+    entry.private = true;
+    let append = w.add(direct, 1, &ann, vec![entry]);
+    w.done(append);
+    many(w, direct);
+    assert_eq!(
+        unread_of(w, &bob, direct),
+        41,
+        "a private one does not count"
+    );
+    w.read_to(direct, &bob, 11);
+    assert_eq!(unread_of(w, &bob, direct), 30);
+    w.send(direct, &bob, "y");
+    many(w, direct);
+    assert_eq!(unread_of(w, &bob, direct), 20, "above one's own");
+
+    let group = w.group(1, &ann, &[&bob]);
+    many(w, group);
+    let mut named = message(&ann, "bob!");
+    named.header = Some(Header {
+        mentions: vec![bob.clone()],
+        ..Header::text()
+    });
+    let version = w.version(group);
+    let append = w.add(group, version, &ann, vec![named]);
+    w.done(append);
+    many(w, group);
+    let head = w.head(&bob, group);
+    assert_eq!((head.unread, head.mentions), (41, 1));
+    w.block(&bob, &ann, true);
+    assert_eq!(
+        unread_of(w, &bob, group),
+        0,
+        "whom bob blocks does not count"
+    );
+    w.block(&bob, &ann, false);
+    w.change(group, &ann, EntryKind::Edit, 4, "z");
+    w.join(group, &user("cyd"), 0);
+    many(w, group);
+    assert_eq!(unread_of(w, &bob, group), 61);
 }
 
 fn withheld(w: &mut World) {

@@ -1,9 +1,12 @@
 //! Reads: one snapshot per batch, `server_core::log` on top of it.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    ops::RangeInclusive,
+};
 
 use fireside_protocol::{
-    ConversationId, Entry, Nonce, Rev, Sequence, UserId,
+    ConversationId, Entry, EntryKind, Nonce, Rev, Sequence, UserId,
     frames::{Device, DevicesPage},
 };
 use fireside_server_core::{
@@ -11,7 +14,7 @@ use fireside_server_core::{
     rights::EntryMeta,
     storage::{
         ConversationRow, Item, LoadedConversation, LoadedUser, LogReader, MemberRow, Op, Reply,
-        StoreError, StoredEntry, Target,
+        StoreError, StoredEntry, Tally, Target,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
@@ -19,9 +22,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::{
     queue::Queued,
     rows::{
-        CONVERSATION, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, META, blob, conversation,
-        conversation_id, decode_body, device_id, entry_meta, int, member, stored_entry, text, uint,
-        user,
+        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META, PRIVATE,
+        blob, conversation, conversation_id, decode_body, device_id, entry_meta, int, member,
+        stored_entry, text, uint, user,
     },
     trouble::Trouble,
     user_log::{ends, user_log},
@@ -379,6 +382,34 @@ impl LogReader for Snapshot<'_> {
             "SELECT {META} FROM entries WHERE {IN_CONVERSATION} AND seq < ?2 ORDER BY seq DESC LIMIT ?3"
         );
         Ok(self.rows(&sql, &[&id.0, &number(below), &limit], entry_meta)?)
+    }
+
+    fn tally(
+        &mut self,
+        id: ConversationId,
+        user: &UserId,
+        numbers: RangeInclusive<Sequence>,
+    ) -> Result<Option<Tally>, StoreError> {
+        let sql = format!(
+            "SELECT count(CASE WHEN flags & {COUNTABLE} AND NOT flags & {PRIVATE} THEN 1 END), \
+             count(CASE WHEN kind = ?4 AND sender = ?5 THEN 1 END), \
+             count(CASE WHEN mentions IS NOT NULL OR flags & {MENTION_ALL} THEN 1 END) \
+             FROM entries WHERE {IN_CONVERSATION} AND seq >= ?2 AND seq <= ?3"
+        );
+        let params: &[&dyn ToSql] = &[
+            &id.0,
+            &number(*numbers.start()),
+            &number(*numbers.end()),
+            &EntryKind::Message.number(),
+            &user.as_str(),
+        ];
+        Ok(self.row(&sql, params, |row| {
+            Ok(Tally {
+                countable: uint(row, 0)?,
+                own: uint(row, 1)?,
+                mentioning: uint(row, 2)?,
+            })
+        })?)
     }
 
     fn changed(

@@ -2,27 +2,31 @@
 
 use std::{collections::HashMap, hash::Hash};
 
+use foldhash::fast::RandomState;
+
 /// Two generations: when the young one is full it becomes the old one, and what nobody asked for since is forgotten. Holds at most
 /// `max` values; a lookup is one or two hash lookups.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, V, RandomState>,
+    old: HashMap<K, V, RandomState>,
     half: usize,
 }
 
 impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     pub(super) fn new(max: usize) -> Self {
         Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
+            young: HashMap::default(),
+            old: HashMap::default(),
             half: (max / 2).max(1),
         }
     }
 
     pub(super) fn get(&mut self, key: &K) -> Option<&mut V> {
-        if !self.young.contains_key(key) {
-            let value = self.old.remove(key)?;
+        // A key is in one of them at most, and the old one is empty most of the time.
+        if !self.old.is_empty()
+            && let Some(value) = self.old.remove(key)
+        {
             self.insert(*key, value);
         }
         self.young.get_mut(key)
@@ -32,7 +36,9 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         if self.young.len() >= self.half && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.old.remove(&key);
+        if !self.old.is_empty() {
+            self.old.remove(&key);
+        }
         self.young.insert(key, value);
     }
 

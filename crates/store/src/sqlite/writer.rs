@@ -300,7 +300,8 @@ impl<'c> Writer<'c> {
         // A failure (disk full, a reader in the way) costs nothing: the log is kept and the next call tries again.
         let pages = self
             .conn
-            .query_row("PRAGMA wal_checkpoint(NOOP)", [], |row| row.get(1));
+            .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
+            .and_then(|mut noop| noop.query_row([], |row| row.get(1)));
         let pages: i64 = pages.unwrap_or(0);
         let enough = match pressure {
             Pressure::Full => 1,

@@ -5,7 +5,10 @@ use fireside_client_core::{
     command::{MessageRef, Recipient},
     view::{Body, ConversationRow, MessageState, TimelineRow},
 };
-use fireside_protocol::{Code, ConversationId, UserId};
+use fireside_protocol::{
+    Code, ConversationId, UserId,
+    text::{TextError, check_text, normalise_name},
+};
 
 use super::{App, Completing, Timeline, Tone, Why, remember};
 use crate::chat::words::{self, Line};
@@ -201,6 +204,11 @@ impl App {
         match words::parse(self.input.text()) {
             Err(text) => self.say(text, Tone::Bad),
             Ok(line) => {
+                if let Err(error) = check(&line) {
+                    // What was written stays, to be made right.
+                    self.say(error.code().text().to_owned(), Tone::Bad);
+                    return;
+                }
                 self.input.submit();
                 self.typed = false;
                 self.run(line);
@@ -425,5 +433,15 @@ impl App {
         ];
         lines.extend(keys.iter().map(|(key, what)| format!("{key:<22} {what}")));
         self.open_popup("Help".to_owned(), lines);
+    }
+}
+
+/// What the client would refuse at once.
+fn check(line: &Line) -> Result<(), TextError> {
+    match line {
+        Line::Whisper(_, text) if text.is_empty() => Ok(()),
+        Line::Text(text) | Line::Edit(text) | Line::Whisper(_, text) => check_text(text),
+        Line::Group(name, _) => normalise_name(name).map(|_| ()),
+        _ => Ok(()),
     }
 }

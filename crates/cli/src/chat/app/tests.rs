@@ -208,6 +208,44 @@ fn a_small_screen_shows_what_matters() {
 }
 
 #[test]
+fn what_can_not_be_sent_stays_in_the_input_line() {
+    let mut app = app();
+    list(&mut app, &[listed("bob", 0)]);
+    app.take_commands();
+    for (text, code) in [
+        ("x".repeat(4_001), Code::TextTooLong),
+        (format!("/w bob {}", "x".repeat(4_001)), Code::TextTooLong),
+        (format!("/group {} bob", "x".repeat(65)), Code::NameInvalid),
+    ] {
+        assert!(type_line(&mut app, &text).is_empty());
+        assert_eq!(app.input.text(), text);
+        assert_eq!(app.notice().map(|notice| notice.0), Some(code.text()));
+        app.input.submit();
+    }
+}
+
+#[test]
+fn what_to_do_stands_in_the_status_line_whatever_the_names_are() {
+    let mut app = app();
+    app.event(Event::State(ConnectionState::Connected));
+    app.event(Event::Invited {
+        conversation: ConversationId::default(),
+        by: id(&"很长的名字".repeat(4)),
+        name: "The long guild of dragons & knights of the north".into(),
+    });
+    let status = screen(&mut app, 80, 24).pop().unwrap();
+    assert!(status.contains("invites you: /join The long"), "{status}");
+    // The longest words of a refusal are read to their end.
+    let longest = Code::ALL
+        .iter()
+        .map(|code| code.text())
+        .max_by_key(|text| text.len());
+    app.say(longest.unwrap().to_owned(), Tone::Bad);
+    let status = screen(&mut app, 110, 24).pop().unwrap();
+    assert!(status.contains(longest.unwrap()), "{status}");
+}
+
+#[test]
 fn a_large_screen_shows_both() {
     let mut app = app();
     busy(&mut app);

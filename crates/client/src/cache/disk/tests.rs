@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded, unbounded};
 use fireside_protocol::{ConversationKind, EntryKind, TextContent};
 
 use super::*;
@@ -113,6 +113,15 @@ fn full() -> Transaction {
     }
 }
 
+type Answer = Receiver<Result<Vec<Found>, StoreError>>;
+
+/// FTS5 compares the index with the items under the watermark, word by word.
+fn assert_index_is_right(disk: &Disk) {
+    disk.connection
+        .execute_batch("INSERT INTO item_text (item_text, rank) VALUES ('integrity-check', 1)")
+        .unwrap();
+}
+
 fn run_one(disk: &mut Disk, op: StoreOp) -> Result<Rows, Failure> {
     disk.run_batch(&[(1, op)]).remove(0)
 }
@@ -147,14 +156,22 @@ fn read_items(
     items
 }
 
-fn search(disk: &mut Disk, text: &str, conversation: Option<ConversationId>) -> Vec<u64> {
+fn query(text: &str, conversation: Option<ConversationId>) -> (SearchQuery, Answer) {
+    let (reply, answer) = bounded(1);
     let query = SearchQuery {
         text: text.to_owned(),
         conversation,
         limit: 50,
-        reply: bounded(1).0,
+        reply,
     };
-    disk.search(&query)
+    (query, answer)
+}
+
+/// Lets the index follow to the end, looks whether it is what the items say, and searches.
+fn search(disk: &mut Disk, text: &str, conversation: Option<ConversationId>) -> Vec<u64> {
+    while index::advance(&mut disk.connection).unwrap().is_behind() {}
+    assert_index_is_right(disk);
+    disk.search(&query(text, conversation).0)
         .unwrap()
         .into_iter()
         .map(|hit| hit.sequence)
@@ -356,7 +373,7 @@ fn damage_found_late_is_answered_and_set_aside() {
         .execute("UPDATE conversation SET head = x'c1'", [])
         .unwrap();
     drop(disk);
-    let (jobs, queue) = crossbeam_channel::unbounded();
+    let (jobs, queue) = unbounded();
     let (results, mut stored) = mpsc::unbounded_channel();
     jobs.send(Job::Op(5, StoreOp::Load)).unwrap();
     jobs.send(Job::Op(6, StoreOp::Load)).unwrap();
@@ -456,4 +473,253 @@ fn recalled_words_leave_the_file() {
     let bytes = fs::read(file_of(folder.path())).unwrap();
     let found = bytes.windows(10).any(|window| window == b"xyzzyplugh");
     assert!(!found, "the recalled word is still in the file");
+}
+
+fn items_with(words: &str, numbers: std::ops::RangeInclusive<u64>) -> Transaction {
+    Transaction {
+        items: numbers
+            .map(|n| item(HERE, n, n, &format!("{words} number{n:04}")))
+            .collect(),
+        ..Transaction::default()
+    }
+}
+
+/// The cache's thread, given these jobs at once; what the searches among them find.
+fn ask(folder: &Path, given: Vec<Job>, answers: &[&Answer]) -> Vec<Vec<u64>> {
+    let (jobs, queue) = unbounded();
+    let (results, _stored) = mpsc::unbounded_channel();
+    std::thread::scope(|scope| {
+        // Goes with this closure, also when it fails: the thread then ends.
+        let jobs = jobs;
+        scope.spawn(move || run(folder, &queue, &results));
+        for job in given {
+            jobs.send(job).unwrap();
+        }
+        let sequences = |answer: &&Answer| {
+            let found = answer.recv_timeout(Duration::from_secs(60)).unwrap();
+            let found = found.unwrap().into_iter();
+            found.map(|hit| hit.sequence).collect()
+        };
+        answers.iter().map(sequences).collect()
+    })
+}
+
+fn ask_one(folder: &Path, text: &str) -> Vec<u64> {
+    let (asked, answer) = query(text, None);
+    ask(folder, vec![Job::Search(asked)], &[&answer]).remove(0)
+}
+
+const SLICE: u64 = index::SLICE_ITEMS as u64;
+
+#[test]
+fn writing_does_not_wait_for_words_and_searching_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Disk::open(folder.path()).unwrap();
+    put(&mut disk, items_with("raid", 1..=3 * SLICE));
+    let standing = index::standing(&disk.connection).unwrap();
+    assert!(
+        standing.is_behind() && standing.upto == 0,
+        "{standing:?}: written with the items"
+    );
+    drop(disk);
+    // The search was asked before the last item was written, and after all the others.
+    let (first, newest) = query(&format!("number{:04}", 3 * SLICE), None);
+    let (second, later) = query("number9999", None);
+    let late = StoreOp::Apply(Box::new(items_with("raid", 9_999..=9_999)));
+    let found = ask(
+        folder.path(),
+        vec![Job::Search(first), Job::Op(1, late), Job::Search(second)],
+        &[&newest, &later],
+    );
+    assert_eq!(found, [vec![3 * SLICE], vec![9_999]]);
+}
+
+#[test]
+fn a_crash_between_items_and_words_leaves_only_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Disk::open(folder.path()).unwrap();
+    put(&mut disk, items_with("raid", 1..=2 * SLICE));
+    let standing = index::advance(&mut disk.connection).unwrap();
+    assert_eq!(standing.upto, SLICE as i64);
+    // A crash in the middle of a slice: its words were written and not committed.
+    let transaction = disk.connection.transaction().unwrap();
+    transaction
+        .execute(
+            "INSERT INTO item_text (rowid, words) VALUES (?1, 'halfway')",
+            [SLICE as i64 + 1],
+        )
+        .unwrap();
+    drop(transaction);
+    drop(disk);
+    let disk = Disk::open(folder.path()).unwrap();
+    assert_eq!(index::standing(&disk.connection).unwrap(), standing);
+    assert_index_is_right(&disk);
+    drop(disk);
+    // The next start goes on by itself, and finds what is in the index and what was not.
+    for number in [1, SLICE, SLICE + 1, 2 * SLICE] {
+        assert_eq!(
+            ask_one(folder.path(), &format!("number{number:04}")),
+            [number]
+        );
+    }
+    assert_eq!(ask_one(folder.path(), "halfway"), [0; 0]);
+}
+
+#[test]
+fn the_index_follows_in_a_quiet_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Disk::open(folder.path()).unwrap();
+    put(&mut disk, items_with("raid", 1..=2 * SLICE));
+    let (jobs, queue) = unbounded();
+    let (results, _stored) = mpsc::unbounded_channel();
+    let mut worker = Worker {
+        folder: folder.path(),
+        results: &results,
+        disk: Ok(disk),
+        index: Index::Rests,
+        searches: VecDeque::new(),
+    };
+    worker.look();
+    assert_eq!(worker.index, Index::Waits);
+    // Nothing comes: each turn is a slice, until there is nothing left to do.
+    for upto in [SLICE, 2 * SLICE] {
+        assert!(worker.turn(&queue));
+        let disk = worker.disk.as_ref().unwrap();
+        let standing = index::standing(&disk.connection).unwrap();
+        assert_eq!(standing.upto, upto as i64);
+    }
+    assert_eq!(worker.index, Index::Rests);
+    // Far behind it does not wait for one: a slice with every batch.
+    let many = items_with("more", 2 * SLICE + 1..=2 * SLICE + 1 + BEHIND_ITEMS_MAX);
+    let op = |transaction| Job::Op(1, StoreOp::Apply(Box::new(transaction)));
+    jobs.send(op(many)).unwrap();
+    assert!(worker.turn(&queue));
+    let upto = |worker: &Worker<'_>| {
+        let disk = worker.disk.as_ref().unwrap();
+        index::standing(&disk.connection).unwrap().upto
+    };
+    assert_eq!(upto(&worker), 3 * SLICE as i64);
+    // Near again, it does.
+    jobs.send(op(items_with("last", 20_000..=20_000))).unwrap();
+    assert!(worker.turn(&queue));
+    assert_eq!(worker.index, Index::Waits);
+    assert_eq!(upto(&worker), 3 * SLICE as i64);
+    drop(jobs);
+    assert!(!worker.turn(&queue));
+}
+
+#[test]
+fn changes_on_both_sides_of_the_watermark_leave_no_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Disk::open(folder.path()).unwrap();
+    put(&mut disk, items_with("raid", 1..=SLICE + 10));
+    for number in [10, SLICE + 5] {
+        put(
+            &mut disk,
+            Transaction {
+                items: vec![
+                    item(HERE, number, number + 1_000, "xyzzyplugh 公会战"),
+                    item(HERE, number + 1, number + 1_001, "xyzzyplugh"),
+                ],
+                ..Transaction::default()
+            },
+        );
+    }
+    index::advance(&mut disk.connection).unwrap();
+    assert_index_is_right(&disk);
+    let standing = index::standing(&disk.connection).unwrap();
+    assert!(standing.is_behind());
+    // One that the index has and one that it has not: each is edited, the next one recalled.
+    for number in [10, SLICE + 5] {
+        put(
+            &mut disk,
+            Transaction {
+                items: vec![
+                    item(HERE, number, number + 2_000, "edited 副本"),
+                    item(HERE, number + 1, number + 2_001, ""),
+                ],
+                ..Transaction::default()
+            },
+        );
+        assert_index_is_right(&disk);
+    }
+    assert_eq!(index::standing(&disk.connection).unwrap(), standing);
+    assert_eq!(search(&mut disk, "副本", None), [SLICE + 5, 10]);
+    assert_eq!(search(&mut disk, "xyzzyplugh", None), [0; 0]);
+    assert_eq!(search(&mut disk, "公会", None), [0; 0]);
+    disk.connection
+        .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        .unwrap();
+    drop(disk);
+    let bytes = fs::read(file_of(folder.path())).unwrap();
+    let found = bytes.windows(10).any(|window| window == b"xyzzyplugh");
+    assert!(!found, "the recalled word is still in the file");
+}
+
+#[test]
+fn an_id_that_is_given_again_is_indexed_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut disk = Disk::open(folder.path()).unwrap();
+    put(
+        &mut disk,
+        Transaction {
+            items: vec![item(THERE, 1, 1, "elsewhere")],
+            ..Transaction::default()
+        },
+    );
+    put(&mut disk, items_with("old", 1..=20));
+    assert_eq!(search(&mut disk, "old", None).len(), 20);
+    let anew = Transaction {
+        drop_items: vec![HERE],
+        ..items_with("new", 1..=20)
+    };
+    put(&mut disk, anew);
+    let standing = index::standing(&disk.connection).unwrap();
+    assert_eq!((standing.upto, standing.newest), (1, 21));
+    assert_index_is_right(&disk);
+    assert_eq!(search(&mut disk, "old", None), [0; 0]);
+    assert_eq!(search(&mut disk, "new", None).len(), 20);
+    assert_eq!(search(&mut disk, "elsewhere", None), [1]);
+}
+
+#[test]
+fn a_cache_of_the_first_version_opens_and_is_searched() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = Connection::open(file_of(folder.path())).unwrap();
+    old.execute_batch(PRAGMAS).unwrap();
+    old.execute_batch(MIGRATIONS[0]).unwrap();
+    old.pragma_update(None, "user_version", 1).unwrap();
+    for (number, text) in [(1, "raid tonight"), (2, "公会战今晚八点"), (3, "")] {
+        // As that version wrote them.
+        let record = item(HERE, number, number, text);
+        let words = text::segment(text);
+        old.execute(
+            "INSERT INTO item (conversation, sequence, row, rev, body, text, words) VALUES (?1, ?2, ?2, ?2, ?3, ?4, ?5)",
+            params![HERE.0, number as i64, &record.body[..], text, words],
+        )
+        .unwrap();
+        if !words.is_empty() {
+            old.execute(
+                "INSERT INTO item_text (rowid, words) VALUES (?1, ?2)",
+                params![old.last_insert_rowid(), words],
+            )
+            .unwrap();
+        }
+    }
+    drop(old);
+    // Found by the first search after the start, and a recall of an old item leaves no word.
+    assert_eq!(ask_one(folder.path(), "会战"), [2]);
+    let mut disk = Disk::open(folder.path()).unwrap();
+    assert_eq!(read_items(&mut disk, HERE, u64::MAX, 9).len(), 3);
+    assert_eq!(search(&mut disk, "tonight", None), [1]);
+    put(
+        &mut disk,
+        Transaction {
+            items: vec![item(HERE, 1, 9, ""), item(HERE, 2, 10, "")],
+            ..Transaction::default()
+        },
+    );
+    assert_index_is_right(&disk);
+    assert_eq!(search(&mut disk, "tonight", None), [0; 0]);
+    assert_eq!(search(&mut disk, "战", None), [0; 0]);
 }
