@@ -120,6 +120,23 @@ impl Event {
             Self::Typing { .. } => EventClass::Ephemeral,
         }
     }
+
+    /// What it costs of a tick's budget of events: each row of a reset and each other change of a view counts as one.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        fn of<Row>(diffs: &[Diff<Row>]) -> usize {
+            let weights = diffs.iter().map(|diff| match diff {
+                Diff::Reset { rows } => rows.len().max(1),
+                _ => 1,
+            });
+            weights.sum::<usize>().max(1)
+        }
+        match self {
+            Self::Conversations { diffs, .. } => of(diffs),
+            Self::Timeline { diffs, .. } => of(diffs),
+            _ => 1,
+        }
+    }
 }
 
 /// What a call gave.

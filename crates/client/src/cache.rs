@@ -7,10 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use crossbeam_channel::{Sender, unbounded};
 pub use fireside_client_core::storage::StoreError;
 use fireside_client_core::storage::{Rows, StoreOp, Ticket};
-use fireside_protocol::{ConversationId, Sequence, UserId, WallMs};
+use fireside_protocol::{ConversationId, Entry, Sequence, UserId, WallMs, decode};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -18,8 +19,13 @@ use crate::{
     trust::hex,
 };
 
+#[cfg(feature = "cache")]
+mod disk;
+#[cfg(not(feature = "cache"))]
+#[path = "cache/no_disk.rs"]
 mod disk;
 mod memory;
+#[cfg(feature = "cache")]
 mod schema;
 mod text;
 
@@ -46,6 +52,18 @@ pub struct Found {
     pub at: WallMs,
     /// What it says.
     pub text: Arc<str>,
+}
+
+/// A search result, if the item can be read.
+fn found(body: &Bytes, text: &str) -> Option<Found> {
+    let entry: Entry = decode(body).ok()?;
+    Some(Found {
+        conversation: entry.conversation,
+        sequence: entry.sequence,
+        sender: entry.sender,
+        at: entry.at,
+        text: Arc::from(text),
+    })
 }
 
 /// A search on its way to the cache.

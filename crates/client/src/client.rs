@@ -252,7 +252,8 @@ impl Client {
         self.owner.queues.command(command)
     }
 
-    /// Delivers what happened, most important first, within a budget; at least one event if there is any.
+    /// Delivers what happened, most important first, within a budget; at least one event if there is any. A view's reset counts its
+    /// rows against `max_events`, its other changes one each ([`Event::weight`]); the last event may go over the budget.
     ///
     /// Classes come in the order of [`EventClass`](fireside_client_core::EventClass); the lowest that has something gets an eighth
     /// of the budget. Call it once a frame, from one thread: the callback runs there.

@@ -140,12 +140,13 @@ impl Queues {
             &self.notices,
             &self.ephemeral,
         ];
-        let mut delivered = 0;
+        // Events and what they weigh: a reset counts its rows.
+        let (mut delivered, mut used) = (0, 0);
         if let Some(lowest) = queues.iter().rposition(|queue| !queue.receiver.is_empty()) {
             // The lowest class that has something gets an eighth of events and of time, whatever the others have.
             let credit = self.low_credit.load(Ordering::Relaxed);
             let low_due = lowest > 0 && credit + max_events.min(1 << 20) >= 8;
-            let reserve = if low_due && self.waiting() > max_events {
+            let reserve = if low_due {
                 ((credit + max_events.min(1 << 20)) / 8)
                     .min(queues[lowest].receiver.len())
                     .min(max_events)
@@ -154,25 +155,27 @@ impl Queues {
             };
             for queue in &queues[..lowest] {
                 // The first event is always delivered: even a budget of nothing gets on.
-                while delivered < max_events - reserve
-                    && (delivered == 0 || !late(7))
-                    && self.deliver(queue, on_event)
-                {
+                while used < max_events - reserve && (delivered == 0 || !late(7)) {
+                    let Some(weight) = self.deliver(queue, on_event) else {
+                        break;
+                    };
                     delivered += 1;
+                    used += weight;
                 }
             }
             let mut low = 0;
-            while delivered < max_events
-                && (delivered == 0 || !late(8) || (low_due && low == 0))
-                && self.deliver(queues[lowest], on_event)
-            {
+            while used < max_events && (delivered == 0 || !late(8) || (low_due && low == 0)) {
+                let Some(weight) = self.deliver(queues[lowest], on_event) else {
+                    break;
+                };
                 delivered += 1;
-                low += 1;
+                used += weight;
+                low += weight;
             }
             let keep = if lowest == 0 {
                 0
             } else {
-                (credit + delivered)
+                (credit + used)
                     .saturating_sub(low * 8)
                     .min(8 * EPHEMERAL_MAX)
             };
@@ -187,10 +190,10 @@ impl Queues {
         }
     }
 
-    fn deliver(&self, queue: &Queue, on_event: &mut dyn FnMut(Event)) -> bool {
-        let Ok(event) = queue.receiver.try_recv() else {
-            return false;
-        };
+    /// The weight of the event that was delivered, if there was one.
+    fn deliver(&self, queue: &Queue, on_event: &mut dyn FnMut(Event)) -> Option<usize> {
+        let event = queue.receiver.try_recv().ok()?;
+        let weight = event.weight();
         if event.class() == EventClass::Completion {
             match event {
                 Event::Completed { .. } => self.pending.fetch_sub(1, Ordering::SeqCst),
@@ -198,7 +201,7 @@ impl Queues {
             };
         }
         on_event(event);
-        true
+        Some(weight)
     }
 
     pub(crate) fn waiting(&self) -> usize {

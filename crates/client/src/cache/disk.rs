@@ -6,7 +6,6 @@ use std::{
     collections::VecDeque,
     fs::{self, File, TryLockError},
     path::Path,
-    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -17,7 +16,7 @@ use fireside_client_core::storage::{
     StoreOp, Ticket, Transaction,
 };
 use fireside_protocol::{
-    ConversationId, DeviceId, Entry, Nonce, Sequence, UserId, Wire, decode, encode,
+    ConversationId, DeviceId, Nonce, Sequence, UserId, Wire, decode, encode,
     frames::{Head, Range},
     record,
 };
@@ -25,7 +24,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::mpsc;
 
 use super::{
-    Found, SearchQuery, Stored,
+    Found, SearchQuery, Stored, found,
     schema::{MIGRATIONS, PRAGMAS},
     text,
 };
@@ -449,18 +448,6 @@ impl Disk {
 
 /// The cache's file in its folder.
 const FILE: &str = "cache.sqlite";
-
-/// A search result, if the item can be read.
-pub(super) fn found(body: &Bytes, text: &str) -> Option<Found> {
-    let entry: Entry = decode(body).ok()?;
-    Some(Found {
-        conversation: entry.conversation,
-        sequence: entry.sequence,
-        sender: entry.sender,
-        at: entry.at,
-        text: Arc::from(text),
-    })
-}
 
 /// SQLite's integers are signed. Numbers of a log never get near the border; a lying server's are kept without an error.
 const fn signed(number: u64) -> i64 {

@@ -8,7 +8,7 @@ use fireside_client_core::storage::{
 };
 use fireside_protocol::{ConversationId, Nonce, Sequence};
 
-use super::{Found, SearchQuery, disk::found, text};
+use super::{Found, SearchQuery, found, text};
 use crate::limits::MEMORY_ITEMS_MAX;
 
 /// Keeps everything until the process ends.

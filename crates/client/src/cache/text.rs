@@ -17,6 +17,7 @@ pub(super) fn segment(text: &str) -> String {
 }
 
 /// An FTS5 query: each word as the beginning of one, runs of CJK characters in order. `None`: nothing to search for.
+#[cfg(feature = "cache")]
 pub(super) fn query(text: &str) -> Option<String> {
     let phrases: Vec<String> = text
         .split_whitespace()
@@ -68,7 +69,7 @@ const fn is_word(c: char) -> bool {
         | '\u{20000}'..='\u{3ffff}')
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "cache"))]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;

@@ -300,3 +300,31 @@ fn cancelling_from_both_sides_completes_each_call_once() {
         assert_eq!(link.pending(), 0);
     }
 }
+
+#[test]
+fn a_reset_counts_its_rows_against_the_budget() {
+    let row = fireside_client_core::view::ConversationRow {
+        conversation: ConversationId([1; 16]),
+        kind: fireside_protocol::ConversationKind::Group,
+        name: Arc::from("a"),
+        peer: None,
+        role: None,
+        unread: 0,
+        mentions: 0,
+        last_sender: None,
+        preview: Arc::from(""),
+        at: 0,
+        last: 0,
+    };
+    let reset = || Event::Conversations {
+        generation: 1,
+        diffs: vec![fireside_client_core::view::Diff::Reset {
+            rows: vec![row.clone(); 40].into(),
+        }],
+    };
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    Fake::of([reset(), reset(), reset()]).pump(&mut outlet, &link);
+    // The one under way is finished; the third finds the budget used up.
+    assert_eq!(ticked(&link, 64).0.len(), 2);
+    assert_eq!(ticked(&link, 1).0.len(), 1);
+}

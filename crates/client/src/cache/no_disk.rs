@@ -1,0 +1,36 @@
+//! Stands where the disk would in a build without the feature `cache`: each operation fails, so that the session goes on in memory and
+//! says why.
+
+use std::path::Path;
+
+use crossbeam_channel::Receiver;
+use fireside_client_core::storage::{StoreError, StoreOp, Ticket};
+use tokio::sync::mpsc;
+
+use super::{SearchQuery, Stored};
+
+/// For the thread, as with a disk.
+pub(crate) enum Job {
+    Op(Ticket, StoreOp),
+    Search(SearchQuery),
+    Stop,
+}
+
+/// Refuses jobs until it is told to stop.
+pub(super) fn run(_: &Path, jobs: &Receiver<Job>, results: &mpsc::UnboundedSender<Stored>) {
+    let refused = || StoreError {
+        reason: "this build has no cache on disk; build it with the feature `cache`".to_owned(),
+    };
+    for job in jobs {
+        match job {
+            Job::Op(ticket, _) => {
+                let result = Err(refused());
+                if results.send(Stored { ticket, result }).is_err() {
+                    return;
+                }
+            }
+            Job::Search(query) => drop(query.reply.try_send(Err(refused()))),
+            Job::Stop => return,
+        }
+    }
+}
