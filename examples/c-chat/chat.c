@@ -32,7 +32,7 @@ typedef struct {
 
 typedef struct {
     fireside_client client;
-    const char *name;
+    const char *name, *peer;
     fireside_id conversation;
     line lines[ROWS_MAX];
     size_t count;
@@ -247,7 +247,8 @@ static void typed(chat *c, const char *text)
             ok(fireside_message_recall(c->client, &c->conversation, &message, NULL), "recall");
         }
     } else if (text[0] != '\0') {
-        ok(fireside_message_send(c->client, &c->conversation, str(text), NULL), "send");
+        /* The first one makes the conversation. */
+        ok(fireside_message_send_to_user(c->client, str(c->peer), str(text), NULL), "send");
     }
 }
 
@@ -284,7 +285,7 @@ static int read_fingerprint(const char *hex, uint8_t out[32])
     return *hex == '\0';
 }
 
-static int start(chat *c, const char *server, const char *fingerprint, const char *peer)
+static int start(chat *c, const char *server, const char *fingerprint)
 {
     const char *token = getenv("FIRESIDE_TOKEN");
     fireside_config config;
@@ -303,7 +304,7 @@ static int start(chat *c, const char *server, const char *fingerprint, const cha
         fprintf(stderr, "the fingerprint is not 64 hexadecimal digits\n");
         return 0;
     }
-    return ok(fireside_conversation_direct(config.user, str(peer), &c->conversation), "names") &&
+    return ok(fireside_conversation_direct(config.user, str(c->peer), &c->conversation), "names") &&
            ok(fireside_client_create(&config, &c->client), "create") &&
            ok(fireside_client_connect(c->client, NULL), "connect") &&
            ok(fireside_client_set_visible(c->client, 1, NULL), "visible") &&
@@ -320,7 +321,8 @@ int main(int argc, char **argv)
         return 2;
     }
     c.name = argv[3];
-    c.running = start(&c, argv[1], argv[2], argv[4]);
+    c.peer = argv[4];
+    c.running = start(&c, argv[1], argv[2]);
     while (c.running) {
         struct pollfd keyboard;
         keyboard.fd = STDIN_FILENO;

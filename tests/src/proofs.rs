@@ -1,5 +1,6 @@
 //! The proofs by name, and how much of each is run.
 
+pub mod c;
 pub mod crash;
 pub mod fuzz;
 pub mod network;
@@ -32,6 +33,7 @@ pub type Proof = fn(Scale) -> anyhow::Result<()>;
 
 /// All of them, by the names that `./test` takes.
 pub const PROOFS: &[(&str, Proof)] = &[
+    ("c", c::run),
     ("crash", crash::run),
     ("fuzz", fuzz::run),
     ("network", network::run),

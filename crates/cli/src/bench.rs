@@ -15,6 +15,7 @@ mod login;
 mod process;
 mod report;
 mod rounds;
+mod size;
 mod wire;
 mod world;
 
@@ -41,7 +42,9 @@ pub(crate) enum BenchName {
     Catchup,
     /// What a frame costs the game's thread, in Rust, Bevy and C.
     Frame,
-    /// All of them.
+    /// Size of the client's shared library. Builds it, so it is not part of `all`.
+    Size,
+    /// All of them but `size`.
     All,
 }
 
@@ -82,6 +85,11 @@ pub(crate) struct BenchArgs {
 /// A process that does not start or ends early; a wrong or missing delivery; with `check` a missed aim.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     use BenchName::{All, Catchup, Durable, Fanout, Frame, Idle, Latency, Login};
+    if args.name == BenchName::Size {
+        let mut report = Report::new(args.json);
+        size::run(&mut report).context("bench size")?;
+        return check(args, &report);
+    }
     let programs = Programs::find(args.baseline.clone())?;
     let mut report = Report::new(args.json);
     report.note(&world::settings_note());
@@ -104,9 +112,16 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     if wants(Catchup) {
         catchup::run(args, &programs, &mut report).context("bench catchup")?;
     }
+<<<<<<< HEAD
     if wants(Frame) {
         frame::run(args, &programs, &mut report).context("bench frame")?;
     }
+=======
+    check(args, &report)
+}
+
+fn check(args: &BenchArgs, report: &Report) -> anyhow::Result<()> {
+>>>>>>> ca58903 (c proof, size bench, console chat in C; frame.c speaks the frame bench's protocol)
     let missed = report.missed();
     anyhow::ensure!(!args.check || missed == 0, "{missed} aims were missed");
     Ok(())

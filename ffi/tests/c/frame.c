@@ -1,44 +1,21 @@
-/* One frame of a busy evening: messages that came in while the game did not tick are taken in with one tick and read to the last
- * byte. frame SERVER FINGERPRINT TOKEN EVENTS_MIN CONVERSATION...
+/* What a frame costs the game's thread, from C: a burst comes in while nothing is ticked, then all of it is taken in one tick and every
+ * text is read to its last byte. `fireside bench frame` starts it and sends the bursts.
  *
- * Opens the first three conversations (32 hexadecimal digits each), says "ready" on a line, waits for a line on its input (the
- * writers are done), then without ticking until EVENTS_MIN events wait, and prints what the tick and the reading took. */
+ * frame SERVER FINGERPRINT TOKEN USER FOLDER PEER...
+ *
+ * Opens the conversations with the first three peers, says "ready", and answers each line "burst N" on its input, once N entries have come
+ * and nothing moves any more, with one line of JSON. */
 #include "check.h"
 
-#define OPEN_MAX 3
+#define ON_SCREEN 3
+/* Nothing moved for so long: everything is there. */
+#define QUIET_MS 150
 
-static int read_id(const char *hex, fireside_id *id)
-{
-    size_t n;
-    if (strlen(hex) != 32) {
-        return 0;
-    }
-    for (n = 0; n < 16; n++) {
-        unsigned byte;
-        if (sscanf(hex + 2 * n, "%2x", &byte) != 1) {
-            return 0;
-        }
-        id->bytes[n] = (uint8_t)byte;
-    }
-    return 1;
-}
+typedef struct {
+    uint64_t messages, bytes, rows, sum;
+} reading;
 
-static int opened = 0, opened_wanted = 0;
-
-static int is_open(const fireside_events *batch, const fireside_event *event, void *data)
-{
-    (void)batch;
-    (void)data;
-    opened += event->kind == FIRESIDE_EVENT_TIMELINE && event->detail == FIRESIDE_CHANGE_RESET;
-    return opened >= opened_wanted;
-}
-
-static int is_online(const fireside_events *batch, const fireside_event *event, void *data)
-{
-    (void)batch;
-    (void)data;
-    return event->kind == FIRESIDE_EVENT_STATE && event->detail == FIRESIDE_STATE_CONNECTED;
-}
+static fireside_budget all;
 
 static double now_us(void)
 {
@@ -47,104 +24,151 @@ static double now_us(void)
     return (double)now.tv_sec * 1e6 + (double)now.tv_nsec / 1e3;
 }
 
-/* A sum that the compiler cannot leave out. */
-static uint64_t read_text(const fireside_events *batch, fireside_span span, uint64_t *bytes)
+static fireside_stats numbers(fireside_client client)
 {
-    fireside_str text = fireside_text(batch, span);
+    fireside_stats stats;
+    memset(&stats, 0, sizeof stats);
+    stats.struct_size = sizeof stats;
+    CHECK_OK(fireside_client_stats(client, &stats));
+    /* These move by themselves. */
+    stats.rtt_us = stats.bytes_sent = stats.bytes_received = 0;
+    return stats;
+}
+
+static void pause_ms(long ms)
+{
+    struct timespec pause;
+    pause.tv_sec = 0;
+    pause.tv_nsec = ms * 1000000;
+    nanosleep(&pause, NULL);
+}
+
+/* Until nothing moves any more. */
+static void settle(fireside_client client, int ticking)
+{
+    uint64_t deadline = now_ms() + WAIT_MS, since = now_ms();
+    fireside_stats before = numbers(client);
+    while (now_ms() - since < QUIET_MS) {
+        fireside_stats now;
+        CHECK(now_ms() < deadline);
+        pause_ms(5);
+        if (ticking) {
+            CHECK_OK(fireside_client_tick(client, &all, NULL));
+        }
+        now = numbers(client);
+        if (memcmp(&now, &before, sizeof now) != 0) {
+            before = now;
+            since = now_ms();
+        }
+    }
+}
+
+/* A sum that the compiler cannot leave out. */
+static uint64_t sum_of(fireside_str text)
+{
     uint64_t sum = 0, eight = 0;
     size_t n = 0;
-    for (; n + 8 <= text.len; n += 8) {
-        memcpy(&eight, text.data + n, 8);
+    for (; n + sizeof eight <= text.len; n += sizeof eight) {
+        memcpy(&eight, text.data + n, sizeof eight);
         sum += eight;
     }
     for (; n < text.len; n++) {
         sum += (unsigned char)text.data[n];
     }
-    *bytes += text.len;
     return sum;
+}
+
+/* What is measured. */
+static double measure(fireside_client client, reading *read)
+{
+    fireside_events batch;
+    size_t count = 0, n, row;
+    double start, end;
+    memset(&batch, 0, sizeof batch);
+    batch.struct_size = sizeof batch;
+    start = now_us();
+    CHECK_OK(fireside_client_tick(client, &all, NULL));
+    CHECK_OK(fireside_client_events(client, &batch, &count));
+    for (n = 0; n < count; n++) {
+        const fireside_event *event = &batch.events[n];
+        if (event->kind == FIRESIDE_EVENT_MESSAGE_RECEIVED) {
+            fireside_str text = fireside_text(&batch, event->text);
+            read->messages++;
+            read->bytes += text.len;
+            read->sum += sum_of(text);
+        } else if (event->kind == FIRESIDE_EVENT_TIMELINE) {
+            for (row = event->first; row < (size_t)event->first + event->count; row++) {
+                read->rows++;
+                read->sum += sum_of(fireside_text(&batch, batch.timeline_rows[row].text));
+            }
+        }
+    }
+    end = now_us();
+    return end - start;
+}
+
+static fireside_client reader(char **argv)
+{
+    fireside_config config;
+    fireside_client client = 0;
+    memset(&config, 0, sizeof config);
+    config.struct_size = sizeof config;
+    config.server = str(argv[1]);
+    config.trust = FIRESIDE_TRUST_PINNED;
+    CHECK(read_fingerprint(argv[2], config.fingerprint));
+    config.token = str(argv[3]);
+    config.user = str(argv[4]);
+    config.folder = str(argv[5]);
+    CHECK_OK(fireside_client_create(&config, &client));
+    return client;
 }
 
 int main(int argc, char **argv)
 {
     fireside_client client;
-    fireside_events batch;
-    fireside_budget budget;
-    fireside_stats stats;
-    uint64_t deadline, bytes = 0, messages = 0, rows = 0, sum = 0, events_min;
-    size_t count = 0, left = 0, n, i;
-    double start, end;
+    uint64_t entries;
     char line[64];
-
-    if (argc < 6) {
-        fprintf(stderr, "usage: frame SERVER FINGERPRINT TOKEN EVENTS_MIN CONVERSATION...\n");
+    int n;
+    if (argc < 7) {
+        fprintf(stderr, "usage: frame SERVER FINGERPRINT TOKEN USER FOLDER PEER...\n");
         return 2;
     }
-    events_min = strtoull(argv[4], NULL, 10);
-    client = new_client(argv[1], argv[2], argv[3]);
+    all.struct_size = sizeof all;
+    all.events_max = UINT32_MAX;
+    all.time_us_max = 60000000;
+    client = reader(argv);
     CHECK_OK(fireside_client_connect(client, NULL));
-    CHECK(tick_until(client, is_online, NULL, &batch));
-    for (n = 5; n < (size_t)argc && n < 5 + OPEN_MAX; n++) {
-        fireside_id id;
-        CHECK(read_id(argv[n], &id));
-        CHECK_OK(fireside_conversation_open(client, &id, NULL));
-        opened_wanted++;
+    for (n = 6; n < argc && n < 6 + ON_SCREEN; n++) {
+        fireside_id conversation;
+        CHECK_OK(fireside_conversation_direct(str(argv[4]), str(argv[n]), &conversation));
+        CHECK_OK(fireside_conversation_open(client, &conversation, NULL));
     }
-    CHECK(tick_until(client, is_open, NULL, &batch));
-    /* Warm, and nothing left over. */
-    memset(&budget, 0, sizeof budget);
-    budget.struct_size = sizeof budget;
-    budget.events_max = 1000000;
-    budget.time_us_max = 60000000;
-    CHECK_OK(fireside_client_tick(client, &budget, NULL));
+    settle(client, 1);
     printf("ready\n");
     fflush(stdout);
-    CHECK(fgets(line, sizeof line, stdin) != NULL);
-
-    memset(&stats, 0, sizeof stats);
-    stats.struct_size = sizeof stats;
-    deadline = now_ms() + WAIT_MS;
-    do {
-        struct timespec pause = {0, 1000000};
-        CHECK(now_ms() < deadline);
-        nanosleep(&pause, NULL);
-        CHECK_OK(fireside_client_stats(client, &stats));
-    } while (stats.waiting_events < events_min);
-
-    memset(&batch, 0, sizeof batch);
-    batch.struct_size = sizeof batch;
-    start = now_us();
-    CHECK_OK(fireside_client_tick(client, &budget, &left));
-    CHECK_OK(fireside_client_events(client, &batch, &count));
-    for (n = 0; n < count; n++) {
-        const fireside_event *event = &batch.events[n];
-        sum += read_text(&batch, event->user, &bytes);
-        sum += read_text(&batch, event->text, &bytes);
-        switch (event->kind) {
-        case FIRESIDE_EVENT_MESSAGE_RECEIVED:
-            messages++;
-            break;
-        case FIRESIDE_EVENT_TIMELINE:
-            for (i = event->first; i < (size_t)event->first + event->count; i++) {
-                sum += read_text(&batch, batch.timeline_rows[i].sender, &bytes);
-                sum += read_text(&batch, batch.timeline_rows[i].text, &bytes);
-                rows++;
-            }
-            break;
-        case FIRESIDE_EVENT_CONVERSATIONS:
-            for (i = event->first; i < (size_t)event->first + event->count; i++) {
-                sum += read_text(&batch, batch.conversation_rows[i].name, &bytes);
-                sum += read_text(&batch, batch.conversation_rows[i].preview, &bytes);
-                rows++;
-            }
-            break;
-        default:
-            break;
+    entries = numbers(client).entries;
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        uint64_t burst = 0, deadline = now_ms() + WAIT_MS;
+        reading read;
+        double us;
+        memset(&read, 0, sizeof read);
+        CHECK(strncmp(line, "burst ", 6) == 0);
+        burst = strtoull(line + 6, NULL, 10);
+        entries += burst;
+        while (numbers(client).entries < entries) {
+            CHECK(now_ms() < deadline);
+            pause_ms(5);
         }
+        settle(client, 0);
+        us = measure(client, &read);
+        CHECK(read.messages == burst);
+        printf("{\"us\":%.1f,\"messages\":%llu,\"bytes\":%llu,\"rows\":%llu,\"sum\":%llu}\n", us,
+               (unsigned long long)read.messages, (unsigned long long)read.bytes, (unsigned long long)read.rows,
+               (unsigned long long)read.sum);
+        fflush(stdout);
+        /* What a burst leaves does not count for the next. */
+        settle(client, 1);
     }
-    end = now_us();
-    printf("{\"us\":%.1f,\"bytes\":%llu,\"messages\":%llu,\"rows\":%llu,\"events\":%llu,\"left\":%llu,\"sum\":%llu}\n",
-           end - start, (unsigned long long)bytes, (unsigned long long)messages, (unsigned long long)rows,
-           (unsigned long long)count, (unsigned long long)left, (unsigned long long)sum);
     CHECK_OK(fireside_client_destroy(client));
     return 0;
 }
