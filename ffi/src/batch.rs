@@ -518,3 +518,6 @@ const fn id(bytes: [u8; 16]) -> fireside_id {
 fn short(number: usize) -> u32 {
     number.try_into().unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

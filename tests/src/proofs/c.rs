@@ -272,12 +272,9 @@ impl Bench {
             output.status,
             String::from_utf8_lossy(&output.stderr)
         );
-        let checks = said.lines().find_map(|line| {
-            line.strip_suffix(" checks")?
-                .rsplit(' ')
-                .next()?
-                .parse()
-                .ok()
+        let checks: Option<u64> = said.lines().find_map(|line| {
+            let line = line.strip_suffix(" checks")?;
+            line.rsplit(' ').next()?.parse().ok()
         });
         self.done.checks += checks
             .with_context(|| format!("{} does not say its checks: {said}", program.display()))?;
