@@ -87,6 +87,27 @@
 #define FIRESIDE_EVENT_TYPING 10
 
 /**
+ * How near the device is to what the server has; comes behind the changes that it speaks of. Fields: detail (FIRESIDE_SYNC_*).
+ */
+#define FIRESIDE_EVENT_SYNC 11
+
+/**
+ * Not connected, or what was missed is still on its way.
+ */
+#define FIRESIDE_SYNC_BEHIND 0
+
+/**
+ * The list and its unread counts are the server's, and the newest page of every direct conversation, and of every other one with
+ * something unread, is held. Stays while the connection lasts.
+ */
+#define FIRESIDE_SYNC_NEWEST 1
+
+/**
+ * With fireside_client_set_background_fill: all there is to read is in the cache.
+ */
+#define FIRESIDE_SYNC_COMPLETE 2
+
+/**
  * Done, or failed (see status).
  */
 #define FIRESIDE_RESULT_DONE 0
@@ -492,7 +513,7 @@ typedef struct fireside_event {
    */
   struct fireside_span text;
   /**
-   * COMPLETED: FIRESIDE_RESULT_*. STATE: FIRESIDE_STATE_*. Views: FIRESIDE_CHANGE_*.
+   * COMPLETED: FIRESIDE_RESULT_*. STATE: FIRESIDE_STATE_*. SYNC: FIRESIDE_SYNC_*. Views: FIRESIDE_CHANGE_*.
    */
   uint32_t detail;
   /**

@@ -5,7 +5,7 @@ use ::fireside_client::{
     Found,
     core::{
         ConnectionState, Event,
-        event::{CallError, Completion},
+        event::{CallError, Completion, SyncState},
         view::{Body, ConversationRow, Diff, MessageState, TimelineRow},
     },
 };
@@ -205,6 +205,15 @@ impl Batch {
                 };
                 self.events.push(event);
             }
+            Event::Sync(state) => self.events.push(fireside_event {
+                kind: c::FIRESIDE_EVENT_SYNC,
+                detail: match state {
+                    SyncState::Behind => c::FIRESIDE_SYNC_BEHIND,
+                    SyncState::Newest => c::FIRESIDE_SYNC_NEWEST,
+                    SyncState::Complete => c::FIRESIDE_SYNC_COMPLETE,
+                },
+                ..fireside_event::default()
+            }),
             // Of a newer core; the test over its list of events finds it first.
             _ => {}
         }

@@ -32,6 +32,16 @@ pub const FIRESIDE_EVENT_MISSED: u32 = 8;
 pub const FIRESIDE_EVENT_INVITED: u32 = 9;
 /// Somebody types or stopped. Fields: conversation, user, flag.
 pub const FIRESIDE_EVENT_TYPING: u32 = 10;
+/// How near the device is to what the server has; comes behind the changes that it speaks of. Fields: detail (FIRESIDE_SYNC_*).
+pub const FIRESIDE_EVENT_SYNC: u32 = 11;
+
+/// Not connected, or what was missed is still on its way.
+pub const FIRESIDE_SYNC_BEHIND: u32 = 0;
+/// The list and its unread counts are the server's, and the newest page of every direct conversation, and of every other one with
+/// something unread, is held. Stays while the connection lasts.
+pub const FIRESIDE_SYNC_NEWEST: u32 = 1;
+/// With fireside_client_set_background_fill: all there is to read is in the cache.
+pub const FIRESIDE_SYNC_COMPLETE: u32 = 2;
 
 /// Done, or failed (see status).
 pub const FIRESIDE_RESULT_DONE: u32 = 0;

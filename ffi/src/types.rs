@@ -130,7 +130,7 @@ pub struct fireside_event {
     pub user: fireside_span,
     /// What, for people.
     pub text: fireside_span,
-    /// COMPLETED: FIRESIDE_RESULT_*. STATE: FIRESIDE_STATE_*. Views: FIRESIDE_CHANGE_*.
+    /// COMPLETED: FIRESIDE_RESULT_*. STATE: FIRESIDE_STATE_*. SYNC: FIRESIDE_SYNC_*. Views: FIRESIDE_CHANGE_*.
     pub detail: u32,
     /// 1: yes. LOADED: nothing is older. MEMBERS: there are more. MESSAGE_RECEIVED: it is a text. TYPING: types (else stopped).
     pub flag: u32,

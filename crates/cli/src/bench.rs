@@ -112,16 +112,13 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     if wants(Catchup) {
         catchup::run(args, &programs, &mut report).context("bench catchup")?;
     }
-<<<<<<< HEAD
     if wants(Frame) {
         frame::run(args, &programs, &mut report).context("bench frame")?;
     }
-=======
     check(args, &report)
 }
 
 fn check(args: &BenchArgs, report: &Report) -> anyhow::Result<()> {
->>>>>>> ca58903 (c proof, size bench, console chat in C; frame.c speaks the frame bench's protocol)
     let missed = report.missed();
     anyhow::ensure!(!args.check || missed == 0, "{missed} aims were missed");
     Ok(())
