@@ -23,7 +23,8 @@ pub(super) fn run(_: &Path, jobs: &Receiver<Job>, results: &mpsc::UnboundedSende
     };
     for job in jobs {
         match job {
-            Job::Op(ticket, _) => {
+            Job::Op(ticket, op) => {
+                drop(op);
                 let result = Err(refused());
                 if results.send(Stored { ticket, result }).is_err() {
                     return;
