@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, bounded, unbounded};
-use fireside_protocol::{ConversationKind, EntryKind, TextContent};
+use fireside_protocol::{ConversationKind, Entry, EntryKind, TextContent};
 
 use super::*;
 use crate::cache::memory::MemoryCache;
