@@ -1,5 +1,6 @@
 //! The proofs by name, and how much of each is run.
 
+pub mod arena;
 pub mod crash;
 pub mod fuzz;
 pub mod network;
@@ -31,6 +32,7 @@ pub type Proof = fn(Scale) -> anyhow::Result<()>;
 
 /// All of them, by the names that `./test` takes.
 pub const PROOFS: &[(&str, Proof)] = &[
+    ("arena", arena::run),
     ("crash", crash::run),
     ("fuzz", fuzz::run),
     ("network", network::run),

@@ -168,7 +168,7 @@ fn play(
 }
 
 /// From here the script begins again.
-const LOOP: usize = 18;
+const LOOP: usize = 16;
 
 fn print_received(mut received: MessageReader<MessageReceived>, peers: Query<&Peer>) {
     for message in received.read() {

@@ -52,13 +52,26 @@ fn ready(mut frames: Local<u32>, host: Res<Host>, window: Single<&Window>) {
     }
 }
 
-fn place(player: Single<&Transform, With<Player>>, mut told: Local<Option<IVec2>>) {
+fn place(
+    player: Single<&Transform, With<Player>>,
+    mut told: Local<Option<IVec2>>,
+    mut still: Local<u32>,
+) {
     let at = player.translation.xy().round().as_ivec2();
     if *told != Some(at) {
         *told = Some(at);
+        *still = 0;
         tell(format_args!("place {} {}", at.x, at.y));
+        return;
+    }
+    *still = still.saturating_add(1);
+    if *still == STILL {
+        tell(format_args!("stands {} {}", at.x, at.y));
     }
 }
+
+/// Frames without a move until one stands.
+const STILL: u32 = 8;
 
 fn focus(
     focus: Res<InputFocus>,
