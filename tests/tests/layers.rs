@@ -24,7 +24,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tests", EVERYTHING),
     // The Bevy plugin is the client in Bevy's words. Its proof and the game that shows it are in crates of their own.
     ("bevy_fireside", &["client", "protocol"]),
-    ("bevy-proof", &["bevy_fireside", "client", "protocol", "tests"]),
+    (
+        "bevy-proof",
+        &["bevy_fireside", "client", "protocol", "tests"],
+    ),
     ("arena", &["bevy_fireside", "client", "protocol", "server"]),
     ("ffi", &["client", "protocol"]),
     // The baselines are what the product is measured against; they must owe it nothing.
@@ -324,7 +327,10 @@ fn bevy_stays_in_its_plugin_and_its_examples() {
             found.push(format!("{name} may not know Bevy"));
         }
     }
-    assert!(known > 0, "nobody knows Bevy: the test looks for the wrong names");
+    assert!(
+        known > 0,
+        "nobody knows Bevy: the test looks for the wrong names"
+    );
     breaches(&found);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bevy::prelude::*;
+use bevy::{prelude::*, text::LineHeight};
 use bevy_fireside::{TypingUsers, UserId};
 use fireside_protocol::text::is_direction;
 

@@ -64,8 +64,8 @@ fn arena() -> anyhow::Result<Command> {
 
 fn without_window(scale: Scale) -> anyhow::Result<()> {
     let seconds = scale.pick("9", "30");
-    let (status, lines) = Told::start(arena()?.args(["--seconds", seconds]).env_remove("DISPLAY"))?
-        .end(SOON)?;
+    let (status, lines) =
+        Told::start(arena()?.args(["--seconds", seconds]).env_remove("DISPLAY"))?.end(SOON)?;
     let told = lines.join("\n");
     ensure!(status.success(), "without a display: {status}\n{told}");
     ensure!(
@@ -82,14 +82,23 @@ fn without_window(scale: Scale) -> anyhow::Result<()> {
         "nobody answers:\n{told}"
     );
     if scale.full {
-        for wanted in ["(whispers to ash)", "ash (whispers): ", "reconnecting", "sending…", "[sent: The fire is so quiet"] {
+        for wanted in [
+            "(whispers to ash)",
+            "ash (whispers): ",
+            "reconnecting",
+            "sending…",
+            "[sent: The fire is so quiet",
+        ] {
             ensure!(told.contains(wanted), "no {wanted:?} in:\n{told}");
         }
     }
-    println!("arena: without a display it says so, plays the scene and ends with status 0; {} lines", lines.len());
+    println!(
+        "arena: without a display it says so, plays the scene and ends with status 0; {} lines",
+        lines.len()
+    );
 
-    let (status, lines) = Told::start(arena()?.args(["--seconds", "1"]).env("DISPLAY", ":32123"))?
-        .end(SOON)?;
+    let (status, lines) =
+        Told::start(arena()?.args(["--seconds", "1"]).env("DISPLAY", ":32123"))?.end(SOON)?;
     let told = lines.join("\n");
     ensure!(
         status.success() && told.contains("display :32123 does not answer"),
@@ -103,7 +112,9 @@ fn without_window(scale: Scale) -> anyhow::Result<()> {
 fn without_library(desktop: &Desktop, library: &str, package: &str) -> anyhow::Result<bool> {
     let found = Command::new("sh")
         .arg("-c")
-        .arg(format!("ldconfig -p | awk '$1 == \"{library}\" {{ print $NF; exit }}'"))
+        .arg(format!(
+            "ldconfig -p | awk '$1 == \"{library}\" {{ print $NF; exit }}'"
+        ))
         .output()?;
     let path = String::from_utf8(found.stdout)?;
     let path = fs::canonicalize(path.trim()).with_context(|| format!("{library} is not here"))?;
@@ -147,14 +158,23 @@ impl<'a> Game<'a> {
             desktop,
             told: Told::start(&mut command)?,
         };
-        game.wait("the window", 0, |line| line.starts_with("trace window 1280x720"))?;
+        game.wait("the window", 0, |line| {
+            line.starts_with("trace window 1280x720")
+        })?;
         desktop.focus(TITLE)?;
         game.wait("the camp", 0, |line| line.contains("tabs *Camp"))?;
-        game.wait("the connection", 0, |line| line == "trace connection Online")?;
+        game.wait("the connection", 0, |line| {
+            line == "trace connection Online"
+        })?;
         Ok(game)
     }
 
-    fn wait(&self, what: &str, from: usize, wanted: impl Fn(&str) -> bool) -> anyhow::Result<usize> {
+    fn wait(
+        &self,
+        what: &str,
+        from: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<usize> {
         Ok(self.told.wait(what, from, SOON, wanted)?.0)
     }
 
@@ -165,7 +185,8 @@ impl<'a> Game<'a> {
     }
 
     fn picture(&self, pictures: &Path, name: &str) -> anyhow::Result<()> {
-        self.desktop.picture(&pictures.join(format!("arena-{name}.png")))
+        self.desktop
+            .picture(&pictures.join(format!("arena-{name}.png")))
     }
 
     /// Opens the chat and writes a line; does not send it.
@@ -192,7 +213,9 @@ fn evening(desktop: &Desktop, pictures: &Path, scale: Scale) -> anyhow::Result<(
     ] {
         named += u32::from(without_library(desktop, library, package)?);
     }
-    println!("arena: {named} of 2 hidden libraries were named (0: this machine lets nobody hide them)");
+    println!(
+        "arena: {named} of 2 hidden libraries were named (0: this machine lets nobody hide them)"
+    );
 
     let game = Game::open(desktop, &["--seconds", "600"])?;
     walk(&game)?;
@@ -210,7 +233,9 @@ fn evening(desktop: &Desktop, pictures: &Path, scale: Scale) -> anyhow::Result<(
 fn walk(game: &Game) -> anyhow::Result<()> {
     let from = game.told.now();
     game.desktop.hold("d", true)?;
-    let walked = game.wait("walking", from, |line| place(line).is_some_and(|(x, _)| x > 40));
+    let walked = game.wait("walking", from, |line| {
+        place(line).is_some_and(|(x, _)| x > 40)
+    });
     game.desktop.hold("d", false)?;
     let at = walked?;
     game.fact(at, "stands")?;
@@ -252,7 +277,9 @@ fn whisper(game: &Game, pictures: &Path) -> anyhow::Result<()> {
     game.fact(at, "received \"ash\" ash")?;
     let said = game.told.since(at);
     ensure!(
-        !said.iter().any(|line| line.starts_with("trace bubble wren")),
+        !said
+            .iter()
+            .any(|line| line.starts_with("trace bubble wren")),
         "a whisper is no bubble:\n{}",
         said.join("\n")
     );
@@ -316,19 +343,44 @@ fn lose_the_server(game: &Game, pictures: &Path) -> anyhow::Result<()> {
     );
     desktop.key("F5")?;
     let sent = format!("trace own \"Camp\" Sent {line:?}");
-    game.told.wait("the message after the server came back", at, BACK, |told| told == sent)?;
-    game.told.wait("an answer after the server came back", at, BACK, |told| {
-        told.starts_with("trace received \"Camp\"")
-    })?;
+    game.told
+        .wait("the message after the server came back", at, BACK, |told| {
+            told == sent
+        })?;
+    game.told
+        .wait("an answer after the server came back", at, BACK, |told| {
+            told.starts_with("trace received \"Camp\"")
+        })?;
     game.picture(pictures, "back")?;
     desktop.key("Escape")?;
     println!("arena: without a server the message waits, with it it is sent and answered");
     Ok(())
 }
 
-/// Who asks to be sent away is; what he says then is refused, and he sees why.
+/// Who asks to be sent away is; what he says then is refused, he sees why, comes back and tries again.
 fn be_refused(game: &Game, pictures: &Path) -> anyhow::Result<()> {
-    let _ = (game, pictures);
+    let desktop = game.desktop;
+    let from = game.told.now();
+    desktop.key("Return")?;
+    game.fact(from, "focus chat")?;
+    let at = game.say("ash, kick me please")?;
+    game.fact(at, "received \"ash\" ash \"As you wish")?;
+    let line = "Can anybody still hear me?";
+    let at = game.say(line)?;
+    game.wait("the refusal", at, |told| {
+        told.starts_with("trace own \"Camp\" Failed") && told.contains(line)
+    })?;
+    game.picture(pictures, "refused")?;
+    let at = game.say("/w ash invite me")?;
+    game.fact(at, "received \"ash\" ash \"Come back")?;
+    let at = game.told.now();
+    desktop.key("Tab")?;
+    game.fact(at, "tabs *Camp")?;
+    let sent = format!("trace own \"Camp\" Sent {line:?}");
+    let at = game.say("/retry")?;
+    game.wait("the second try", at, |told| told == sent)?;
+    desktop.key("Escape")?;
+    println!("arena: a refused message says why and is sent in a second try");
     Ok(())
 }
 
@@ -346,7 +398,9 @@ fn other_scripts(game: &Game, pictures: &Path) -> anyhow::Result<()> {
 /// Scrolling back loads what is older and stays where it is; new messages are counted; the way back ends at the newest.
 fn long_evening(desktop: &Desktop, pictures: &Path) -> anyhow::Result<()> {
     let game = Game::open(desktop, &["--seconds", "600", "--history", "120"])?;
-    game.wait("the long evening", 0, |line| line.contains("received \"Camp\"") && line.contains("(0)"))?;
+    game.wait("the long evening", 0, |line| {
+        line.contains("received \"Camp\"") && line.contains("(0)")
+    })?;
     let rows = |line: &str| -> Option<(usize, bool)> {
         let mut words = line.strip_prefix("trace log ")?.split(' ');
         Some((words.next()?.parse().ok()?, line.ends_with("end")))
@@ -369,16 +423,26 @@ fn long_evening(desktop: &Desktop, pictures: &Path) -> anyhow::Result<()> {
     for _ in 0..60 {
         desktop.key("Next")?;
     }
-    game.wait("the newest", from, |line| rows(line).is_some_and(|(_, end)| end))?;
-    println!("arena: Page Up loads older messages ({most} rows), Page Down comes back to the newest");
+    game.wait("the newest", from, |line| {
+        rows(line).is_some_and(|(_, end)| end)
+    })?;
+    println!(
+        "arena: Page Up loads older messages ({most} rows), Page Down comes back to the newest"
+    );
     Ok(())
 }
 
 fn ends_by_itself(desktop: &Desktop) -> anyhow::Result<()> {
     let mut command = arena()?;
-    command.args(["--seconds", "5"]).env("DISPLAY", desktop.display());
+    command
+        .args(["--seconds", "5"])
+        .env("DISPLAY", desktop.display());
     let (status, lines) = Told::start(&mut command)?.end(SOON)?;
-    ensure!(status.success(), "--seconds 5 in a window: {status}\n{}", lines.join("\n"));
+    ensure!(
+        status.success(),
+        "--seconds 5 in a window: {status}\n{}",
+        lines.join("\n")
+    );
     println!("arena: --seconds ends the window with status 0");
     Ok(())
 }

@@ -159,12 +159,12 @@ pub(super) fn answer(
         .collect();
     let known = TOPICS.iter().find(|topic| {
         let named = |key: &&str| words.contains(key) || !key.is_ascii() && lower.contains(*key);
-        topic.about.iter().any(|key| named(&key))
+        topic.about.iter().any(named)
     });
     let choice = match known {
         Some(topic) => topic.answers,
         None if whispered => WHISPERS,
-        None if text.contains(['?', '?', '؟']) => QUESTIONS,
+        None if text.contains(['?', '\u{ff1f}', '\u{61f}']) => QUESTIONS,
         None => ANYTHING,
     };
     let fill = |line: &str| line.replace("{name}", name).replace("{me}", me);

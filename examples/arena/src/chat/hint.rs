@@ -1,6 +1,6 @@
 //! The line above the text box: who types, what a command had to say, what was wrong.
 
-use bevy::{ecs::hierarchy::ChildSpawnerCommands, prelude::*};
+use bevy::{ecs::hierarchy::ChildSpawnerCommands, prelude::*, text::LineHeight};
 use bevy_fireside::{Code, MessageFailed, TypingUsers};
 
 use super::rooms::Rooms;

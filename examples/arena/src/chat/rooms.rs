@@ -171,12 +171,12 @@ fn keep_on_screen(
     let wanted = [rooms.camp, rooms.selected];
     for (room, _) in &shown {
         if !wanted.contains(&Some(room)) {
-            commands.entity(room).remove::<OnScreen>();
+            commands.entity(room).try_remove::<OnScreen>();
         }
     }
     for room in wanted.into_iter().flatten() {
         if !shown.contains(room) {
-            commands.entity(room).insert(OnScreen);
+            commands.entity(room).try_insert(OnScreen);
         }
     }
 }

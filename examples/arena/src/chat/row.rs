@@ -1,6 +1,6 @@
 //! One line of the log: when, who, what, and how far an own message is.
 
-use bevy::{ecs::hierarchy::ChildSpawnerCommands, prelude::*};
+use bevy::{ecs::hierarchy::ChildSpawnerCommands, prelude::*, text::LineHeight};
 use bevy_fireside::{
     Chat, Nonce,
     prelude::{Body, MessageState, TimelineRow},

@@ -2,7 +2,7 @@
 
 use bevy::{ecs::system::SystemParam, prelude::*};
 use bevy_fireside::{
-    Chat, ChatError, OwnRole, Peer, Timeline, UserId,
+    Chat, ChatError, Timeline, UserId,
     prelude::{MessageState, TimelineRow},
 };
 use fireside_protocol::{
@@ -36,7 +36,6 @@ pub(crate) struct Say<'w, 's> {
     me: Res<'w, Me>,
     spoken: MessageWriter<'w, Spoken>,
     timelines: Query<'w, 's, &'static Timeline>,
-    standing: Query<'w, 's, (Has<OwnRole>, Has<Peer>)>,
     commands: Commands<'w, 's>,
 }
 
@@ -85,13 +84,6 @@ impl Say<'_, '_> {
             .rooms
             .selected()
             .ok_or("The camp is not there yet. A moment, please.")?;
-        if self
-            .standing
-            .get(room)
-            .is_ok_and(|(member, direct)| !member && !direct)
-        {
-            return Err("You are not in this group any more.".to_owned());
-        }
         self.chat
             .send(room, text.clone())
             .map_err(|error| not_taken(&error))?;
