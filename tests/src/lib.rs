@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod book;
 pub mod chance;
+pub mod desktop;
 pub mod disk;
 pub mod flood;
 pub mod frame;

@@ -1,5 +1,6 @@
 //! The proofs by name, and how much of each is run.
 
+pub mod arena;
 pub mod c;
 pub mod crash;
 pub mod fuzz;
@@ -33,6 +34,7 @@ pub type Proof = fn(Scale) -> anyhow::Result<()>;
 
 /// All of them, by the names that `./test` takes.
 pub const PROOFS: &[(&str, Proof)] = &[
+    ("arena", arena::run),
     ("c", c::run),
     ("crash", crash::run),
     ("fuzz", fuzz::run),

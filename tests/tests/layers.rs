@@ -23,6 +23,13 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("ffi", &["client", "protocol"]),
     ("cli", EVERYTHING),
     ("tests", EVERYTHING),
+    // The Bevy plugin is the client in Bevy's words. Its proof and the game that shows it are in crates of their own.
+    ("bevy_fireside", &["client", "protocol"]),
+    (
+        "bevy-proof",
+        &["bevy_fireside", "client", "protocol", "tests"],
+    ),
+    ("arena", &["bevy_fireside", "client", "protocol", "server"]),
     // The baselines are what the product is measured against; they must owe it nothing.
     ("baseline", &[]),
 ];
@@ -85,6 +92,9 @@ const EXEMPT: &[(&str, &str, &str)] = &[(
 
 /// QUIC is known at the two edges and to what tests them.
 const MAY_KNOW_QUINN: &[&str] = &["client", "server", "cli", "tests", "baseline"];
+
+/// Bevy is known in the plugin's folder and in the examples: a new Bevy touches nothing else.
+const MAY_KNOW_BEVY: &[&str] = &["plugin-bevy", "examples"];
 
 /// `ring` is the only crypto; nothing of C's OpenSSL, nothing that needs cmake or nasm.
 const BANNED: &[&str] = &[
@@ -300,6 +310,31 @@ fn quinn_stays_at_the_edges() {
 }
 
 #[test]
+fn bevy_stays_in_its_plugin_and_its_examples() {
+    let metadata = metadata();
+    let (mut found, mut known) = (Vec::new(), 0);
+    for (name, package) in ours(&metadata) {
+        // `bevy_fireside` is ours and knows Bevy: whoever names it does too.
+        let knows = package
+            .dependencies
+            .iter()
+            .any(|d| d.name == "bevy" || d.name.starts_with("bevy_"));
+        let folder = package.manifest_path.as_std_path();
+        let folder = folder.strip_prefix(root()).unwrap();
+        let may = MAY_KNOW_BEVY.iter().any(|may| folder.starts_with(may));
+        known += u32::from(knows);
+        if knows && !may {
+            found.push(format!("{name} may not know Bevy"));
+        }
+    }
+    assert!(
+        known > 0,
+        "nobody knows Bevy: the test looks for the wrong names"
+    );
+    breaches(&found);
+}
+
+#[test]
 fn banned_crates_are_on_no_platform() {
     // The lock file has the packages of every platform, not only of this one.
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
@@ -423,7 +458,7 @@ fn is_size_baseline(path: &Path) -> bool {
 #[test]
 fn files_have_one_subject() {
     let mut found = Vec::new();
-    for folder in ["crates", "ffi", "tests"] {
+    for folder in ["crates", "ffi", "tests", "plugin-bevy", "examples"] {
         for (path, _) in sources(&root().join(folder)) {
             let name = path.file_name().unwrap().to_str().unwrap();
             if [
