@@ -20,6 +20,25 @@ const OPEN_MAX: usize = fireside_protocol::limits::OPEN_CONVERSATIONS_MAX;
 #[derive(Component, Debug)]
 pub(crate) struct Opened;
 
+/// What a client was told last: whether chat is on screen.
+#[derive(Component, Debug)]
+pub(crate) struct SaidVisible(bool);
+
+/// Chat is on screen while any conversation is: then a dead server is noticed sooner.
+pub(crate) fn tell_visibility(
+    clients: Query<(Entity, &Link, Option<&SaidVisible>), With<ChatClient>>,
+    opened: Query<&ConversationOf, With<Opened>>,
+    mut commands: Commands,
+) {
+    for (client, link, said) in &clients {
+        let visible = opened.iter().any(|of| of.0 == client);
+        let said = said.is_some_and(|said| said.0);
+        if visible != said && link.0.set_visible(visible).is_ok() {
+            commands.entity(client).insert(SaidVisible(visible));
+        }
+    }
+}
+
 /// Opens what came on screen. A full queue is tried again in the next frame.
 pub(crate) fn open_shown(
     shown: Query<(Entity, &ConversationId, &ConversationOf), (With<OnScreen>, Without<Opened>)>,

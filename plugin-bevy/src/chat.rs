@@ -449,14 +449,6 @@ impl ChatOn<'_> {
         self.call(ClientCommand::SetToken(token.into()))
     }
 
-    /// Whether chat is on screen at all: decides how soon a dead server is noticed.
-    ///
-    /// # Errors
-    /// [`ChatError`].
-    pub fn set_visible(&mut self, visible: bool) -> Result<RequestId, ChatError> {
-        self.call(ClientCommand::SetVisible(visible))
-    }
-
     /// Any other command of the client core.
     ///
     /// # Errors

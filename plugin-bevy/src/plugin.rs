@@ -4,7 +4,7 @@ use bevy_app::{App, Plugin, PostUpdate, PreUpdate};
 use bevy_ecs::{entity::Entity, schedule::IntoScheduleConfigs, schedule::SystemSet, world::World};
 
 use crate::{
-    attention::{close_hidden, open_shown},
+    attention::{close_hidden, open_shown, tell_visibility},
     client::{
         ChatClient, ConnectionStatus, FrameBudget, PrimaryClient, end_client, note_status_changes,
         start_client,
@@ -74,7 +74,9 @@ impl Plugin for FiresidePlugin {
             )
             .add_systems(
                 PostUpdate,
-                (open_shown, close_hidden).in_set(FiresideSystems::Send),
+                (open_shown, close_hidden, tell_visibility)
+                    .chain()
+                    .in_set(FiresideSystems::Send),
             );
         if let Some(client) = self.client.clone() {
             app.add_systems(bevy_app::PreStartup, move |world: &mut World| {

@@ -36,8 +36,10 @@ pub const BEGIN: &str = "/fireside-game/begin";
 /// Looked at when they have ended.
 pub const END: &str = "/fireside-game/end";
 
-/// A frame's share of chat.
-const TICK: (usize, Duration) = (64, Duration::from_micros(500));
+/// A frame's share of chat: a game that wants no call over 50 µs says so. The event under way is finished.
+const TICK: (usize, Duration) = (64, Duration::from_micros(20));
+/// Ticks, looks at the numbers and signs of typing in a frame: more than a game makes, so that rare times are seen.
+const REPEATED: usize = 4;
 /// Between two frames.
 const FRAME: Duration = Duration::from_millis(1);
 /// A client logs in within this time.
@@ -154,7 +156,7 @@ impl Times {
             .max()
             .unwrap_or_default();
         json!({
-            "calls": self.cpu.len(), "p50_us": at(0.5), "p99_us": at(0.99), "p9999_us": at(0.9999),
+            "calls": self.cpu.len(), "p50_us": at(0.5), "p99_us": at(0.99), "p999_us": at(0.999), "p9999_us": at(0.9999),
             "wall_max_us": wall as f64 / 1e3, "worst_us": worst,
         })
     }
@@ -195,57 +197,51 @@ impl Game {
         times.cpu.reserve(time.as_millis() as usize * 16 + 1_024);
         let (mut taken, mut refused) = (0_u64, 0_u64);
         let end = Instant::now() + time;
+        // The clock's first call looks for the kernel's fast one.
+        let _ = thread_ns();
         let _ = fs::metadata(BEGIN);
         let mut frame = 0_u64;
         while Instant::now() < end {
             frame += 1;
-            let seen = &mut self.seen;
-            times.measure("tick", || {
-                client.tick(TICK.0, TICK.1, &mut |event| seen.note(&event))
-            });
-            times.measure("stats", || client.stats());
-            let mut call = |name, result: bool| {
-                let _ = name;
-                *if result { &mut taken } else { &mut refused } += 1;
-            };
             let here = self.conversation;
+            let mut call = |result: bool| *if result { &mut taken } else { &mut refused } += 1;
+            for n in 0..REPEATED {
+                let seen = &mut self.seen;
+                times.measure("tick", || {
+                    client.tick(TICK.0, TICK.1, &mut |event| seen.note(&event))
+                });
+                times.measure("stats", || client.stats());
+                let on = (frame + n as u64) % 2 == 0;
+                call(times.measure("typing", || client.typing(here, on)).is_ok());
+            }
             if frame % 8 == 0 {
                 self.said += 1;
                 let text = format!("frame {frame}, message {}", self.said);
                 let to = Recipient::Conversation(here);
-                call(
-                    "send",
-                    times.measure("send", || client.send_text(to, text)).is_ok(),
-                );
+                call(times.measure("send", || client.send_text(to, text)).is_ok());
             }
-            call(
-                "typing",
-                times
-                    .measure("typing", || client.typing(here, frame % 2 == 0))
-                    .is_ok(),
-            );
-            let call_of = match frame % 6 {
-                0 => times
+            call(match frame % 32 {
+                0 => times.measure("open", || client.open(here)).is_ok(),
+                1..8 => times
                     .measure("mark_read", || client.mark_read(here, 0))
                     .is_ok(),
-                1 => times
+                8..16 => times
                     .measure("load_older", || client.load_older(here, 50))
                     .is_ok(),
-                2 => times
+                16..20 => times
                     .measure("members", || client.members(here, None))
                     .is_ok(),
-                3 => {
-                    let message = MessageRef::Sequence(1);
-                    times
-                        .measure("edit", || client.edit_text(here, message, "first, again"))
-                        .is_ok()
-                }
-                4 => times.measure("open", || client.open(here)).is_ok(),
-                _ => times
+                20..24 => times
                     .measure("search", || client.search("frame", None, 10))
                     .is_ok(),
-            };
-            call("other", call_of);
+                _ => {
+                    let message = MessageRef::Sequence(1);
+                    let text = "first, again";
+                    times
+                        .measure("edit", || client.edit_text(here, message, text))
+                        .is_ok()
+                }
+            });
             thread::sleep(FRAME);
         }
         let _ = fs::metadata(END);

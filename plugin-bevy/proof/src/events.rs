@@ -31,6 +31,9 @@ use crate::stage::{Seen, Stage};
 /// Messages at once: more than a client keeps notices for.
 const FLOOD: usize = 1_500;
 
+/// Of those, in the outbox at once.
+const IN_FLIGHT: usize = 500;
+
 /// The server's settings: no rate limit that a flood meets.
 const SETTINGS: &str = "[limits]
 rate_direct_per_s = 100000
@@ -351,7 +354,8 @@ fn flood(stage: &mut Stage, ours: Entity, theirs: Entity, bo: Entity) -> anyhow:
             bo.stats()
         );
         let to = Recipient::Conversation(id.into());
-        if taken < FLOOD && ada.send_text(to, format!("flood {taken}")).is_ok() {
+        let room = taken < FLOOD && taken - done < IN_FLIGHT;
+        if room && ada.send_text(to, format!("flood {taken}")).is_ok() {
             taken += 1;
             continue;
         }
