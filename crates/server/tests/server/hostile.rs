@@ -395,7 +395,12 @@ async fn who_breaks_the_session_stream_off_is_told_by_a_code() {
     quiet.send.finish().unwrap();
     let page = PageRequest {
         conversation: ConversationId([1; 16]),
-        ..PageRequest::default()
+        anchor: 0,
+        number: 0,
+        to: 0,
+        limit: 0,
+        since: 0,
+        held: Vec::new(),
     };
     assert!(matches!(quiet.page(page).await, ServerFrame::Refused(_)));
 }

@@ -329,8 +329,12 @@ impl Hostile {
             for _ in 0..count {
                 let page = PageRequest {
                     conversation: self.group,
+                    anchor: 0,
+                    number: 0,
+                    to: 0,
                     limit: PAGE_ITEMS_MAX,
-                    ..PageRequest::default()
+                    since: 0,
+                    held: Vec::new(),
                 };
                 let (mut send, receive) = connection.open_bi().await?;
                 let mut bytes = vec![2];
