@@ -411,7 +411,9 @@ async fn a_request_on_a_page_stream_is_small() {
     let network = fixture.network();
     let client = network.log_in(&fixture, "ada").await;
     let (mut send, _receive) = client.connection.open_bi().await.unwrap();
-    let large = vec![0; fireside_protocol::limits::PAGE_REQUEST_BYTES_MAX + 1];
+    let mut large = vec![0; fireside_protocol::limits::PAGE_REQUEST_BYTES_MAX + 1];
+    let length = large.len() as u32 - 4;
+    large[..4].copy_from_slice(&length.to_be_bytes());
     send.write_all(&[2]).await.unwrap();
     let _ = send.write_all(&large).await;
     assert_eq!(
