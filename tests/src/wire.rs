@@ -131,9 +131,19 @@ impl Dialer {
         Self::with_transport(target, transport)
     }
 
-    fn with_transport(
+    fn with_transport(target: Target, transport: quinn::TransportConfig) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        Self::over(target, transport, endpoint)
+    }
+
+    /// A dialer over this endpoint, with these settings but for keep-alive and idle timeout.
+    ///
+    /// # Errors
+    /// As [`Dialer::new`].
+    pub fn over(
         target: Target,
         mut transport: quinn::TransportConfig,
+        mut endpoint: Endpoint,
     ) -> anyhow::Result<Self> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let asked = Arc::new(AtomicU64::new(0));
@@ -154,7 +164,6 @@ impl Dialer {
         transport.keep_alive_interval(Some(Duration::from_secs(15)));
         transport.max_idle_timeout(Some(Duration::from_secs(45).try_into()?));
         config.transport_config(Arc::new(transport));
-        let mut endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         endpoint.set_default_client_config(config);
         Ok(Self {
             endpoint,
@@ -172,6 +181,14 @@ impl Dialer {
         Ok(timeout(ANSWER_TIMEOUT, connecting)
             .await
             .context("the handshake")??)
+    }
+
+    /// A handshake that may never end.
+    ///
+    /// # Errors
+    /// When it can not begin.
+    pub fn begin(&self) -> anyhow::Result<quinn::Connecting> {
+        Ok(self.endpoint.connect(self.target.address, "localhost")?)
     }
 
     /// How often a certificate was checked: not at all in a resumed handshake.

@@ -451,7 +451,7 @@ fn a_restarted_server_refuses_early_data_and_nothing_is_lost_or_doubled() {
         assert!(matches!(ada.result(request), Ok(Completion::Sent { .. })));
     }
     ada.send("bob", "after");
-    bob.until("all received", |events| texts(events).contains(&"after"));
+    // Whatever came while Bob was away comes as state, not as a notice: only what he is shown says that he has it.
     bob.client
         .open(ConversationId::direct(&id("ada"), &id("bob")))
         .unwrap();
@@ -473,7 +473,8 @@ fn a_restarted_server_refuses_early_data_and_nothing_is_lost_or_doubled() {
         0,
         "a new server knows no ticket"
     );
-    assert_eq!(ada.client.stats().certificates_checked, 2);
+    // Once each time, and once more for each try that a slow machine let run into its timeout.
+    assert!(ada.client.stats().certificates_checked >= 2);
     drop((ada, bob));
     server.stop();
 }

@@ -60,7 +60,7 @@ pub(crate) struct Outgoing {
     attempts: u32,
     /// Its row is on disk.
     stored: bool,
-    /// That it is being tried is on disk.
+    /// That it is being tried is on disk, or in the first row that the disk gets of it.
     tried_stored: bool,
     /// It waits for a moderator.
     held: bool,
@@ -183,7 +183,7 @@ impl Outbox {
 }
 
 impl Session {
-    /// Puts a command into the outbox. It is sent once it is on disk.
+    /// Puts a command into the outbox. With a link it is sent while its row is written, else once it is on disk.
     pub(crate) fn outbox_add(
         &mut self,
         call: RequestId,
@@ -283,7 +283,7 @@ impl Session {
         self.outbox_expire(now);
     }
 
-    /// Rows are on disk (or there is no disk): they show, and go out.
+    /// Rows are on disk (or there is no disk): they show, and go out if they have not yet.
     pub(crate) fn outbox_stored(&mut self, nonces: &[Nonce], now: Now) {
         for nonce in nonces {
             let Some(outgoing) = self.outbox.entries.get_mut(nonce) else {
@@ -359,7 +359,9 @@ impl Session {
                 blocked = true;
                 continue;
             }
-            if !outgoing.stored {
+            // On disk, or named there from the first as tried: its row is on its way, and the message may overtake it. A client that
+            // is killed between the two has shown no echo. Read markers wait, so that the newest can stand for those before it.
+            if !outgoing.stored && (read || !outgoing.tried_stored) {
                 blocked |= !read;
                 continue;
             }

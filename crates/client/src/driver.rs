@@ -101,7 +101,7 @@ impl Driver {
                 .session
                 .handle_command(0, Command::SetToken(token), now);
         }
-        running.pump();
+        running.pump().await;
         running.live(&mut frames).await;
         running.stop(&mut frames).await;
     }
@@ -140,7 +140,7 @@ impl Running {
             if release.is_some_and(|at| at <= Instant::now()) {
                 self.driver.cache.release();
             }
-            self.pump();
+            self.pump().await;
         }
     }
 
@@ -242,8 +242,32 @@ impl Running {
         }
     }
 
-    /// Carries out what the core wants until it wants nothing.
-    fn pump(&mut self) {
+    /// Carries out what the core wants until it wants nothing. What others wait for, the server and the game, goes before what the
+    /// disk is to keep: waking its thread takes as long as a packet.
+    async fn pump(&mut self) {
+        loop {
+            let sent = self.pump_out();
+            self.driver.queues.wake();
+            if sent {
+                // The link's task has its turn now.
+                tokio::task::yield_now().await;
+            }
+            if !self.pump_store() {
+                break;
+            }
+        }
+        if !self.driver.session.expects_pages() {
+            self.driver.cache.release();
+        }
+        let newest = self.links.keys().max().and_then(|id| self.links.get(id));
+        self.driver
+            .snapshot
+            .update(&self.driver.session, newest, self.driver.cache.waiting());
+    }
+
+    /// Links, frames and events. `true`: a frame went to a link.
+    fn pump_out(&mut self) -> bool {
+        let mut sent = false;
         loop {
             let mut moved = false;
             while let Some(action) = self.driver.session.poll_action() {
@@ -256,6 +280,7 @@ impl Running {
                 let Some(link) = self.links.get(&id) else {
                     continue;
                 };
+                sent = true;
                 if let Err(event) = link.send(transmit) {
                     if matches!(event, LinkEvent::Down { .. }) {
                         self.links.remove(&id);
@@ -264,32 +289,30 @@ impl Running {
                     self.driver.session.handle_link(id, event, now);
                 }
             }
-            while let Some((ticket, op)) = self.driver.session.poll_store() {
-                moved = true;
-                let more = self.driver.session.expects_pages();
-                if let Some(stored) = self.driver.cache.submit(ticket, op, more) {
-                    let now = self.driver.clock.now();
-                    self.driver
-                        .session
-                        .handle_stored(stored.ticket, stored.result, now);
-                }
-            }
             let session = &mut self.driver.session;
             moved |= self
                 .outlet
                 .pump(&self.driver.queues, |class| session.poll_event(class));
             if !moved {
-                break;
+                return sent;
             }
         }
-        if !self.driver.session.expects_pages() {
-            self.driver.cache.release();
+    }
+
+    /// What is to be kept. `true`: there was something, and its result may be here already.
+    fn pump_store(&mut self) -> bool {
+        let mut moved = false;
+        while let Some((ticket, op)) = self.driver.session.poll_store() {
+            moved = true;
+            let more = self.driver.session.expects_pages();
+            if let Some(stored) = self.driver.cache.submit(ticket, op, more) {
+                let now = self.driver.clock.now();
+                self.driver
+                    .session
+                    .handle_stored(stored.ticket, stored.result, now);
+            }
         }
-        self.driver.queues.wake();
-        let newest = self.links.keys().max().and_then(|id| self.links.get(id));
-        self.driver
-            .snapshot
-            .update(&self.driver.session, newest, self.driver.cache.waiting());
+        moved
     }
 
     fn act(&mut self, action: Action) {
@@ -322,7 +345,7 @@ impl Running {
         self.take_commands();
         let now = self.driver.clock.now();
         self.driver.session.shutdown(now);
-        self.pump();
+        self.pump().await;
         self.driver.cache.release();
         while !(self.stopped && self.driver.cache.waiting() == 0) {
             tokio::select! {
@@ -331,7 +354,7 @@ impl Running {
                 Some(_) = frames.recv() => {}
                 () = sleep_until(Some(deadline)) => break,
             }
-            self.pump();
+            self.pump().await;
         }
         self.driver.queues.cancel_all();
         let mut last = Vec::new();

@@ -183,6 +183,14 @@ impl FrameBuffer {
 
     /// Adds bytes from the stream. Drain [`FrameBuffer::next_frame`] before the next call.
     pub fn extend(&mut self, bytes: &[u8]) {
+        let length = self.buffer.len() + bytes.len();
+        if length > self.buffer.capacity() {
+            // Doubling, but not beyond a frame: what never becomes whole must not take twice its size.
+            let room = (self.buffer.len() * 2).min(self.frame_bytes_max);
+            let mut larger = BytesMut::with_capacity(length.max(room));
+            larger.extend_from_slice(&self.buffer);
+            self.buffer = larger;
+        }
         self.buffer.extend_from_slice(bytes);
     }
 

@@ -45,6 +45,13 @@ pub const DEVICES_PER_USER_MAX: usize = 16;
 
 /// Conversations a session may have open (on screen) at once.
 pub const OPEN_CONVERSATIONS_MAX: usize = 16;
+/// Bytes of entries, changes or heads in one answer: with its skips it fits a session's queue. A page ends earlier if it must.
+pub const PAGE_CONTENT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of records in a page of the user log: with a page of heads behind it, as a log-in brings it, it fits a session's queue.
+pub const USER_LOG_PAGE_BYTES_MAX: usize = 40 * 1024;
+/// Largest request on a page stream, header included, in bytes: one that names all held ranges has under 2 KiB. Of all streams that a
+/// client may have open together they fit a session's queue.
+pub const PAGE_REQUEST_BYTES_MAX: usize = 4 * 1024;
 /// Items in a page.
 pub const PAGE_ITEMS_MAX: u32 = 500;
 /// Items in a page when the request names no number.
@@ -77,8 +84,12 @@ pub const USER_TOMBSTONE_MS: u64 = 90 * 24 * 3600 * 1000;
 /// Heads are asked for from the last stamp minus this, in ms: commit order is not clock order.
 pub const HEADS_OVERLAP_MS: u64 = 60_000;
 
-/// Bytes queued to one session, whatever it does.
-pub const SESSION_QUEUE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that one session may make the server hold, whatever it does: its queue, the transport's windows and buffers both ways, and
+/// what a connection takes anyway.
+pub const SESSION_BYTES_MAX: usize = 256 * 1024;
+/// Bytes queued to one session and not yet taken by its transport, and parts of frames that came from it: a whole page and a second
+/// of a busy raid.
+pub const SESSION_QUEUE_BYTES_MAX: usize = 112 * 1024;
 /// Frames queued to one session before it is marked behind: 4 s of a busy raid.
 pub const SESSION_QUEUE_FRAMES_MAX: usize = 512;
 /// A hole seen live is asked for after this, in ms: most are only reordering.

@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use fireside_protocol::{
     ConversationId, ConversationKind, Entry, EntryKind, Sequence, UserId, WallMs, decode, encode,
     frames::{Head, HeadsPage, HeadsRequest},
-    limits::{HEADS_MAX, UNREAD_COUNT_MAX},
+    limits::{HEADS_MAX, PAGE_CONTENT_BYTES_MAX, UNREAD_COUNT_MAX},
 };
 
 use crate::{
-    log::{PAGE_BYTES, Viewer, blocked_by},
+    log::{Viewer, blocked_by},
     rights::{EntryMeta, visible},
     storage::{ConversationRow, LogReader, MemberRow, StoreError, StoredEntry},
 };
@@ -92,7 +92,7 @@ pub fn heads(
     for (_, candidate) in found.into_iter().take(limit) {
         let head = head(reader, user, candidate)?;
         bytes += encode(&head).len();
-        if bytes > PAGE_BYTES && !page.heads.is_empty() {
+        if bytes > PAGE_CONTENT_BYTES_MAX && !page.heads.is_empty() {
             page.more = true;
             break;
         }

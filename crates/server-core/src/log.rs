@@ -6,8 +6,8 @@ use fireside_protocol::{
     ConversationId, ConversationKind, Raw, Sequence, UserId,
     frames::{Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, Range},
     limits::{
-        HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX,
-        SESSION_QUEUE_BYTES_MAX,
+        HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_CONTENT_BYTES_MAX as PAGE_BYTES,
+        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX,
     },
 };
 
@@ -390,8 +390,6 @@ fn joined(mut ranges: Vec<Range>) -> Vec<Range> {
     out
 }
 
-/// Bytes of items and changes in a page: with its skips it fits the queue of a session that does not read.
-pub(crate) const PAGE_BYTES: usize = SESSION_QUEUE_BYTES_MAX - 64 * 1024;
 /// Bytes of items in a page that brings changes too, so that a few large items do not force a reset.
 const HELD_PAGE_BYTES: usize = PAGE_BYTES / 2;
 /// Entries looked at for one page: bounds the work where much is withheld.

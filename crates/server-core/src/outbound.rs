@@ -33,6 +33,12 @@ impl Outbound {
         self.frames.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts bytes in that are held for the session otherwise: parts of frames that came from it. [`Outbound::sent`] with no frame
+    /// counts them out.
+    pub fn hold(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Notes that a frame found no room. `true`: the transport has made room meanwhile and may not notice; the caller goes on
     /// as if it had been told.
     pub fn set_full(&self) -> bool {

@@ -277,6 +277,10 @@ pub struct SetBlock {
     pub direct: ConversationId,
 }
 
+/// How exactly a store keeps when a device logged in, in ms: a log-in sooner after the one that is kept, with nothing else new,
+/// need not be written.
+pub const DEVICE_SEEN_STEP_MS: u64 = 60_000;
+
 /// A log-in to note.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PutDevice {
@@ -290,7 +294,7 @@ pub struct PutDevice {
     pub agent: String,
     /// The token's name for the user; empty leaves the one before.
     pub name: String,
-    /// When.
+    /// When; kept to [`DEVICE_SEEN_STEP_MS`].
     pub at: WallMs,
 }
 

@@ -1,6 +1,6 @@
 //! One task per connection: reads the session stream, writes it, accepts page streams, takes datagrams.
 
-use std::{pin::Pin, sync::Arc, time::Duration};
+use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use fireside_protocol::{
     ClientFrame, Code, FrameBuffer, Lane, RawFrame,
@@ -11,6 +11,7 @@ use fireside_server_core::Origin;
 use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt, ZeroRttAccepted};
 
 use crate::{
+    addresses::Taken,
     health::{count, uncount},
     inbox::Input,
     log_in::LogIn,
@@ -21,17 +22,21 @@ use crate::{
 };
 
 /// Bytes taken from a stream at once.
-pub(crate) const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 /// A connection that ends waits this long for its last frames to be acknowledged.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// A log-in that was not done in time is asked to wait this long, in ms.
 const LATE_RETRY_MS: u64 = 3_000;
+/// A connection too many of its address is asked to wait this long, in ms: others must end first.
+const CROWDED_RETRY_MS: u64 = 10_000;
 
 /// Counts a connection and its handshake, until both are over.
 pub(crate) struct Handshake {
     shared: Arc<Shared>,
     done: bool,
+    /// The address that was shown to be the client's.
+    address: Option<Taken>,
 }
 
 impl Handshake {
@@ -42,7 +47,15 @@ impl Handshake {
         Self {
             shared,
             done: false,
+            address: None,
         }
+    }
+
+    /// The handshake is done, so the address is the client's. `false`: it has too many connections.
+    fn confirm(&mut self, address: IpAddr) -> bool {
+        self.finish();
+        self.address = self.shared.addresses.take(address);
+        self.address.is_some()
     }
 
     fn finish(&mut self) {
@@ -64,7 +77,7 @@ impl Drop for Handshake {
 enum End {
     /// By us, with a code.
     Closed(Code),
-    /// By the client, the network or the idle timeout.
+    /// By the client, the network or the idle timeout; or the client broke its session stream off.
     Lost,
 }
 
@@ -87,9 +100,13 @@ pub(crate) async fn run(incoming: Incoming, handshake: Handshake) {
         shared,
     };
     let end = serve(&mut peer, confirmed, handshake).await;
-    if let End::Closed(code) = end {
-        close(&connection, code);
-    }
+    // A connection that still stands ends with a code, whatever ended the work on it: without one it would end with 0, and only
+    // when the last task that has a hand on it is gone. A session stream that its client reset or stopped is no session stream.
+    let code = match end {
+        End::Closed(code) => code,
+        End::Lost => session.close_code().unwrap_or(Code::BadFrame),
+    };
+    close(&connection, code);
     session.end();
     // `peer.log_in` tells the node when it is dropped.
 }
@@ -154,7 +171,12 @@ async fn confirm(session: &Session, confirmed: ZeroRttAccepted, mut handshake: H
     if session.connection.close_reason().is_some() {
         return End::Lost;
     }
-    handshake.finish();
+    if !handshake.confirm(session.connection.remote_address().ip()) {
+        count(&handshake.shared.counts.refused);
+        session.refuse(0, Code::Overloaded, CROWDED_RETRY_MS);
+        session.close(Code::Overloaded);
+        return std::future::pending().await;
+    }
     session.confirm();
     std::future::pending().await
 }
@@ -258,6 +280,8 @@ struct Peer {
 
 async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
     let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
+    let session = peer.session.clone();
+    let mut held = session.hold();
     loop {
         peer.session.may_read().await;
         if peer.session.has(CLOSING) {
@@ -299,6 +323,7 @@ async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
                 return std::future::pending().await;
             }
         }
+        held.set(buffer.held());
     }
 }
 

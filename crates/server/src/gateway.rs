@@ -19,7 +19,8 @@ fn admit(incoming: Incoming, shared: &Arc<Shared>) {
     let handshakes = now(&shared.counts.handshakes);
     let full = now(&shared.counts.connections) >= limits.connections_max
         || handshakes >= limits.handshakes_max;
-    if full || shared.draining.load(Ordering::Acquire) {
+    let crowded = shared.addresses.is_full(incoming.remote_address().ip());
+    if full || crowded || shared.draining.load(Ordering::Acquire) {
         count(&shared.counts.refused);
         incoming.refuse();
     } else if handshakes >= limits.handshakes_retry_above && !incoming.remote_address_validated() {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod addresses;
 pub mod bus;
 pub mod certificate;
 mod clock;

@@ -65,6 +65,9 @@ impl LogIn {
     pub(crate) async fn hello(&mut self, request: u32, hello: Hello) {
         // A token is not for early data: a replay would log in once more.
         self.session.wait_for(CONFIRMED | CLOSING).await;
+        if self.session.has(CLOSING) {
+            return;
+        }
         let Some(version) = self.negotiate(request, hello.version_min, hello.version_max) else {
             return;
         };

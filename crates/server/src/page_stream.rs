@@ -1,18 +1,18 @@
 //! A page stream: one request, its answer, the end. A task of its own, so that a big page holds up nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, FrameBuffer, FrameError, Lane, RawFrame, ServerFrame,
     frames::{Refused, StreamKind},
-    limits::FRAME_BYTES_MAX,
+    limits::PAGE_REQUEST_BYTES_MAX,
 };
 use fireside_server_core::Origin;
 use quinn::{RecvStream, SendStream};
 
 use crate::{
-    connection::{READ_BYTES, bad_frame, stop},
+    connection::{bad_frame, stop},
     inbox::Input,
     session::{CLOSING, Session, WELCOMED},
     shared::Shared,
@@ -20,6 +20,8 @@ use crate::{
 
 /// Pages give way to live entries.
 const PAGE_PRIORITY: i32 = -1;
+/// A request must be whole this long after its stream was opened.
+const REQUEST_WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(
     session: Arc<Session>,
@@ -27,22 +29,19 @@ pub(crate) async fn run(
     mut send: SendStream,
     mut receive: RecvStream,
 ) {
-    let mut kind = [0];
-    if receive.read_exact(&mut kind).await.is_err() {
-        return;
-    }
-    if u16::from(kind[0]) != StreamKind::Page.number() {
-        // A later client's stream.
-        stop(&mut send, &mut receive);
-        return;
-    }
-    let raw = match read_frame(&mut receive).await {
-        Some(Ok(raw)) => raw,
-        Some(Err(error)) => {
+    let read = tokio::time::timeout(REQUEST_WAIT, read_request(&session, &mut receive));
+    let raw = match read.await {
+        Ok(Read::Request(raw)) => raw,
+        Ok(Read::Bad(error)) => {
             bad_frame(&session, &shared, 0, error.code());
             return;
         }
-        None => return,
+        Ok(Read::Gone) => return,
+        // A later client's stream, or a request that does not come to its end.
+        Ok(Read::OtherKind) | Err(_) => {
+            stop(&mut send, &mut receive);
+            return;
+        }
     };
     let request = raw.request;
     let frame = match raw.client() {
@@ -66,24 +65,44 @@ pub(crate) async fn run(
     ask(&session, &shared, &mut send, request, frame).await;
 }
 
-/// The only frame of the stream; none if the client gave up. A length over the limit is not waited for.
-async fn read_frame(receive: &mut RecvStream) -> Option<Result<RawFrame, FrameError>> {
-    let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
+/// What came on a page stream.
+enum Read {
+    Request(RawFrame),
+    OtherKind,
+    Bad(FrameError),
+    Gone,
+}
+
+/// Reads the stream's kind and its only frame; a length over the limit is not waited for. In order and copied: pieces that wait for
+/// others would hold the packets they came in.
+async fn read_request(session: &Session, receive: &mut RecvStream) -> Read {
+    let mut kind = [0];
+    if receive.read_exact(&mut kind).await.is_err() {
+        return Read::Gone;
+    }
+    if u16::from(kind[0]) != StreamKind::Page.number() {
+        return Read::OtherKind;
+    }
+    let (mut buffer, mut held) = (FrameBuffer::new(PAGE_REQUEST_BYTES_MAX), session.hold());
     let mut frame = None;
     loop {
-        let Some(chunk) = receive.read_chunk(READ_BYTES, true).await.ok()? else {
+        match receive.read_chunk(PAGE_REQUEST_BYTES_MAX, true).await {
+            Ok(Some(chunk)) => {
+                buffer.extend(&chunk.bytes);
+                held.set(buffer.held());
+            }
             // Nothing at all is a frame that is cut, too.
-            return Some(frame.ok_or(FrameError::Cut));
-        };
-        buffer.extend(&chunk.bytes);
+            Ok(None) => return frame.map_or(Read::Bad(FrameError::Cut), Read::Request),
+            Err(_) => return Read::Gone,
+        }
         if frame.is_none() {
             match buffer.next_frame() {
                 Ok(next) => frame = next,
-                Err(error) => return Some(Err(error)),
+                Err(error) => return Read::Bad(error),
             }
         }
         if frame.is_some() && buffer.held() > 0 {
-            return Some(Err(FrameError::Cut));
+            return Read::Bad(FrameError::Cut);
         }
     }
 }
@@ -95,6 +114,8 @@ async fn ask(
     request: u32,
     frame: ClientFrame,
 ) {
+    // One at a time: what waits for its turn is a small request, what is under way a page.
+    let turn = session.page_turn().await;
     // The session stream is 0, so this is not.
     let stream = send.id().index();
     shared.inbox.reserve().await;
@@ -116,6 +137,7 @@ async fn ask(
     let _ = send.set_priority(PAGE_PRIORITY);
     answer(send, frame).await;
     session.sent(1, bytes);
+    drop(turn);
 }
 
 async fn answer(send: &mut SendStream, frame: Bytes) {

@@ -5,7 +5,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -17,7 +17,7 @@ use fireside_protocol::{
 };
 use fireside_server_core::{Login, SessionKey, Transmit, node::Outbound};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 
 use crate::inbox::{Inbox, Input};
 
@@ -37,6 +37,39 @@ pub(crate) const LOGGING_IN: u8 = 16;
 /// Bytes queued to a client above which nothing more is read from it: who does not read its answers gets no more of them.
 const READ_PAUSE_BYTES: usize = SESSION_QUEUE_BYTES_MAX / 2;
 
+/// Pages of one session that are made and written at a time: a page has up to half of a session's queue.
+const PAGES_AT_ONCE: usize = 1;
+
+/// Bytes of a session's queue that parts of a frame take, until dropped.
+pub(crate) struct Held<'a> {
+    session: &'a Session,
+    bytes: usize,
+}
+
+impl Held<'_> {
+    /// So many bytes are held from now on.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        let before = mem::replace(&mut self.bytes, bytes);
+        if bytes > before {
+            self.session
+                .held
+                .fetch_add(bytes - before, Ordering::AcqRel);
+            self.session.outbound.hold(bytes - before);
+        } else if bytes < before {
+            self.session
+                .held
+                .fetch_sub(before - bytes, Ordering::AcqRel);
+            self.session.sent(0, before - bytes);
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// One connection. Everything here is empty while the connection is idle.
 pub(crate) struct Session {
     pub(crate) key: SessionKey,
@@ -50,6 +83,10 @@ pub(crate) struct Session {
     changed: Notify,
     flags: AtomicU8,
     reader_paused: AtomicBool,
+    /// Of the outbound bytes, those of frames that are not whole yet.
+    held: AtomicUsize,
+    /// Whose page is made and written.
+    pages: Semaphore,
     in_flight: AtomicU32,
 }
 
@@ -109,6 +146,8 @@ impl Session {
             changed: Notify::new(),
             flags: AtomicU8::new(0),
             reader_paused: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
+            pages: Semaphore::new(PAGES_AT_ONCE),
             in_flight: AtomicU32::new(0),
         })
     }
@@ -180,7 +219,9 @@ impl Session {
 
     fn has_room(&self) -> bool {
         // Frames too: an answer of 20 bytes takes five times that here.
-        self.outbound.bytes() < READ_PAUSE_BYTES
+        // Parts of frames do not count: only reading on makes them whole.
+        let queued = self.outbound.bytes();
+        queued.saturating_sub(self.held.load(Ordering::Acquire)) < READ_PAUSE_BYTES
             && self.outbound.frames() < SESSION_QUEUE_FRAMES_MAX
             && (self.in_flight.load(Ordering::Acquire) as usize) < REQUESTS_IN_FLIGHT_MAX
     }
@@ -189,6 +230,19 @@ impl Session {
         if self.reader_paused.load(Ordering::SeqCst) {
             self.changed.notify_waiters();
         }
+    }
+
+    /// Counts what is held of a frame that is not whole.
+    pub(crate) const fn hold(&self) -> Held<'_> {
+        Held {
+            session: self,
+            bytes: 0,
+        }
+    }
+
+    /// Waits until no other page of this session is made or written. `None` never: it is not closed.
+    pub(crate) async fn page_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.pages.acquire().await.ok()
     }
 
     /// Counts a request whose answer will come on the session stream.

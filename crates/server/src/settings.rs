@@ -13,6 +13,17 @@ use serde::Deserialize;
 /// The port unless settings say otherwise.
 pub const DEFAULT_PORT: u16 = 7777;
 
+/// What a connection takes without its buffers, in bytes: QUIC's and TLS's state, its task. Measured idle: about 33 KiB.
+const CONNECTION_BYTES: usize = 40 * 1024;
+/// Bytes that the transport's windows and buffers of one session have together.
+const SESSION_TRANSPORT_BYTES_MAX: usize =
+    limits::SESSION_BYTES_MAX - limits::SESSION_QUEUE_BYTES_MAX - CONNECTION_BYTES;
+/// Streams whose unfinished requests fit a session's queue, with some room for frames.
+const BIDI_STREAMS_MAX: u32 =
+    (limits::SESSION_QUEUE_BYTES_MAX / limits::PAGE_REQUEST_BYTES_MAX) as u32 - 4;
+/// Some packets.
+const STREAM_WINDOW_BYTES_MIN: u32 = 4_096;
+
 /// Why settings can not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -136,6 +147,9 @@ pub enum DevicePolicySetting {
 pub struct TransportSettings {
     /// Connections at once, handshakes included; above it new ones are refused.
     pub connections_max: usize,
+    /// Connections of one address (of IPv6: one /64 network) whose handshake is done; above it new ones of it are refused. 0: any
+    /// number. Thousands of players may share an address behind a carrier's NAT.
+    pub connections_per_address_max: usize,
     /// Handshakes at once; above it new ones are refused.
     pub handshakes_max: usize,
     /// Handshakes at once above which a client must show that its address is its own (one more round trip).
@@ -229,19 +243,34 @@ impl Default for TransportSettings {
     fn default() -> Self {
         Self {
             connections_max: 50_000,
+            connections_per_address_max: 2_048,
             handshakes_max: 4_096,
             handshakes_retry_above: 1_024,
             idle_timeout_ms: limits::IDLE_TIMEOUT_MS,
-            stream_receive_window: 128 * 1024,
-            receive_window: 512 * 1024,
-            send_window: 256 * 1024,
-            bidi_streams_max: 64,
-            datagram_receive_bytes: 16 * 1024,
-            datagram_send_bytes: 16 * 1024,
+            // A client writes chat and requests: 150 KiB/s where a round trip takes 200 ms.
+            stream_receive_window: 32 * 1024,
+            receive_window: 32 * 1024,
+            // 300 KiB/s where a round trip takes 200 ms.
+            send_window: 64 * 1024,
+            // The session, and as many pages as a client asks for at once, some times over.
+            bidi_streams_max: 16,
+            // Three of the largest: newest wins.
+            datagram_receive_bytes: 4 * 1024,
+            datagram_send_bytes: 4 * 1024,
             crypto_buffer_bytes: 8 * 1024,
             socket_buffer_bytes: 4 * 1024 * 1024,
             early_data: true,
         }
+    }
+}
+
+impl TransportSettings {
+    /// Bytes that one connection's windows and buffers hold at most. Handshake bytes are gone when the others come.
+    const fn session_bytes(&self) -> usize {
+        self.receive_window as usize
+            + self.send_window as usize
+            + self.datagram_receive_bytes
+            + self.datagram_send_bytes
     }
 }
 
@@ -334,11 +363,27 @@ impl Settings {
                 "at least 2: the session and a page",
             );
         }
-        if self.transport.stream_receive_window < limits::FRAME_BYTES_MAX as u32 {
+        if self.transport.stream_receive_window < STREAM_WINDOW_BYTES_MIN {
             return wrong(
                 "transport.stream_receive_window",
-                "at least 65536: one frame",
+                "at least 4096: some packets under way",
             );
+        }
+        if self.transport.session_bytes() > SESSION_TRANSPORT_BYTES_MAX {
+            return wrong(
+                "transport",
+                "receive_window, send_window, datagram_receive_bytes and datagram_send_bytes are at most 106496 together: \
+                 with its queue a session takes at most 256 KiB",
+            );
+        }
+        if self.transport.bidi_streams_max > BIDI_STREAMS_MAX {
+            return wrong(
+                "transport.bidi_streams_max",
+                "at most 24: the unfinished requests of all of them have room in a session's queue",
+            );
+        }
+        if self.transport.datagram_send_bytes < 2 * limits::DATAGRAM_BYTES_MAX {
+            return wrong("transport.datagram_send_bytes", "at least 2000: a datagram");
         }
         if self.transport.crypto_buffer_bytes < 4096 {
             return wrong(
@@ -422,7 +467,7 @@ mod tests {
         let table: toml::Table = toml::from_str(block).unwrap();
         for (section, keys) in [
             ("limits", 14),
-            ("transport", 13),
+            ("transport", 14),
             ("store", 8),
             ("drain", 1),
         ] {

@@ -10,8 +10,8 @@ use fireside_server_core::SessionKey;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::{
-    clock::Clock, health::Counts, inbox::Inbox, resume::ResumeStore, settings::Settings,
-    token::TokenKeys,
+    addresses::Addresses, clock::Clock, health::Counts, inbox::Inbox, resume::ResumeStore,
+    settings::Settings, token::TokenKeys,
 };
 
 pub(crate) struct Shared {
@@ -21,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) resume: ResumeStore,
     pub(crate) log_ins: Semaphore,
     pub(crate) counts: Counts,
+    pub(crate) addresses: Arc<Addresses>,
     pub(crate) settings: Settings,
     pub(crate) draining: AtomicBool,
     /// A connection's task ended.
@@ -40,6 +41,7 @@ impl Shared {
             resume: ResumeStore::new(limits.sessions_max.saturating_mul(2)),
             log_ins: Semaphore::new(limits.logins_max.min(Semaphore::MAX_PERMITS)),
             counts: Counts::default(),
+            addresses: Addresses::new(settings.transport.connections_per_address_max),
             draining: AtomicBool::new(false),
             ended: Notify::new(),
             failed: Notify::new(),

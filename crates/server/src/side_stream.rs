@@ -28,10 +28,21 @@ async fn write(session: &Session, side: Side) -> Result<(), WriteError> {
     };
     let _ = stream.set_priority(priority);
     let kind = u8::try_from(kind.number()).unwrap_or(0);
-    stream.write_all(&[kind]).await?;
+    let mut kind = Some(Bytes::copy_from_slice(&[kind]));
     loop {
         match session.next_side(side) {
-            SideMailed::Frames(frames) => write_frames(session, &mut stream, frames).await?,
+            SideMailed::Frames(mut frames) => {
+                if let Some(kind) = kind.take()
+                    && !frames.is_empty()
+                {
+                    // Together: alone it would be a packet of its own.
+                    let first = frames.remove(0);
+                    let bytes = first.len();
+                    stream.write_all_chunks(&mut [kind, first]).await?;
+                    session.sent(1, bytes);
+                }
+                write_frames(session, &mut stream, frames).await?;
+            }
             SideMailed::Last => {
                 let _ = stream.finish();
                 return Ok(());

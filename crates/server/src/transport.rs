@@ -34,8 +34,8 @@ pub fn transport_config(settings: &TransportSettings) -> TransportConfig {
     ));
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(settings.bidi_streams_max))
-        // Clients open none today; uploads will.
-        .max_concurrent_uni_streams(VarInt::from_u32(4))
+        // Clients open none, and what nobody reads would only be held.
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(settings.stream_receive_window))
         .receive_window(VarInt::from_u32(settings.receive_window))
         .send_window(u64::from(settings.send_window))

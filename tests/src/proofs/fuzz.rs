@@ -5,7 +5,10 @@
 
 mod corpus;
 mod decoders;
+mod gaps;
+mod guided;
 mod live;
+mod memory;
 mod mutate;
 mod tokens;
 
@@ -44,7 +47,9 @@ const ADDRESS_SPACE_MIB_MAX: u64 = 384;
 /// The first input that breaks something, in hexadecimal.
 pub fn run(scale: Scale) -> Result<()> {
     decode(scale)?;
-    live::run(scale)
+    guided::run(scale)?;
+    live::run(scale)?;
+    memory::run(scale)
 }
 
 /// What one thread counted.

@@ -85,7 +85,10 @@ pub fn run(scale: Scale) -> anyhow::Result<()> {
         .join()?;
     let back = after.acks_per_s(5, 10);
     tell(&during, &talked, &memory, seconds, rate);
-    println!("overload: afterwards {back:.0} messages/s within 10 s (before {sustainable:.0})");
+    println!(
+        "overload: afterwards {back:.0} messages/s within 10 s (before {sustainable:.0}); by the second {:?} (before {:?})",
+        after.acked_in_second, before.acked_in_second
+    );
     let lost = ground.lost(&[&before, &during, &after])?;
     println!(
         "overload: {} acknowledged messages looked up, {lost} lost",

@@ -37,7 +37,10 @@ impl Folder {
         let folder = Self { path, secret };
         std::fs::create_dir_all(folder.data())?;
         std::fs::write(folder.data().join("token-keys.toml"), key_file(&secret))?;
-        std::fs::write(folder.settings(), format!("[limits]\n{}", limits()))?;
+        std::fs::write(
+            folder.settings(),
+            format!("[limits]\n{}[transport]\n{FROM_ONE_ADDRESS}\n", limits()),
+        )?;
         Ok(folder)
     }
 
@@ -89,10 +92,13 @@ fn limits() -> String {
     )
 }
 
+/// All of the load comes from this machine.
+const FROM_ONE_ADDRESS: &str = "connections_per_address_max = 0";
+
 /// What is raised, for the report.
 pub(super) fn settings_note() -> String {
     format!(
-        "raised by settings: {}",
+        "raised by settings: {}, {FROM_ONE_ADDRESS}",
         limits().trim().replace('\n', ", ")
     )
 }

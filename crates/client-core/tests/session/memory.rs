@@ -84,11 +84,15 @@ fn a_late_disk_is_not_waited_for_longer_than_a_moment() {
     world.connect();
     world.open(direct);
     world.hold_disk = true;
+    world.hold_frames = true;
     world.send(direct, "hi");
     world.advance(200);
     assert_eq!(world.texts(direct), [] as [String; 0]);
     world.advance(100);
     assert_eq!(said(&world), 1);
+    assert_eq!(world.texts(direct), ["hi"]);
+    world.hold_frames = false;
+    world.pump();
     assert_eq!(world.texts(direct), ["hi"]);
     assert_eq!(world.server.log(direct).last(), 1);
     // It was only late: nothing is lost on it.

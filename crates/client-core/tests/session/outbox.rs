@@ -7,7 +7,7 @@ use fireside_client_core::{
     view::{Body, MessageState},
 };
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, EntryKind, ServerFrame,
+    ClientFrame, Code, ConversationId, EntryKind, ServerFrame, TextContent, decode,
     frames::{Refused, Send},
 };
 
@@ -21,6 +21,11 @@ fn sends(world: &World) -> Vec<Send> {
     world.server.seen.iter().filter_map(send).collect()
 }
 
+fn texts_sent(world: &World) -> Vec<String> {
+    let text = |send: Send| decode::<TextContent>(&send.content).unwrap().text;
+    sends(world).into_iter().map(text).collect()
+}
+
 #[test]
 fn a_message_goes_from_echo_to_sent_in_one_row() {
     for live_first in [false, true] {
@@ -30,11 +35,11 @@ fn a_message_goes_from_echo_to_sent_in_one_row() {
         world.connect();
         world.open(peer);
         world.hold_disk = true;
+        world.hold_frames = true;
         let call = world.send(peer, "hi");
         assert_eq!(world.rows(peer), [], "no echo before it is on disk");
-        assert_eq!(sends(&world), []);
+        assert_eq!(sends(&world).len(), 1, "but it is on its way");
         world.hold_disk = false;
-        world.hold_frames = true;
         world.pump();
         assert_eq!(world.texts(peer), ["hi"]);
         let echo = world.rows(peer)[0].clone();
@@ -57,6 +62,74 @@ fn a_message_goes_from_echo_to_sent_in_one_row() {
         assert_eq!(world.disk.items.values().next().unwrap().row, echo.row);
         assert_eq!(world.line(peer).unread, 0);
     }
+}
+
+#[test]
+fn an_answer_that_overtakes_the_disk_leaves_one_row() {
+    let mut world = World::new();
+    let peer = world.server.direct("bob");
+    world.connect();
+    world.open(peer);
+    world.hold_disk = true;
+    let call = world.send(peer, "hi");
+    assert!(matches!(
+        world.result(call),
+        Some(Ok(Completion::Sent { sequence: 1, .. }))
+    ));
+    let sent = world.rows(peer)[0].clone();
+    assert_eq!((sent.sequence, &sent.state), (Some(1), &MessageState::Sent));
+    world.hold_disk = false;
+    world.pump();
+    assert_eq!(world.rows(peer), [sent]);
+    assert!(world.disk.outbox.is_empty());
+    assert_eq!(world.disk.items.len(), 1);
+    assert_eq!(sends(&world).len(), 1);
+}
+
+#[test]
+fn a_client_that_is_killed_before_its_row_is_on_disk_has_no_second_copy() {
+    let mut world = World::new();
+    let peer = world.server.direct("bob");
+    world.connect();
+    world.open(peer);
+    world.hold_disk = true;
+    world.mute = true;
+    for text in ["a", "b"] {
+        world.send(peer, text);
+    }
+    assert_eq!(world.rows(peer), [], "the player saw no echo");
+    assert!(world.disk.outbox.is_empty());
+    let mut world = world.restart();
+    world.mute = false;
+    world.connect();
+    world.open(peer);
+    world.send(peer, "c");
+    world.advance(1_000);
+    assert_eq!(world.texts(peer), ["a", "b", "c"]);
+    assert_eq!(world.server.log(peer).last(), 3);
+    assert_eq!(sends(&world)[2].after, None, "nothing waits before it");
+}
+
+#[test]
+fn what_was_written_without_a_link_is_on_disk_as_tried_before_it_is_sent() {
+    let mut world = World::new();
+    let peer = world.server.direct("bob");
+    world.connect();
+    world.call(Command::Disconnect);
+    world.send(peer, "a");
+    world.hold_disk = true;
+    world.call(Command::Connect);
+    // Its row says that nobody can have it: a recall after a kill would take it back without a word.
+    assert_eq!(texts_sent(&world), Vec::<String>::new());
+    world.send(peer, "b");
+    assert_eq!(
+        texts_sent(&world),
+        Vec::<String>::new(),
+        "and nothing goes before it"
+    );
+    world.hold_disk = false;
+    world.pump();
+    assert_eq!(texts_sent(&world), ["a", "b"]);
 }
 
 #[test]

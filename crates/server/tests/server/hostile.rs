@@ -320,3 +320,104 @@ async fn a_full_server_refuses_at_once_and_takes_again() {
     .await;
     assert!(fixture.server().counters().gateway.refused >= 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_address_can_not_take_the_room_of_all() {
+    let fixture = Fixture::with(|settings| {
+        settings.transport.connections_per_address_max = 2;
+        // All handshakes below may run at once.
+        settings.transport.handshakes_retry_above = 100;
+    });
+    let network = fixture.network();
+    // Handshakes under way do not count: their address is not shown yet. So of many at once only two stay, and the rest end with a
+    // code that says "later".
+    let tries: Vec<_> = (0..6)
+        .map(|_| {
+            let connecting = network.connecting();
+            tokio::spawn(async move { soon(connecting).await })
+        })
+        .collect();
+    let mut connections = Vec::new();
+    for connecting in tries {
+        // Who comes when two are there is refused by the transport.
+        connections.extend(connecting.await.unwrap().ok());
+    }
+    let overloaded = u64::from(Code::Overloaded.number());
+    soon(async {
+        loop {
+            let reasons = connections.iter().filter_map(|it| it.close_reason());
+            let ended: Vec<u64> = reasons.map(|reason| close_code(&reason)).collect();
+            assert!(ended.iter().all(|code| *code == overloaded), "{ended:?}");
+            if connections.len() - ended.len() == 2 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+    // And from then on at once.
+    assert!(matches!(
+        network.connect().await,
+        Err(quinn::ConnectionError::ConnectionClosed(close))
+            if close.error_code == quinn::TransportErrorCode::CONNECTION_REFUSED
+    ));
+    // Until one of them goes.
+    connections.retain(|it| it.close_reason().is_none());
+    connections[0].close(0_u32.into(), b"");
+    let again = soon(async {
+        loop {
+            match network.connect().await {
+                Ok(connection) => return connection,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    })
+    .await;
+    let mut client = crate::client::Client::open(again).await;
+    client.hello(&fixture.token("ada")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_breaks_the_session_stream_off_is_told_by_a_code() {
+    let fixture = Fixture::start();
+    let network = fixture.network();
+    let bad_frame = u64::from(Code::BadFrame.number());
+    let mut resets = network.log_in(&fixture, "ada").await;
+    resets.send.reset(7_u32.into()).unwrap();
+    assert_eq!(resets.closed().await, bad_frame);
+    let mut stops = network.log_in(&fixture, "bob").await;
+    stops.receive.stop(7_u32.into()).unwrap();
+    // The server notices when it writes.
+    stops.frame(Ping { counter: 1 }).await;
+    assert_eq!(stops.closed().await, bad_frame);
+    // Who finishes it has no more to ask, and stays.
+    let mut quiet = network.log_in(&fixture, "carl").await;
+    quiet.send.finish().unwrap();
+    let page = PageRequest {
+        conversation: ConversationId([1; 16]),
+        anchor: 0,
+        number: 0,
+        to: 0,
+        limit: 0,
+        since: 0,
+        held: Vec::new(),
+    };
+    assert!(matches!(quiet.page(page).await, ServerFrame::Refused(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_on_a_page_stream_is_small() {
+    let fixture = Fixture::start();
+    let network = fixture.network();
+    let client = network.log_in(&fixture, "ada").await;
+    let (mut send, _receive) = client.connection.open_bi().await.unwrap();
+    let mut large = vec![0; fireside_protocol::limits::PAGE_REQUEST_BYTES_MAX + 1];
+    let length = large.len() as u32 - 4;
+    large[..4].copy_from_slice(&length.to_be_bytes());
+    send.write_all(&[2]).await.unwrap();
+    let _ = send.write_all(&large).await;
+    assert_eq!(
+        client.closed().await,
+        u64::from(Code::FrameTooLarge.number())
+    );
+}

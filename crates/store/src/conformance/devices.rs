@@ -1,7 +1,7 @@
 //! Devices and names.
 
 use fireside_protocol::{DeviceId, frames::Device, limits::DEVICES_PER_USER_MAX};
-use fireside_server_core::storage::{Op, Reply};
+use fireside_server_core::storage::{DEVICE_SEEN_STEP_MS, Op, Reply};
 
 use super::{
     Check,
@@ -11,6 +11,10 @@ use super::{
 pub(super) const CHECKS: &[Check] = &[
     ("devices are kept and forgotten", kept),
     ("the device unused longest makes room", eviction),
+    (
+        "a log-in is kept to a minute, and what it says at once",
+        again,
+    ),
     ("names come from the last log-in that had one", names),
 ];
 
@@ -73,6 +77,26 @@ fn eviction(w: &mut World) {
     got.sort_unstable();
     let expected: Vec<u8> = (0..=max).filter(|n| *n != 1).collect();
     assert_eq!(got, expected);
+}
+
+fn again(w: &mut World) {
+    let ann = user("ann");
+    w.put_device(&ann, 1, "Ann");
+    let first = w.now;
+    w.now += DEVICE_SEEN_STEP_MS - 1;
+    w.put_device_again(&ann, 1, "Anna");
+    let seen = devices(w, "ann")[0].seen;
+    assert!(seen == first || seen == w.now, "{seen}");
+    let id = w.direct(&ann, &user("bob"));
+    assert_eq!(w.member(id, &ann).name, "Anna");
+    // Signed out, and back at once: it is there again.
+    let remove = Op::RemoveDevice {
+        command: w.command(&ann),
+        device: DeviceId([1; 16]),
+    };
+    assert_eq!(w.one(remove), Reply::Done);
+    w.put_device_again(&ann, 1, "");
+    assert_eq!(devices(w, "ann").len(), 1);
 }
 
 fn names(w: &mut World) {

@@ -11,9 +11,9 @@ use fireside_protocol::{
     },
 };
 use fireside_server_core::storage::{
-    Append, Appended, BlockSet, Command, Done, Effect, Item, LoadedConversation, LoadedUser, Mark,
-    MemberOp, MemberRow, NewConversation, NewEntry, NewUserRecord, Op, Outcome, PutDevice, Reply,
-    SetBlock, StoreError, Target,
+    Append, Appended, BlockSet, Command, DEVICE_SEEN_STEP_MS, Done, Effect, Item,
+    LoadedConversation, LoadedUser, Mark, MemberOp, MemberRow, NewConversation, NewEntry,
+    NewUserRecord, Op, Outcome, PutDevice, Reply, SetBlock, StoreError, Target,
 };
 
 use super::Harness;
@@ -379,8 +379,14 @@ impl World {
         }]);
     }
 
+    /// A log-in that is kept with its time.
     pub(super) fn put_device(&mut self, user: &UserId, n: u8, name: &str) {
-        self.now += 1_000;
+        self.now += DEVICE_SEEN_STEP_MS;
+        self.put_device_again(user, n, name);
+    }
+
+    /// A log-in at once.
+    pub(super) fn put_device_again(&mut self, user: &UserId, n: u8, name: &str) {
         let reply = self.one(Op::PutDevice(PutDevice {
             user: user.clone(),
             device: DeviceId([n; 16]),

@@ -7,7 +7,10 @@ use fireside_protocol::{
 };
 use fireside_server_core::{
     rights::Interval,
-    storage::{BlockSet, Command, Mark, MemberOp, MemberRow, Outcome, PutDevice, SetBlock},
+    storage::{
+        BlockSet, Command, DEVICE_SEEN_STEP_MS, Mark, MemberOp, MemberRow, Outcome, PutDevice,
+        SetBlock,
+    },
 };
 use rusqlite::{OptionalExtension, params};
 
@@ -320,12 +323,25 @@ impl Writer<'_> {
                  WHERE excluded.name NOT IN ('', name)",
             )?
             .execute(params![user, put.name])?;
-        self.conn
+        // A device that comes back at once, as all do after a break of the network, changes nothing, and then there is nothing to sync.
+        let changed = self
+            .conn
             .prepare_cached(
                 "INSERT INTO devices (user, device, platform, agent, seen) VALUES (?1, ?2, ?3, ?4, ?5) \
-                 ON CONFLICT (user, device) DO UPDATE SET platform = excluded.platform, agent = excluded.agent, seen = excluded.seen",
+                 ON CONFLICT (user, device) DO UPDATE SET platform = excluded.platform, agent = excluded.agent, seen = excluded.seen \
+                 WHERE excluded.seen >= seen + ?6 OR excluded.platform <> platform OR excluded.agent <> agent",
             )?
-            .execute(params![user, put.device.0, put.platform, put.agent, int(put.at)])?;
+            .execute(params![
+                user,
+                put.device.0,
+                put.platform,
+                put.agent,
+                int(put.at),
+                int(DEVICE_SEEN_STEP_MS)
+            ])?;
+        if changed == 0 {
+            return Ok(());
+        }
         self.conn
             .prepare_cached(
                 "DELETE FROM devices WHERE user = ?1 AND device IN (SELECT device FROM devices \

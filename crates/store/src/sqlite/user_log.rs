@@ -4,7 +4,7 @@ use fireside_protocol::{
     UserId, UserSequence, WallMs,
     codec::encode,
     frames::{UserLogPage, UserRecord, UserRecordKind},
-    limits::{USER_RECORDS_MAX, USER_TOMBSTONE_MS},
+    limits::{USER_LOG_PAGE_BYTES_MAX, USER_RECORDS_MAX, USER_TOMBSTONE_MS},
 };
 use rusqlite::{Connection, params};
 
@@ -84,10 +84,13 @@ pub(super) fn user_log(
         reload,
         more: false,
     };
-    let mut reached = after;
+    let (mut reached, mut bytes) = (after, 0);
     while let Some(row) = rows.next()? {
         let sequence = uint(row, 0)?;
-        if page.records.len() >= USER_RECORDS_MAX as usize && reached >= pruned {
+        let body = blob(row, 1)?;
+        let full = page.records.len() >= USER_RECORDS_MAX as usize
+            || !page.records.is_empty() && bytes + body.len() > USER_LOG_PAGE_BYTES_MAX;
+        if full && reached >= pruned {
             page.more = true;
             page.cursor = reached;
             break;
@@ -97,7 +100,8 @@ pub(super) fn user_log(
         if gone && sequence <= pruned && uint(row, 3)? < oldest {
             continue;
         }
-        page.records.push(decode_body(blob(row, 1)?)?);
+        bytes += body.len();
+        page.records.push(decode_body(body)?);
     }
     Ok(page)
 }

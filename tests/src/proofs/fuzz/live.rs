@@ -11,9 +11,9 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use fireside_protocol::{
-    ClientFrame, ConversationId, FrameBuffer, ServerFrame, UserId,
+    ClientFrame, Code, ConversationId, FrameBuffer, ServerFrame, UserId,
     frames::{Ack, CreateGroup, Invite, Join, Ping, Refused},
-    limits::{FRAME_BYTES_MAX, INVITES_PER_REQUEST_MAX, SESSION_QUEUE_BYTES_MAX},
+    limits::{FRAME_BYTES_MAX, INVITES_PER_REQUEST_MAX, SESSION_BYTES_MAX},
 };
 use fireside_server::{Claims, TokenKeys};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
@@ -77,7 +77,7 @@ pub(super) fn run(scale: Scale) -> Result<()> {
     server.check()
 }
 
-fn target(server: &Server) -> Target {
+pub(super) fn target(server: &Server) -> Target {
     Target {
         address: server.address(),
         fingerprint: server.fingerprint(),
@@ -85,14 +85,14 @@ fn target(server: &Server) -> Target {
 }
 
 /// Signs tokens as the game's backend does.
-struct Tokens(TokenKeys);
+pub(super) struct Tokens(TokenKeys);
 
 impl Tokens {
-    fn of(plan: &ServerPlan) -> Result<Self> {
+    pub(super) fn of(plan: &ServerPlan) -> Result<Self> {
         Ok(Self(TokenKeys::load(&plan.data.join("token-keys.toml"))?))
     }
 
-    fn sign(&self, user: &str) -> Result<String> {
+    pub(super) fn sign(&self, user: &str) -> Result<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let claims = Claims {
             sub: user.to_owned(),
@@ -151,6 +151,14 @@ async fn garbage(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
         start.elapsed().as_secs_f64(),
         slowest_us.load(Ordering::Relaxed) / 1_000,
     );
+    for end in ends.keys() {
+        let number = end.strip_prefix("code ").map(str::parse);
+        ensure!(
+            number.is_none_or(|number| number
+                .is_ok_and(|number| !matches!(Code::from_number(number), Code::Unknown(_)))),
+            "a connection ended with {end}, which no page names"
+        );
+    }
     for code in ["100", "101", "102"] {
         ensure!(
             ends.contains_key(&format!("code {code}")),
@@ -395,7 +403,7 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
         last <= third + GROWTH_MIB_MAX,
         "memory grows: {rounds:?} MiB"
     );
-    let most = mib(before) + mib(total as u64 * SESSION_QUEUE_BYTES_MAX as u64);
+    let most = mib(before) + mib(total as u64 * SESSION_BYTES_MAX as u64);
     ensure!(
         last <= most,
         "{last} MiB for {total} connections; at most {most}"
@@ -453,7 +461,7 @@ async fn send_many(
 }
 
 /// A command, again and again while the server says "not now".
-async fn persist(wire: &Wire, frame: impl Into<ClientFrame>) -> Result<Ack> {
+pub(super) async fn persist(wire: &Wire, frame: impl Into<ClientFrame>) -> Result<Ack> {
     let frame = frame.into();
     loop {
         match wire.command(frame.clone()).await? {

@@ -55,8 +55,8 @@ mutations! {
 pub(super) struct Tokens {
     keys: TokenKeys,
     key: hmac::Key,
-    good: Vec<String>,
-    payloads: Vec<String>,
+    pub(super) good: Vec<String>,
+    pub(super) payloads: Vec<String>,
 }
 
 impl Tokens {
