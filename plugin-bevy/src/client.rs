@@ -41,7 +41,7 @@ pub struct ChatClient {
     /// The token that the game's backend signed for this player. Empty: given later with
     /// [`ChatOn::set_token`](crate::ChatOn::set_token).
     pub token: String,
-    /// Whose token it is. Needed with `folder`.
+    /// Whose token it is. Needed with `folder`, and to write to a user before the first log-in.
     pub user: Option<UserId>,
     /// Where the cache and the outbox are kept. `None`: in memory, and unsent messages end with the process.
     pub folder: Option<PathBuf>,

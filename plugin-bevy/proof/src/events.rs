@@ -376,6 +376,11 @@ fn flood(stage: &mut Stage, ours: Entity, theirs: Entity, bo: Entity) -> anyhow:
     stage.until("the flood's last message is on bo's screen", |world| {
         texts(world, theirs).last() == Some(&last)
     })?;
+    // Every message is told or counted.
+    stage.until("the flood is accounted for", |world| {
+        let seen = world.resource::<Seen>();
+        seen.received.len() as u64 - before + seen.missed >= FLOOD as u64
+    })?;
     let seen = stage.seen();
     let (received, missed) = (seen.received.len() as u64 - before, seen.missed);
     println!("a flood of {FLOOD} messages: {received} notices, {missed} counted as missed");
@@ -399,6 +404,13 @@ fn outage(
     bo: Entity,
     ours: Entity,
 ) -> anyhow::Result<Server> {
+    // The flood's changes of ada's timeline went past the app: it is opened anew.
+    stage.world().entity_mut(ours).remove::<OnScreen>();
+    stage.until("ada's conversation is off the screen", |world| {
+        world.get::<Timeline>(ours).is_none()
+    })?;
+    stage.world().entity_mut(ours).insert(OnScreen);
+    stage.until("and on again", |world| !texts(world, ours).is_empty())?;
     let lost = stage.seen().times("Disconnected");
     server.kill()?;
     stage.act(move |mut chat: Chat| chat.send(ours, "is anybody there?"))??;

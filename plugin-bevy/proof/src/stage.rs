@@ -12,7 +12,7 @@ use bevy_fireside::{
     CallFinished, ChatClient, ClientFailed, Connected, ConversationAdded, ConversationRemoved,
     Disconnected, FiresidePlugin, HistoryLoaded, Invited, MembersLoaded, MemoryModeEntered,
     MessageFailed, MessageReceived, MessageSent, MessagesMissed, TimelineChanged, TokenExpiring,
-    TypingChanged, WakeCallback,
+    TypingChanged, UserId, WakeCallback,
 };
 use fireside_client::Trust;
 use fireside_tests::process::{Server, ServerPlan};
@@ -120,11 +120,14 @@ impl Stage {
         server: &Server,
         user: &str,
     ) -> anyhow::Result<ChatClient> {
-        Ok(ChatClient::new(
+        let mut client = ChatClient::new(
             server.address().to_string(),
             Trust::Pinned(server.fingerprint()),
             plan.token(user)?,
-        ))
+        );
+        // Who it is, so that it can write before it is online.
+        client.user = Some(UserId::new(user)?);
+        Ok(client)
     }
 
     pub(crate) fn world(&mut self) -> &mut World {
@@ -157,9 +160,11 @@ impl Stage {
                 return Ok(());
             }
             if Instant::now() > deadline {
+                let seen = self.seen();
+                let last: Vec<_> = seen.finished.iter().rev().take(3).collect();
                 bail!(
-                    "{what}: not within {PATIENCE:?}; seen {:?}",
-                    self.seen().counts
+                    "{what}: not within {PATIENCE:?}; seen {:?}; last calls {last:?}",
+                    seen.counts
                 );
             }
             // Woken or not: the next step looks again.

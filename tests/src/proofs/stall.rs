@@ -285,6 +285,17 @@ impl Game {
     }
 }
 
+/// glibc keeps an arena's lock in the first bytes of a heap that is aligned to its size (malloc/arena.c, `HEAP_MAX_SIZE`: 64 MiB).
+fn is_allocator_lock(call: &str) -> bool {
+    const HEAP_BYTES: u64 = 64 * 1024 * 1024;
+    const HEADER_BYTES: u64 = 0x80;
+    let address = call.split("0x").nth(1).and_then(|rest| {
+        let digits = rest.split(|c: char| !c.is_ascii_hexdigit()).next()?;
+        u64::from_str_radix(digits, 16).ok()
+    });
+    address.is_some_and(|address| address % HEAP_BYTES < HEADER_BYTES)
+}
+
 /// What the game's thread asked of the system between the marks.
 #[derive(Debug, Default)]
 struct Trace {
@@ -338,6 +349,8 @@ impl Trace {
             // Waking the client's thread, which waits for its sockets: a counter in the kernel, which can not block.
             "write" if call.contains("[eventfd]") => "wake by eventfd",
             "futex" if call.contains("FUTEX_WAKE") => "wake by futex",
+            // Freeing what another thread allocated: glibc's own lock, which a game with another allocator does not have.
+            "futex" if is_allocator_lock(call) => "glibc's allocator, not ours",
             _ => {
                 self.breaches.push(call.to_owned());
                 return;
