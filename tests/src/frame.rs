@@ -133,11 +133,19 @@ impl Read {
 /// # Errors
 /// When nothing comes in time, or what comes is not what was sent.
 pub fn run(
+    plan: &FramePlan,
     client: &Client,
     mut tick: impl FnMut(),
     mut measure: impl FnMut() -> (f64, Read),
 ) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
+    // Logged in, with a head of each conversation.
+    let deadline = Instant::now() + PATIENCE;
+    while client.stats().counters.heads < plan.peers.len() as u64 {
+        ensure!(Instant::now() < deadline, "no log-in: {:?}", client.stats());
+        thread::sleep(Duration::from_millis(5));
+        tick();
+    }
     settle(client, || tick())?;
     writeln!(out, "ready")?;
     out.flush()?;
@@ -155,16 +163,16 @@ pub fn run(
             thread::sleep(Duration::from_millis(5));
         }
         settle(client, || {})?;
+        let before = client.stats();
         let (us, read) = measure();
         ensure!(
             read.messages == burst,
-            "{} of {burst} messages in the frame",
-            read.messages
+            "{read:?} of {burst} messages in the frame; before it {before:?}"
         );
+        // What a burst leaves does not count for the next, which comes with the answer.
+        settle(client, || tick())?;
         writeln!(out, "{}", told(us, read))?;
         out.flush()?;
-        // What a burst leaves does not count for the next.
-        settle(client, || tick())?;
     }
     Ok(())
 }
@@ -220,6 +228,7 @@ pub fn child(arguments: impl Iterator<Item = String>) -> anyhow::Result<()> {
         client.open(conversation)?;
     }
     run(
+        &plan,
         &client,
         || {
             client.tick(NO_BUDGET.0, NO_BUDGET.1, &mut |_| {});

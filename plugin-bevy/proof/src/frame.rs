@@ -48,6 +48,7 @@ pub(crate) fn child(arguments: impl Iterator<Item = String>) -> anyhow::Result<(
     }
     let app = std::cell::RefCell::new(app);
     run(
+        &plan,
         &client,
         || app.borrow_mut().update(),
         || {
