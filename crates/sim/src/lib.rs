@@ -7,6 +7,7 @@ pub mod device;
 pub mod network;
 pub mod oracle;
 pub mod proof;
+pub mod record;
 pub mod report;
 mod rest;
 pub mod rng;

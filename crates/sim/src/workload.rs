@@ -5,7 +5,10 @@ use fireside_client_core::{
     command::{MessageRef, Recipient},
     view::{Body, MessageState, TimelineRow},
 };
-use fireside_protocol::{ConversationId, ConversationKind, Role, UserId, limits::PAGE_CHANGES_MAX};
+use fireside_protocol::{
+    ConversationId, ConversationKind, Role, UserId,
+    limits::{PAGE_CHANGES_MAX, SESSION_QUEUE_BYTES_MAX},
+};
 
 use crate::{
     network::LinkKey,
@@ -13,6 +16,8 @@ use crate::{
     world::{USERS, USERS_WITH_TWO, What, World},
 };
 
+/// Bytes that live frames may fill of a session's queue: the rest is kept for answers.
+const LIVE_BYTES: usize = SESSION_QUEUE_BYTES_MAX - 48 * 1024;
 /// Groups in one world.
 const GROUPS: usize = 4;
 
@@ -443,8 +448,15 @@ impl World {
                     self.report.count("fault: slow reader");
                     let long = if self.is_stormy() { 20_000 } else { 3_000 };
                     let pause = self.rng.between(100, long);
+                    let room = self.rng.below(2_000) as usize;
+                    let big = self.rng.chance(500);
                     if let Some(link) = self.links.get_mut(&key) {
                         link.slow_until_ms = self.now + pause;
+                        if big && link.ballast == 0 {
+                            // Something big is in its queue already: a few frames more and it is behind.
+                            link.ballast = LIVE_BYTES.saturating_sub(link.outbound.bytes() + room);
+                            link.outbound.add(link.ballast);
+                        }
                     }
                     self.schedule(pause, What::Drained(key));
                 }

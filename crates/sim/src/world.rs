@@ -8,7 +8,8 @@ use std::{
 use bytes::Bytes;
 use fireside_client_core::{Breaks as ClientBreaks, storage::StoreOp};
 use fireside_protocol::{
-    ConversationId, EntryKind, FrameBuffer, Now, Sequence, UserId, limits::PAGE_FRAME_BYTES_MAX,
+    ConversationId, EntryKind, FrameBuffer, Nonce, Now, Sequence, UserId,
+    limits::PAGE_FRAME_BYTES_MAX,
 };
 use fireside_server_core::{
     Breaks as ServerBreaks, Node, NodeConfig, SessionKey, node::Counters as NodeCounters,
@@ -17,7 +18,8 @@ use fireside_server_core::{
 use crate::{
     device::Device,
     network::{Link, LinkKey, StreamKey},
-    oracle::{Logs, Oracle, Violation},
+    oracle::Violation,
+    record::{MS, Moment, Record},
     report::Report,
     rng::Rng,
     server_disk::{Results, ServerDisk},
@@ -31,6 +33,11 @@ pub const USERS_WITH_TWO: usize = 10;
 pub const USERS: usize = 20;
 /// Length of a fake token's life, in ms.
 pub const TOKEN_LIFE_MS: u64 = 400_000;
+
+/// Age to which a message may be changed, in ms.
+pub const WINDOW_MS: u64 = 8_000;
+/// How far the server's clock may jump, in ms.
+pub const CLOCK_JUMP_MS: u64 = 20_000;
 
 /// What a seed is run with.
 #[derive(Clone, Copy, Debug)]
@@ -148,8 +155,12 @@ pub struct World {
     /// All connections that somebody still holds.
     pub links: BTreeMap<LinkKey, Link>,
     next_link: LinkKey,
-    /// The reference model.
-    pub oracle: Oracle,
+    /// What was seen, for the oracle.
+    pub record: Record,
+    /// Read markers on their way, by link and request: their answers have no name.
+    pub markers: BTreeMap<(LinkKey, u32), Nonce>,
+    /// Receipts as each link got them: delivered, read.
+    pub receipts: BTreeMap<(LinkKey, ConversationId, UserId), (Sequence, Sequence)>,
     /// What happened.
     pub report: Report,
     /// Whether things break now.
@@ -206,7 +217,9 @@ impl World {
             devices,
             links: BTreeMap::new(),
             next_link: 1,
-            oracle: Oracle::default(),
+            record: Record::default(),
+            markers: BTreeMap::new(),
+            receipts: BTreeMap::new(),
             report: Report::default(),
             faults: true,
             working: true,
@@ -228,6 +241,12 @@ impl World {
     #[must_use]
     pub const fn is_stormy(&self) -> bool {
         self.plan.seed % 8 == 3
+    }
+
+    /// Time as the oracle counts it.
+    #[must_use]
+    pub const fn moment(&self) -> Moment {
+        self.now * MS + self.steps % MS
     }
 
     /// Time as the server sees it.
@@ -348,8 +367,8 @@ impl World {
             rate_group_per_s: rate(5),
             rate_conversation_per_s: rate(40),
             rate_requests_per_s: rate(50),
-            edit_window_ms: u64::MAX / 4,
-            recall_window_ms: u64::MAX / 4,
+            edit_window_ms: WINDOW_MS,
+            recall_window_ms: WINDOW_MS,
             breaks: self.plan.server_breaks,
             ..NodeConfig::default()
         };
@@ -427,26 +446,11 @@ impl World {
         self.next_link
     }
 
-    /// The logs as they are durable now.
-    #[must_use]
-    pub fn logs(&self) -> Logs {
-        let database = &self.server.disk.database;
-        let logs = database.conversations().map(|(id, kind)| {
-            let entries = database
-                .entries(id)
-                .into_iter()
-                .map(|(entry, meta)| (entry, meta.private))
-                .collect();
-            (id, kind, entries)
-        });
-        logs.collect()
-    }
-
     /// Counts what only the logs tell.
     pub fn count_logs(&mut self) {
-        for (_, _, entries) in self.logs() {
-            for (entry, private) in &entries {
-                self.report.add("private entry", u64::from(*private));
+        for (id, _) in self.server.disk.database.conversations() {
+            for (entry, meta) in self.server.disk.database.entries(id) {
+                self.report.add("private entry", u64::from(meta.private));
                 match entry.kind {
                     EntryKind::Joined => self.report.count("joins"),
                     EntryKind::Left | EntryKind::Removed => {
