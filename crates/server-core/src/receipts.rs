@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 
 use crate::{
     answers::BUSY_RETRY_MS,
+    appended::STORE_RETRY_MS,
     conversation::ConversationKey,
     job::{Job, Pending},
     loaded::Member,
@@ -26,6 +27,8 @@ pub(crate) struct Marks {
     running: Vec<Marking>,
     next: Vec<Marking>,
     places: HashMap<(ConversationKey, UserId), usize, RandomState>,
+    /// After a batch that failed: when the next may go, in monotonic ms.
+    not_before: u64,
 }
 
 #[derive(Debug)]
@@ -164,7 +167,8 @@ impl Node {
 
     /// Submits what has gathered, unless a batch is under way.
     pub(crate) fn flush_marks(&mut self, now: Now) {
-        if !self.marks.running.is_empty() || self.marks.next.is_empty() {
+        let wait = now.monotonic_ms < self.marks.not_before && !self.draining;
+        if wait || !self.marks.running.is_empty() || self.marks.next.is_empty() {
             return;
         }
         self.marks.running = std::mem::take(&mut self.marks.next);
@@ -182,7 +186,11 @@ impl Node {
             Ok(_) => (Vec::new(), Some(Code::StorageUnavailable)),
             Err(error) => (Vec::new(), Some(error.code())),
         };
-        self.counters.store_errors += u64::from(error.is_some());
+        if error.is_some() {
+            self.counters.store_errors += 1;
+            self.marks.not_before = now.monotonic_ms + STORE_RETRY_MS;
+            self.timers.set(self.marks.not_before, Due::Marks);
+        }
         for marking in running {
             let Marking {
                 conversation,
@@ -191,6 +199,16 @@ impl Node {
             } = marking;
             if error.is_none() {
                 self.marker_moved(conversation, &mark, now);
+            } else if mark.delivered > 0 && !self.draining {
+                // Nobody waits for it, so nobody would send it again.
+                self.add_mark(
+                    conversation,
+                    Mark {
+                        read: 0,
+                        ..mark.clone()
+                    },
+                    None,
+                );
             }
             for job in waiting {
                 match error {

@@ -8,8 +8,7 @@ use fireside_client_core::{
 };
 use fireside_protocol::{
     Code, ConversationId, Entry, FrameBuffer, Lane, Now, Raw, RawFrame, ServerFrame, decode,
-    frames::{Ack, UserRecordKind},
-    limits::PAGE_FRAME_BYTES_MAX,
+    frames::UserRecordKind, limits::PAGE_FRAME_BYTES_MAX,
 };
 
 use crate::{
@@ -337,22 +336,8 @@ impl World {
                 }
             }
             ServerFrame::Ack(ack) => self.record.on_answer(ack.nonce, Ok(ack), late, moment),
-            ServerFrame::Done(_) => {
-                if let Some(nonce) = self.markers.get(&(key, raw.request)).copied() {
-                    let ack = Ack {
-                        nonce,
-                        conversation: None,
-                        sequence: 0,
-                        ordinal: 0,
-                        at: 0,
-                        entry: None,
-                    };
-                    self.record.on_answer(nonce, Ok(ack), late, moment);
-                }
-            }
             ServerFrame::Refused(refused) => {
-                let marker = self.markers.get(&(key, raw.request)).copied();
-                if let Some(nonce) = refused.nonce.or(marker)
+                if let Some(nonce) = refused.nonce
                     && !refused.code().retryable()
                 {
                     self.record

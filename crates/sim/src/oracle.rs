@@ -179,7 +179,7 @@ impl<'a> Oracle<'a> {
             edited: false,
         };
         // Where it cannot be said whether a block held, whoever got it was let.
-        let unseen = || peer.is_some_and(|peer| !self.record.got(peer, by.place, n));
+        let unseen = || peer.is_some_and(|peer| !self.record.got(peer, by.place, n, n));
         let private = closed.is_some_and(|closed| closed.unwrap_or_else(unseen));
         let (states, given) = (BTreeMap::from([(n, look)]), by.given);
         log.items.insert(

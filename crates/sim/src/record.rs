@@ -228,6 +228,7 @@ impl Record {
         let (place, act) = match &mut frame {
             ClientFrame::Send(f) => {
                 f.after = None;
+                self.users.extend(f.peer.clone());
                 (f.conversation, Act::Say(text_of(&f.content)))
             }
             ClientFrame::Edit(f) => {
@@ -275,7 +276,8 @@ impl Record {
         self.users.insert(user.clone());
     }
 
-    /// A client got an answer for good, or got it again. Only markers may be refused once and done later: nobody keeps their names.
+    /// A client got an answer for good, or got it again. Only markers may be refused once and acknowledged later: nobody keeps their
+    /// names.
     pub fn on_answer(&mut self, nonce: Nonce, answer: Result<Ack, Code>, late: bool, now: Moment) {
         self.settled.insert(nonce);
         let Some(command) = self.commands.get_mut(&nonce) else {
@@ -364,10 +366,10 @@ impl Record {
         users.find(|other| ConversationId::direct(user, other) == id)
     }
 
-    /// Whether an item ever came to a user.
+    /// Whether anything of some numbers ever came to a user.
     #[must_use]
-    pub fn got(&self, user: &UserId, id: ConversationId, n: Sequence) -> bool {
-        let keys = (user.clone(), id, n, 0)..=(user.clone(), id, n, Rev::MAX);
+    pub fn got(&self, user: &UserId, id: ConversationId, from: Sequence, to: Sequence) -> bool {
+        let keys = (user.clone(), id, from, 0)..=(user.clone(), id, to, Rev::MAX);
         self.delivered.range(keys).next().is_some()
     }
 

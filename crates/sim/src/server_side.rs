@@ -177,9 +177,6 @@ impl World {
         }
         let moment = self.moment();
         self.record.on_command(&user, &parsed, moment);
-        if let ClientFrame::Read(read) = &parsed {
-            self.markers.insert((key, request), read.nonce);
-        }
         let Some(node) = self.server.node.as_mut() else {
             return;
         };

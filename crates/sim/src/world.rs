@@ -8,8 +8,7 @@ use std::{
 use bytes::Bytes;
 use fireside_client_core::{Breaks as ClientBreaks, storage::StoreOp};
 use fireside_protocol::{
-    ConversationId, EntryKind, FrameBuffer, Nonce, Now, Sequence, UserId,
-    limits::PAGE_FRAME_BYTES_MAX,
+    ConversationId, EntryKind, FrameBuffer, Now, Sequence, UserId, limits::PAGE_FRAME_BYTES_MAX,
 };
 use fireside_server_core::{
     Breaks as ServerBreaks, Node, NodeConfig, SessionKey, node::Counters as NodeCounters,
@@ -157,8 +156,6 @@ pub struct World {
     next_link: LinkKey,
     /// What was seen, for the oracle.
     pub record: Record,
-    /// Read markers on their way, by link and request: their answers have no name.
-    pub markers: BTreeMap<(LinkKey, u32), Nonce>,
     /// Receipts as each link got them: delivered, read.
     pub receipts: BTreeMap<(LinkKey, ConversationId, UserId), (Sequence, Sequence)>,
     /// What happened.
@@ -218,7 +215,6 @@ impl World {
             links: BTreeMap::new(),
             next_link: 1,
             record: Record::default(),
-            markers: BTreeMap::new(),
             receipts: BTreeMap::new(),
             report: Report::default(),
             faults: true,

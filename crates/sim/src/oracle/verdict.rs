@@ -172,6 +172,7 @@ impl Oracle<'_> {
         // Behind a block receipts stand still.
         let open = |peer| self.closed(peer, user, 0, Moment::MAX) == Some(false);
         let open = peer.is_some_and(open);
+        let got = |from, to| peer.is_some_and(|peer| self.record.got(peer, id, from, to));
         let mut items = visible.iter().rev();
         for (n, look, state) in rows.iter().rev() {
             let item = items.next().filter(|(number, _)| *number == n);
@@ -187,9 +188,8 @@ impl Oracle<'_> {
             let fits = match state {
                 MessageState::Received => !own,
                 MessageState::Read => own && *n <= read,
-                MessageState::Delivered => own && peer.is_some() && !(open && *n <= read),
-                // Delivered is said without an answer, and may be lost with a link.
-                _ => own && *state == MessageState::Sent && !(open && *n <= read),
+                MessageState::Delivered => own && got(*n, Sequence::MAX) && !(open && *n <= read),
+                _ => own && *state == MessageState::Sent && !(open && got(*n, *n)),
             };
             ensure!(fits, "receipts", "{who} {n} as {state:?}, read to {read}");
         }
