@@ -14,9 +14,9 @@ use fireside_protocol::{
 use crate::{
     device::Device,
     network::{DATAGRAM, LinkKey, StreamKey},
-    oracle::Violation,
     rest::WITNESS,
     server_side::token,
+    violation::Violation,
     world::{EPOCH_MS, TOKEN_LIFE_MS, What, World},
 };
 
@@ -335,13 +335,15 @@ impl World {
                     self.record.on_entry(user, preview, moment);
                 }
             }
-            ServerFrame::Ack(ack) => self.record.on_answer(ack.nonce, Ok(ack), late, moment),
+            ServerFrame::Ack(ack) => self
+                .record
+                .on_answer(user, ack.nonce, Ok(ack), late, moment),
             ServerFrame::Refused(refused) => {
                 if let Some(nonce) = refused.nonce
                     && !refused.code().retryable()
                 {
                     self.record
-                        .on_answer(nonce, Err(refused.code()), late, moment);
+                        .on_answer(user, nonce, Err(refused.code()), late, moment);
                 }
             }
             ServerFrame::Receipt(receipt) => {

@@ -13,5 +13,6 @@ mod rest;
 pub mod rng;
 pub mod server_disk;
 pub mod server_side;
+pub mod violation;
 mod workload;
 pub mod world;

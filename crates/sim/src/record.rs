@@ -25,8 +25,10 @@ pub enum Act {
     Edit(Sequence, Option<Nonce>, String),
     /// An item back.
     Recall(Sequence, Option<Nonce>),
-    /// A group in which joiners see so much.
-    Create(u64),
+    /// A group in which joiners see so much, and who is invited.
+    Create(u64, Vec<UserId>),
+    /// Others in.
+    Invite(Vec<UserId>),
     /// In.
     Join,
     /// Out.
@@ -41,6 +43,14 @@ pub enum Act {
     Block(UserId, bool),
     /// What leaves no trace in a log.
     Other,
+}
+
+impl Act {
+    /// Whether it writes or changes a message.
+    #[must_use]
+    pub const fn is_talk(&self) -> bool {
+        matches!(self, Self::Say(_) | Self::Edit(..) | Self::Recall(..))
+    }
 }
 
 /// A command, when it first came, and its answer with when a client got it.
@@ -58,7 +68,8 @@ pub struct Command {
     pub answer: Option<(Moment, Result<Ack, Code>)>,
     /// Answered to the one who asks at rest: its device may have given up on it.
     pub late: bool,
-    frame: ClientFrame,
+    /// As it came first.
+    pub frame: ClientFrame,
 }
 
 impl Command {
@@ -99,6 +110,40 @@ pub struct Acked<'a> {
     pub wall: WallMs,
 }
 
+impl Acked<'_> {
+    /// From when it came to when a client got its answer.
+    #[must_use]
+    pub const fn span(&self) -> (Moment, Moment) {
+        (self.by.given, self.moment)
+    }
+
+    /// What is to be seen of what it made.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        let me = &self.by.user;
+        let (kind, member) = match &self.by.act {
+            Act::Create(..) => (EntryKind::Created, Some(me)),
+            Act::Join => (EntryKind::Joined, Some(me)),
+            Act::Leave => (EntryKind::Left, Some(me)),
+            Act::Remove(user) => (EntryKind::Removed, Some(user)),
+            Act::SetRole(user, _) => (EntryKind::Role, Some(user)),
+            Act::Edit(..) => (EntryKind::Edit, None),
+            Act::Recall(..) => (EntryKind::Recall, None),
+            _ => (EntryKind::Message, None),
+        };
+        Look {
+            kind,
+            sender: me.clone(),
+            at: self.wall,
+            ordinal: self.ordinal,
+            rev: self.sequence,
+            member: member.cloned(),
+            text: self.by.text(),
+            edited: false,
+        }
+    }
+}
+
 /// What is to be seen of an item or of a change, in one of its states.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Look {
@@ -135,6 +180,16 @@ impl Look {
             member: entry.member.as_ref().map(|change| change.user.clone()),
             text: text.then(|| text_of(&entry.content)),
             edited: entry.edited,
+        }
+    }
+
+    /// Without what rows do not show.
+    #[must_use]
+    pub fn as_row(&self) -> Self {
+        Self {
+            rev: 0,
+            ordinal: 0,
+            ..self.clone()
         }
     }
 
@@ -193,6 +248,8 @@ pub struct Shown<'a> {
     pub user: &'a UserId,
     /// Which device.
     pub index: usize,
+    /// Where.
+    pub id: ConversationId,
     /// The conversation; `None`: not listed.
     pub view: Option<View>,
     /// The open timeline's messages that have a number; a hole is `None`.
@@ -202,10 +259,10 @@ pub struct Shown<'a> {
 /// All that was seen.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// Commands by name.
-    pub commands: BTreeMap<Nonce, Command>,
+    /// Commands by who named them and name.
+    pub commands: BTreeMap<(UserId, Nonce), Command>,
     /// Their names by when they came.
-    pub order: Vec<Nonce>,
+    pub order: Vec<(UserId, Nonce)>,
     /// Whoever did or saw anything.
     pub users: BTreeSet<UserId>,
     /// Entries that came to a user's devices, by place and rev: target (0: an item), look, when first.
@@ -242,7 +299,7 @@ impl Record {
             }
             ClientFrame::CreateGroup(f) => (
                 ConversationId::made(user, nonce),
-                Act::Create(f.history_for_joiners),
+                Act::Create(f.history_for_joiners, f.invite.clone()),
             ),
             ClientFrame::Join(f) => (f.conversation, Act::Join),
             ClientFrame::Leave(f) => (f.conversation, Act::Leave),
@@ -253,11 +310,12 @@ impl Record {
                 ConversationId::direct(user, &f.user),
                 Act::Block(f.user.clone(), f.on),
             ),
-            ClientFrame::Invite(f) => (f.conversation, Act::Other),
+            ClientFrame::Invite(f) => (f.conversation, Act::Invite(f.users.clone())),
             _ => (ConversationId::default(), Act::Other),
         };
-        if let Some(first) = self.commands.get(&nonce) {
-            if first.user != *user || first.frame != frame {
+        let name = (user.clone(), nonce);
+        if let Some(first) = self.commands.get(&name) {
+            if first.frame != frame {
                 self.twofold = Some(format!("{nonce} was {first:?} and is {frame:?} of {user}"));
             }
             return;
@@ -271,17 +329,24 @@ impl Record {
             late: false,
             frame,
         };
-        self.commands.insert(nonce, command);
-        self.order.push(nonce);
+        self.commands.insert(name.clone(), command);
+        self.order.push(name);
         self.users.insert(user.clone());
     }
 
     /// A client got an answer for good, or got it again. Only markers may be refused once and acknowledged later: nobody keeps their
     /// names.
-    pub fn on_answer(&mut self, nonce: Nonce, answer: Result<Ack, Code>, late: bool, now: Moment) {
+    pub fn on_answer(
+        &mut self,
+        user: &UserId,
+        nonce: Nonce,
+        answer: Result<Ack, Code>,
+        late: bool,
+        now: Moment,
+    ) {
         self.settled.insert(nonce);
-        let Some(command) = self.commands.get_mut(&nonce) else {
-            self.twofold = Some(format!("{nonce} is answered and nobody gave it"));
+        let Some(command) = self.commands.get_mut(&(user.clone(), nonce)) else {
+            self.twofold = Some(format!("{user} is answered {nonce} and did not give it"));
             return;
         };
         let elsewhere = |ack: &Ack| ack.conversation.is_some_and(|id| id != command.place);
@@ -330,10 +395,7 @@ impl Record {
 
     /// Acknowledged commands by when they came.
     pub fn acked(&self) -> impl Iterator<Item = Acked<'_>> {
-        let commands = self
-            .order
-            .iter()
-            .filter_map(|nonce| self.commands.get(nonce));
+        let commands = self.order.iter().filter_map(|name| self.commands.get(name));
         commands.filter_map(|by| match &by.answer {
             Some((moment, Ok(ack))) => Some(Acked {
                 by,
@@ -346,13 +408,21 @@ impl Record {
         })
     }
 
+    /// Conversations that have a log.
+    #[must_use]
+    pub fn places(&self) -> BTreeSet<ConversationId> {
+        let acked = self.acked().filter(|acked| acked.sequence > 0);
+        acked.map(|acked| acked.by.place).collect()
+    }
+
     /// The number of the item that an edit or recall names.
     #[must_use]
     pub fn target(&self, command: &Command) -> Sequence {
         let (Act::Edit(target, name, _) | Act::Recall(target, name)) = &command.act else {
             return 0;
         };
-        let named = name.and_then(|name| self.commands.get(&name)?.answer.as_ref());
+        let named = name.map(|name| (command.user.clone(), name));
+        let named = named.and_then(|name| self.commands.get(&name)?.answer.as_ref());
         match named {
             Some((_, Ok(ack))) if *target == 0 => ack.sequence,
             _ => *target,
@@ -375,10 +445,7 @@ impl Record {
 
     /// Commands that came and that nobody got an answer to, oldest first.
     pub fn unanswered(&self) -> impl Iterator<Item = (&UserId, &ClientFrame)> {
-        let commands = self
-            .order
-            .iter()
-            .filter_map(|nonce| self.commands.get(nonce));
+        let commands = self.order.iter().filter_map(|name| self.commands.get(name));
         let open = commands.filter(|command| command.answer.is_none());
         open.map(|command| (&command.user, &command.frame))
     }

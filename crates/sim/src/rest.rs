@@ -16,9 +16,10 @@ use fireside_server_core::Login;
 use crate::{
     device::Device,
     network::{Link, LinkKey},
-    oracle::{Oracle, Violation},
+    oracle::Oracle,
     record::{Look, Record, Shown, UNREAD_SHOWN_MAX, View},
-    world::{CLOCK_JUMP_MS, TOKEN_LIFE_MS, WINDOW_MS, What, World},
+    violation::Violation,
+    world::{CLOCK_JUMP_MS, TOKEN_LIFE_MS, What, World},
 };
 
 /// The client of links that belong to no device.
@@ -162,12 +163,14 @@ impl World {
     /// Asks for what came of commands that nobody got an answer to, as a device of the user that never slept would: by sending them
     /// again under their names. From here on all that was ever done is acknowledged.
     fn ask_again(&mut self) -> Result<(), Violation> {
+        let mut borrowed = self.borrowed();
         for _ in 0..ASK_ROUNDS {
-            let asked: Vec<(UserId, ClientFrame)> = self
+            let mut asked: Vec<(UserId, ClientFrame)> = self
                 .record
                 .unanswered()
                 .map(|(user, frame)| (user.clone(), frame.clone()))
                 .collect();
+            asked.extend(borrowed.take());
             if asked.is_empty() {
                 return Ok(());
             }
@@ -202,6 +205,21 @@ impl World {
             rule: "converge",
             seen,
         })
+    }
+
+    /// A message of one user under a name that another has used: names are of their users.
+    fn borrowed(&mut self) -> Option<(UserId, ClientFrame)> {
+        let says: Vec<_> = self.record.acked().map(|acked| acked.by).collect();
+        let (one, other) = (self.rng.pick(&says)?, self.rng.pick(&says)?);
+        let (user, mut frame) = (other.user.clone(), other.frame.clone());
+        let ClientFrame::Send(send) = &mut frame else {
+            return None;
+        };
+        let name = one.frame.nonce().filter(|_| one.user != user)?;
+        send.nonce = name;
+        let fresh = !self.record.commands.contains_key(&(user.clone(), name));
+        self.report.add("name of another used", u64::from(fresh));
+        fresh.then_some((user, frame))
     }
 
     /// A link of one more device of a user.
@@ -244,7 +262,7 @@ impl World {
 
     fn judge_record(&self, record: &Record) -> Result<(), Violation> {
         let broken = |rule, seen| Err(Violation { rule, seen });
-        let oracle = Oracle::new(record, WINDOW_MS + CLOCK_JUMP_MS)?;
+        let oracle = Oracle::new(record, self.window_ms() + CLOCK_JUMP_MS)?;
         oracle.check_wire()?;
         for ((key, _), seen) in &self.owed {
             let link = self.links.get(key);
@@ -261,13 +279,13 @@ impl World {
             for nonce in &device.outboxed {
                 let failed = device.disk.outbox.get(nonce);
                 let failed = failed.is_some_and(|record| record.failed != 0);
-                let known = record.commands.get(nonce);
+                let known = record.commands.get(&(device.user.clone(), *nonce));
                 if !device.forgetful && !failed && known.is_none_or(|it| it.answer.is_none()) {
                     return broken("outbox", format!("{who} had {nonce}, and it is nowhere"));
                 }
             }
-            for id in oracle.conversations() {
-                oracle.check_device(id, &shown(device, id))?;
+            for id in record.places() {
+                oracle.check_device(&shown(device, id))?;
             }
         }
         Ok(())
@@ -299,6 +317,7 @@ fn shown(device: &Device, id: ConversationId) -> Shown<'_> {
     Shown {
         user: &device.user,
         index: device.index,
+        id,
         view,
         rows: timeline.map(|rows| rows.iter().filter_map(row).collect()),
     }

@@ -121,7 +121,7 @@ impl World {
 
     fn broke_frame(&mut self, _key: LinkKey) {
         let seen = "a client sent a frame that can not be read".to_owned();
-        self.broke(Err(crate::oracle::Violation {
+        self.broke(Err(crate::violation::Violation {
             rule: "frames",
             seen,
         }));
@@ -236,7 +236,7 @@ impl World {
                 self.report.count("fault: datagram lost");
                 return;
             }
-            if self.rng.chance(30) {
+            if self.rng.chance(80) {
                 self.report.count("fault: datagram doubled");
                 let at = link.arrival(self.now, stream, false, &mut self.rng);
                 self.schedule_at(at, What::ToClient(key, stream, frame.clone()));

@@ -12,8 +12,8 @@ use fireside_protocol::{
 
 use crate::{
     network::LinkKey,
-    oracle::Violation,
-    world::{USERS, USERS_WITH_TWO, What, World},
+    violation::Violation,
+    world::{CLOCK_JUMP_MS, USERS, USERS_WITH_TWO, What, World},
 };
 
 /// Bytes that live frames may fill of a session's queue: the rest is kept for answers.
@@ -222,8 +222,9 @@ impl World {
         self.command(index, Command::SendText { to, text });
     }
 
-    /// An own row of an open timeline, sent or not.
-    fn own_row(&mut self, index: usize, unsent: bool) -> Option<(ConversationId, TimelineRow)> {
+    /// A text row of an open timeline, sent or not; mostly an own one.
+    fn some_row(&mut self, index: usize, unsent: bool) -> Option<(ConversationId, TimelineRow)> {
+        let own = self.rng.chance(900);
         let device = self.devices.get(index)?;
         let rows = device
             .timelines
@@ -231,7 +232,7 @@ impl World {
             .flat_map(|(id, rows)| rows.iter().map(move |row| (*id, row)));
         let mine = rows.filter(|(_, row)| {
             let unsent_row = row.sequence.is_none() && row.state == MessageState::Sending;
-            row.sender == device.user
+            (row.sender == device.user || !own)
                 && matches!(row.body, Body::Text(_))
                 && (row.sequence.is_some() || (unsent && unsent_row))
         });
@@ -243,7 +244,7 @@ impl World {
     fn change(&mut self, index: usize) {
         let recall = self.rng.chance(300) && !self.is_stormy();
         // An unsent message may be edited; a recall of one could unmake it, which the model does not follow.
-        let Some((conversation, row)) = self.own_row(index, !recall) else {
+        let Some((conversation, row)) = self.some_row(index, !recall) else {
             return;
         };
         let message = match (row.sequence, row.nonce) {
@@ -355,16 +356,18 @@ impl World {
             return;
         };
         let user = self.user();
-        match self.rng.below(10) {
-            0..=5 => self.command(
+        match self.rng.below(20) {
+            // Not invited, as far as this device knows.
+            0 => self.command(index, Command::Join { conversation }),
+            1..=9 => self.command(
                 index,
                 Command::Invite {
                     conversation,
                     users: vec![user],
                 },
             ),
-            6..=7 => self.command(index, Command::RemoveMember { conversation, user }),
-            8 => self.command(index, Command::Leave { conversation }),
+            10..=14 => self.command(index, Command::RemoveMember { conversation, user }),
+            15..=17 => self.command(index, Command::Leave { conversation }),
             _ => {
                 let role = if self.rng.chance(700) {
                     Role::Admin
@@ -405,7 +408,7 @@ impl World {
     /// Something breaks.
     pub(crate) fn fault(&mut self) {
         match self.rng.below(1_000) {
-            0..=399 => {
+            0..=359 => {
                 let keys: Vec<LinkKey> = self.links.keys().copied().collect();
                 if let Some(key) = self.rng.pick(&keys).copied() {
                     self.report.count("fault: link dropped");
@@ -414,7 +417,7 @@ impl World {
                     self.schedule(other, What::ServerLost(key));
                 }
             }
-            400..=549 => {
+            360..=509 => {
                 let index = self.rng.below(self.devices.len() as u64) as usize;
                 self.report.count("fault: client killed");
                 self.kill_client(index);
@@ -422,11 +425,11 @@ impl World {
                 let away = self.rng.between(10, away);
                 self.schedule(away, What::ClientStart(index));
             }
-            550..=609 => {
+            510..=589 => {
                 let synced = self.rng.chance(500);
                 self.kill_server(synced);
             }
-            610..=639 => {
+            590..=639 => {
                 let now = self.server_now();
                 if let Some(node) = self.server.node.as_mut() {
                     node.drain(now);
@@ -442,7 +445,7 @@ impl World {
                 self.report.count("fault: disk stalled");
                 self.server.disk.stalled_until_ms = self.now + self.rng.between(100, 2_500);
             }
-            750..=869 => {
+            750..=849 => {
                 let keys: Vec<LinkKey> = self.links.keys().copied().collect();
                 if let Some(key) = self.rng.pick(&keys).copied() {
                     self.report.count("fault: slow reader");
@@ -461,7 +464,7 @@ impl World {
                     self.schedule(pause, What::Drained(key));
                 }
             }
-            870..=899 => {
+            850..=889 => {
                 let index = self.rng.below(self.devices.len() as u64) as usize;
                 self.report.count("fault: client disk broken");
                 if let Some(device) = self.devices.get_mut(index) {
@@ -469,9 +472,10 @@ impl World {
                     device.forgetful = true;
                 }
             }
-            900..=939 => {
+            890..=939 => {
                 self.report.count("fault: clock jumped");
-                self.server.clock_offset = self.rng.below(20_000) as i64 - 10_000;
+                self.server.clock_offset =
+                    self.rng.below(CLOCK_JUMP_MS) as i64 - (CLOCK_JUMP_MS / 2) as i64;
             }
             _ => {
                 let index = self.rng.below(self.devices.len() as u64) as usize;

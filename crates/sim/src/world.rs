@@ -17,11 +17,11 @@ use fireside_server_core::{
 use crate::{
     device::Device,
     network::{Link, LinkKey, StreamKey},
-    oracle::Violation,
     record::{MS, Moment, Record},
     report::Report,
     rng::Rng,
     server_disk::{Results, ServerDisk},
+    violation::Violation,
 };
 
 /// Wall clock at the start of the world, in ms since 1970.
@@ -34,7 +34,9 @@ pub const USERS: usize = 20;
 pub const TOKEN_LIFE_MS: u64 = 400_000;
 
 /// Age to which a message may be changed, in ms.
-pub const WINDOW_MS: u64 = 8_000;
+const WINDOW_MS: u64 = 8_000;
+/// The same in seeds that begin with a storm, which takes longer.
+const STORM_WINDOW_MS: u64 = 600_000;
 /// How far the server's clock may jump, in ms.
 pub const CLOCK_JUMP_MS: u64 = 20_000;
 
@@ -239,6 +241,22 @@ impl World {
         self.plan.seed % 8 == 3
     }
 
+    /// Whether this seed begins with more changes than a page takes.
+    #[must_use]
+    pub const fn has_storm(&self) -> bool {
+        self.plan.seed % 16 == 3
+    }
+
+    /// Age to which a message may be changed, in ms.
+    #[must_use]
+    pub const fn window_ms(&self) -> u64 {
+        if self.has_storm() {
+            STORM_WINDOW_MS
+        } else {
+            WINDOW_MS
+        }
+    }
+
     /// Time as the oracle counts it.
     #[must_use]
     pub const fn moment(&self) -> Moment {
@@ -276,15 +294,24 @@ impl World {
     /// The first rule that was broken.
     pub fn run(&mut self) -> Result<(), Violation> {
         const PARTS: u64 = 3;
-        if self.plan.seed % 32 == 3 {
+        if self.has_storm() {
             self.storm()?;
         }
-        for _ in 0..PARTS {
+        for part in 1..=PARTS {
             self.working = true;
             self.faults = true;
             self.schedule(0, What::Work);
             self.schedule(500, What::Fault);
-            let until = self.steps + self.plan.steps / PARTS;
+            let half = self.steps + self.plan.steps / PARTS / 2;
+            while self.steps < half {
+                self.step()?;
+            }
+            // Every part has its crash, whatever the dice say.
+            if u64::from(self.server.life) <= part {
+                let synced = self.rng.chance(500);
+                self.kill_server(synced);
+            }
+            let until = half + self.plan.steps / PARTS / 2;
             while self.steps < until {
                 self.step()?;
             }
@@ -334,7 +361,7 @@ impl World {
             }
             What::Fault if self.faults => {
                 self.fault();
-                let pause = self.rng.between(50, 400);
+                let pause = self.rng.between(40, 240);
                 self.schedule(pause, What::Fault);
             }
             // The world is at rest.
@@ -363,8 +390,8 @@ impl World {
             rate_group_per_s: rate(5),
             rate_conversation_per_s: rate(40),
             rate_requests_per_s: rate(50),
-            edit_window_ms: WINDOW_MS,
-            recall_window_ms: WINDOW_MS,
+            edit_window_ms: self.window_ms(),
+            recall_window_ms: self.window_ms(),
             breaks: self.plan.server_breaks,
             ..NodeConfig::default()
         };
@@ -401,7 +428,7 @@ impl World {
             let notice = self.rng.between(20, 3_000);
             self.schedule(notice, What::ClientLost(key, None));
         }
-        let down = self.rng.between(10, 3_000);
+        let down = self.rng.between(10, 1_500);
         self.schedule(down, What::ServerStart);
     }
 

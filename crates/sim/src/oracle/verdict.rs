@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use fireside_client_core::view::MessageState;
+use fireside_client_core::view::MessageState::{Delivered, Read, Received, Sent};
 use fireside_protocol::{ConversationId, EntryKind, Role, Sequence, UserId, frames::TypingOf};
 
-use super::{Check, Item, Log, Oracle, Violation, ensure};
-use crate::record::{Act, Look, MS, Moment, Shown, UNREAD_SHOWN_MAX, View};
+use super::{Log, Oracle, Visible};
+use crate::{
+    record::{Act, Look, MS, Moment, Shown, UNREAD_SHOWN_MAX, View},
+    violation::{Check, ensure, some},
+};
 
 /// Rows that an opened timeline has at least, if there are so many.
 const SCREEN_ROWS: usize = 50;
@@ -14,26 +17,18 @@ const SCREEN_ROWS: usize = 50;
 const DATAGRAM: Moment = 1_000 * MS;
 
 impl Oracle<'_> {
-    /// Checks all that came to clients over the wire.
-    ///
-    /// # Errors
-    /// The first rule that does not hold.
+    /// Checks all that came to clients over the wire; an error is the first rule that does not hold.
     pub fn check_wire(&self) -> Check {
         for ((user, id, n, rev), (target, look, moment)) in &self.record.delivered {
             let about = if *target == 0 { n } else { target };
             let what = format!("{user} got {id}/{n} {look:?}");
             let log = self.logs.get(id);
-            let Some((log, item)) = log.and_then(|log| Some((log, log.items.get(about)?))) else {
-                ensure!(false, "durable", "{what}, which is not there");
-                continue;
-            };
-            let (now, what) = (item.now(), format!("{what} of {item:?}"));
+            let known = log.and_then(|log| Some((log, log.items.get(about)?)));
+            let (log, item) = some!(known, "durable", "{what}, which is not there");
+            let what = format!("{what} of {item:?}");
             let member = log.members.get(user).and_then(|(_, all)| all.last());
-            let near = if log.direct {
-                now.sender == *user || self.record.peer(*id, user).is_some()
-            } else {
-                member.is_some_and(|(_, until)| n <= until)
-            };
+            let in_group = member.is_some_and(|(_, until)| n <= until);
+            let near = in_group || log.direct && self.record.peer(*id, user).is_some();
             ensure!(near && log.may(user, *about, item), "rights", "{what}");
             let number = (look.at, (*target > 0).then_some(*target));
             let state = item
@@ -43,8 +38,12 @@ impl Oracle<'_> {
             let same = state && log.numbers.get(n) == Some(&number);
             ensure!(same, "state", "{what}");
             let open = *target > 0 || !log.hideable(user, item);
-            let shut = || self.blocks(user, &now.sender, item.given, *moment) == Some(true);
-            ensure!(open || !shut(), "rights", "{what} under a block");
+            let shut = || self.blocks(user, &look.sender, (item.given, *moment));
+            ensure!(
+                open || shut() != Some(true),
+                "rights",
+                "{what} under a block"
+            );
         }
         let mut typings = self.record.typings.iter();
         let wrong = typings.find(|(user, typing, at)| !self.may_see_typing(user, typing, *at));
@@ -54,35 +53,28 @@ impl Oracle<'_> {
 
     fn may_see_typing(&self, user: &UserId, typing: &TypingOf, to: Moment) -> bool {
         let (id, other) = (typing.conversation, &typing.user);
-        let from = to.saturating_sub(DATAGRAM);
+        let span = (to.saturating_sub(DATAGRAM), to);
         if ConversationId::direct(user, other) == id {
-            return self.closed(user, other, from, to) != Some(true);
+            return self.closed(user, other, span) != Some(true);
         }
         let is_out = |who: &UserId| {
-            let state = self.during(from, to, |command| match &command.act {
+            let state = self.during(span, |command| match &command.act {
                 _ if command.place != id => None,
-                Act::Create(_) | Act::Join if command.user == *who => Some(true),
+                Act::Create(..) | Act::Join if command.user == *who => Some(true),
                 Act::Leave if command.user == *who => Some(false),
                 Act::Remove(user) if user == who => Some(false),
                 _ => None,
             });
             state == Some(false)
         };
-        let shut = self.blocks(user, other, from, to) == Some(true);
+        let shut = self.blocks(user, other, span) == Some(true);
         !shut && !is_out(user) && !is_out(other)
     }
 
-    /// All conversations there are.
-    pub fn conversations(&self) -> impl Iterator<Item = ConversationId> {
-        self.logs.keys().copied()
-    }
-
-    /// Checks what a device has and shows of a conversation.
-    ///
-    /// # Errors
-    /// The first rule that does not hold.
-    pub fn check_device(&self, id: ConversationId, device: &Shown<'_>) -> Check {
-        let (user, Some(log)) = (device.user, self.logs.get(&id)) else {
+    /// Checks what a device has and shows of a conversation; an error is the first rule that does not hold.
+    pub fn check_device(&self, device: &Shown<'_>) -> Check {
+        let (user, id) = (device.user, device.id);
+        let Some(log) = self.logs.get(&id) else {
             return Ok(());
         };
         let who = format!("{user} (device {}) in {id}", device.index);
@@ -90,18 +82,15 @@ impl Oracle<'_> {
         let role = log.members.get(user).and_then(|(role, _)| *role);
         let role = role.or((log.direct && !visible.is_empty()).then_some(Role::Member));
         let shown = device.view.as_ref().and_then(|view| view.role);
-        ensure!(
-            role == shown,
-            "rights",
-            "{who} is {role:?} and sees itself as {shown:?}"
-        );
+        ensure!(role == shown, "rights", "{who} is {role:?}, not {shown:?}");
         let Some(seen) = device.view.as_ref().filter(|_| role.is_some()) else {
             return Ok(());
         };
         let items: BTreeMap<_, _> =
-            (visible.iter().map(|(n, it)| (*n, it.now().clone()))).collect();
-        let message = |(_, look): &(&Sequence, &Look)| look.kind == EntryKind::Message;
-        let messages = items.iter().filter(message);
+            (visible.iter().map(|(n, item)| (*n, item.now.clone()))).collect();
+        let messages = items
+            .iter()
+            .filter(|(_, look)| look.kind == EntryKind::Message);
         let own = messages.clone().rfind(|(_, look)| look.sender == *user);
         let read = log
             .read
@@ -109,7 +98,7 @@ impl Oracle<'_> {
             .max(own.map(|(n, _)| n))
             .map_or(0, |n| *n);
         let unread = messages.clone().filter(|(n, _)| **n > read).count();
-        let preview = messages.last().map(|(_, look)| look);
+        let preview = messages.last().map(|(_, look)| look.clone());
         let sees = |target: Option<Sequence>, n| visible.contains_key(&target.unwrap_or(n));
         let mut numbers = log.numbers.iter().rev();
         let expected = View {
@@ -117,80 +106,57 @@ impl Oracle<'_> {
             last: log.numbers.keys().next_back().copied().unwrap_or(0),
             at: (numbers.find(|(n, (_, of))| sees(*of, **n))).map_or(0, |(_, (at, _))| *at),
             unread: unread.min(UNREAD_SHOWN_MAX),
-            sender: preview.map(|look| look.sender.clone()),
-            preview: preview
-                .and_then(|look| look.text.clone())
-                .unwrap_or_default(),
+            sender: preview.as_ref().map(|look| look.sender.clone()),
+            preview: preview.and_then(|look| look.text).unwrap_or_default(),
             items,
         };
-        for (n, look) in expected.items.iter().chain(&seen.items) {
-            let (seen, due) = (seen.items.get(n), expected.items.get(n));
+        for n in expected.items.keys().chain(seen.items.keys()) {
+            let (has, due) = (seen.items.get(n), expected.items.get(n));
             ensure!(
-                seen == due,
+                has == due,
                 "state",
-                "{who} holds of {n} {seen:?}, not {due:?} ({look:?})"
+                "{who} holds of {n} {has:?}, not {due:?}"
             );
         }
-        ensure!(
-            seen.unread == expected.unread,
-            "unread",
-            "{who}: {seen:?}, not {expected:?}"
-        );
-        ensure!(
-            *seen == expected,
-            "views",
-            "{who}: {seen:?}, not {expected:?}"
-        );
-        self.check_rows(log, id, device, &visible)
+        let rule = if seen.unread == expected.unread {
+            "views"
+        } else {
+            "unread"
+        };
+        ensure!(*seen == expected, rule, "{who}: {seen:?}, not {expected:?}");
+        self.check_rows(log, device, &visible)
     }
 
     /// An open timeline shows the newest part of what there is, and how far own messages are.
-    fn check_rows(
-        &self,
-        log: &Log,
-        id: ConversationId,
-        device: &Shown<'_>,
-        visible: &BTreeMap<Sequence, &Item>,
-    ) -> Check {
-        let (user, who) = (
-            device.user,
-            format!("device {} shows of {id}", device.index),
-        );
-        let Some(rows) = &device.rows else {
+    fn check_rows(&self, log: &Log, device: &Shown<'_>, visible: &Visible<'_>) -> Check {
+        let (user, id, Some(rows)) = (device.user, device.id, &device.rows) else {
             return Ok(());
         };
-        let enough = rows.len() >= visible.len().min(SCREEN_ROWS);
-        ensure!(
-            enough,
-            "views",
-            "{who} {} rows of {}",
-            rows.len(),
-            visible.len()
-        );
+        let who = format!("device {} shows of {id}", device.index);
+        let (has, due) = (rows.len(), visible.len().min(SCREEN_ROWS));
+        ensure!(has >= due, "views", "{who} {has} rows, not {due}");
         let peer = self.record.peer(id, user).filter(|_| log.direct);
         let read = peer.and_then(|peer| log.read.get(peer)).map_or(0, |n| *n);
+        let got = |n| peer.is_some_and(|peer| self.record.got(peer, id, n, Sequence::MAX));
         // Behind a block receipts stand still.
-        let open = |peer| self.closed(peer, user, 0, Moment::MAX) == Some(false);
-        let open = peer.is_some_and(open);
-        let got = |from, to| peer.is_some_and(|peer| self.record.got(peer, id, from, to));
+        let still = |peer| self.closed(peer, user, (0, Moment::MAX)) != Some(false);
+        let still = peer.is_some_and(still);
         let mut items = visible.iter().rev();
         for (n, look, state) in rows.iter().rev() {
             let item = items.next().filter(|(number, _)| *number == n);
-            let now = item.map(|(_, item)| item.now());
-            let now = now.map(|now| Look {
-                rev: 0,
-                ordinal: 0,
-                ..now.clone()
-            });
-            ensure!(*look == now, "views", "{who} {n} {look:?}, not {now:?}");
+            let now = item.map(|(_, item)| &item.now);
+            let plain = now.map(Look::as_row);
+            ensure!(*look == plain, "views", "{who} {n} {look:?}, not {plain:?}");
             let message = now.filter(|now| now.kind == EntryKind::Message);
-            let own = message.is_some_and(|now| now.sender == *user);
-            let fits = match state {
-                MessageState::Received => !own,
-                MessageState::Read => own && *n <= read,
-                MessageState::Delivered => own && got(*n, Sequence::MAX) && !(open && *n <= read),
-                _ => own && *state == MessageState::Sent && !(open && got(*n, *n)),
+            let level = match message.filter(|now| now.sender == *user) {
+                None => 0,
+                Some(_) if *n <= read => 3,
+                Some(_) => 1 + usize::from(got(*n)),
             };
+            let levels = [Received, Sent, Delivered, Read];
+            let shown = levels.iter().position(|one| one == state);
+            let less = still && shown > Some(0) && shown < Some(level);
+            let fits = shown == Some(level) || less;
             ensure!(fits, "receipts", "{who} {n} as {state:?}, read to {read}");
         }
         Ok(())

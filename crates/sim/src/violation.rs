@@ -1,0 +1,37 @@
+//! A broken rule.
+
+/// A rule that was broken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// Which, named as in `docs/model.md`.
+    pub rule: &'static str,
+    /// What was seen.
+    pub seen: String,
+}
+
+/// Whether the rules hold.
+pub type Check = Result<(), Violation>;
+
+/// Leaves with a [`Violation`] unless something holds: `ensure!(holds, rule, format…)`.
+macro_rules! ensure {
+    ($holds:expr, $rule:expr, $($seen:tt)*) => {
+        if !$holds {
+            return Err(crate::violation::Violation { rule: $rule, seen: format!($($seen)*) });
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Takes out what must be there: `some!(option, rule, format…)`.
+macro_rules! some {
+    ($option:expr, $rule:expr, $($seen:tt)*) => {
+        match $option {
+            Some(it) => it,
+            None => {
+                let seen = format!($($seen)*);
+                return Err(crate::violation::Violation { rule: $rule, seen });
+            }
+        }
+    };
+}
+pub(crate) use some;
