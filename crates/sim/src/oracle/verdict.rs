@@ -21,29 +21,25 @@ impl Oracle<'_> {
     pub fn check_wire(&self) -> Check {
         for ((user, id, n, rev), (target, look, moment)) in &self.record.delivered {
             let about = if *target == 0 { n } else { target };
-            let what = format!("{user} got {id}/{n} {look:?}");
+            let what = (user, id, n, look);
             let log = self.logs.get(id);
             let known = log.and_then(|log| Some((log, log.items.get(about)?)));
-            let (log, item) = some!(known, "durable", "{what}, which is not there");
-            let what = format!("{what} of {item:?}");
+            let (log, item) = some!(known, "durable", "{what:?}, which is not there");
             let member = log.members.get(user).and_then(|(_, all)| all.last());
             let in_group = member.is_some_and(|(_, until)| n <= until);
             let near = in_group || log.direct && self.record.peer(*id, user).is_some();
-            ensure!(near && log.may(user, *about, item), "rights", "{what}");
+            let may = near && log.may(user, *about, item);
+            ensure!(may, "rights", "{what:?} of {item:?}");
             let number = (look.at, (*target > 0).then_some(*target));
-            let state = item
-                .states
-                .get(rev)
-                .is_some_and(|state| state == look || *target > 0 && state.text == look.text);
+            let change = |state: &Look| *target > 0 && state.text == look.text;
+            let state = item.states.get(rev);
+            let state = state.is_some_and(|state| state == look || change(state));
             let same = state && log.numbers.get(n) == Some(&number);
-            ensure!(same, "state", "{what}");
+            ensure!(same, "state", "{what:?} of {item:?}");
             let open = *target > 0 || !log.hideable(user, item);
             let shut = || self.blocks(user, &look.sender, (item.given, *moment));
-            ensure!(
-                open || shut() != Some(true),
-                "rights",
-                "{what} under a block"
-            );
+            let may = open || shut() != Some(true);
+            ensure!(may, "rights", "{what:?} under a block");
         }
         let mut typings = self.record.typings.iter();
         let wrong = typings.find(|(user, typing, at)| !self.may_see_typing(user, typing, *at));
