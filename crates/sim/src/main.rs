@@ -52,9 +52,9 @@ fn run() -> Result<(), String> {
             "seed {seed}: {:?}, trace {:016x}\n{}",
             outcome.size, outcome.trace, outcome.report
         );
-        return outcome.violation.map_or(Ok(()), |violation| {
-            Err(format!("broke `{}`: {}", violation.rule, violation.seen))
-        });
+        return outcome
+            .violation
+            .map_or(Ok(()), |violation| Err(violation.to_string()));
     }
     if seeds.is_none() && fault.is_none() {
         return proof(slice);
@@ -62,9 +62,6 @@ fn run() -> Result<(), String> {
     let ran = run_seeds(first, seeds.unwrap_or(100), steps, fault);
     println!("{} events\n{}", ran.steps, ran.report);
     ran.broken.map_or(Ok(()), |(seed, violation)| {
-        Err(format!(
-            "seed {seed} broke `{}`: {}",
-            violation.rule, violation.seen
-        ))
+        Err(format!("seed {seed} {violation}"))
     })
 }

@@ -28,6 +28,8 @@ pub(crate) const WITNESS: usize = usize::MAX;
 const ASK_ROUNDS: usize = 20;
 /// Virtual time in which everything must have settled, in ms.
 const SETTLE_MS: u64 = 240_000;
+/// Bytes of a shortened preview at least.
+const PREVIEW_BYTES: usize = 100;
 /// Quiet time after which nothing more is expected, in ms.
 const QUIET_MS: u64 = 40_000;
 
@@ -304,14 +306,24 @@ fn shown(device: &Device, id: ConversationId) -> Shown<'_> {
     };
     let line = device.list.iter().find(|row| row.conversation == id);
     let known = device.disk.conversations.get(&id);
+    let held: BTreeMap<Sequence, Look> = held.collect();
+    // Of a long message the list shows the beginning.
+    let whole = |shown: &str| {
+        let start = shown
+            .strip_suffix('…')
+            .filter(|it| it.len() >= PREVIEW_BYTES);
+        let text = held.values().rev().find_map(|look| look.text.as_ref());
+        let text = text.filter(|text| start.is_some_and(|start| text.starts_with(start)));
+        text.map_or_else(|| shown.to_owned(), String::clone)
+    };
     let view = line.map(|line| View {
         role: line.role,
         last: known.map_or(0, |record| record.last_known.min(line.last)),
         at: line.at,
         unread: (line.unread as usize).min(UNREAD_SHOWN_MAX),
         sender: line.last_sender.clone(),
-        preview: line.preview.to_string(),
-        items: held.collect(),
+        preview: whole(&line.preview),
+        items: held.clone(),
     });
     let timeline = device.timelines.get(&id);
     Shown {

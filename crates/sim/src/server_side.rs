@@ -236,7 +236,7 @@ impl World {
                 self.report.count("fault: datagram lost");
                 return;
             }
-            if self.rng.chance(80) {
+            if self.rng.chance(200) {
                 self.report.count("fault: datagram doubled");
                 let at = link.arrival(self.now, stream, false, &mut self.rng);
                 self.schedule_at(at, What::ToClient(key, stream, frame.clone()));

@@ -9,6 +9,16 @@ pub struct Violation {
     pub seen: String,
 }
 
+impl std::fmt::Display for Violation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seen: String = self.seen.chars().take(SHOWN_CHARS).collect();
+        write!(f, "broke `{}`: {seen}", self.rule)
+    }
+}
+
+/// Characters that are printed: texts can be long.
+const SHOWN_CHARS: usize = 4_000;
+
 /// Whether the rules hold.
 pub type Check = Result<(), Violation>;
 

@@ -6,11 +6,12 @@ use fireside_client_core::{
     view::{Body, MessageState, TimelineRow},
 };
 use fireside_protocol::{
-    ConversationId, ConversationKind, Role, UserId,
-    limits::{PAGE_CHANGES_MAX, SESSION_QUEUE_BYTES_MAX},
+    ConversationId, ConversationKind, Role, Sequence, UserId,
+    limits::{PAGE_CHANGES_MAX, SESSION_QUEUE_BYTES_MAX, TEXT_GRAPHEMES_MAX},
 };
 
 use crate::{
+    device::Device,
     network::LinkKey,
     violation::Violation,
     world::{CLOCK_JUMP_MS, USERS, USERS_WITH_TWO, What, World},
@@ -90,39 +91,57 @@ impl World {
         }
     }
 
-    /// More changes than a page takes, behind the back of a device that holds their items, and more entries than the queue of a
-    /// reader that stands still.
+    /// Very many changes behind the back of a device that holds their items, and more entries than the queue of a reader that stands
+    /// still.
     ///
     /// # Errors
     /// The first rule that was broken.
     pub(crate) fn storm(&mut self) -> Result<(), Violation> {
-        const ITEMS: u64 = PAGE_CHANGES_MAX as u64 + 120;
-        // The writer has one device; the reader two: the first will stand still, the second will be away.
-        let (writer, still, away) = (2 * USERS_WITH_TWO + 5, 6, 7);
+        self.change_behind_backs(PAGE_CHANGES_MAX as usize + 120, "")
+    }
+
+    /// The same with few changes, large ones.
+    ///
+    /// # Errors
+    /// The first rule that was broken.
+    pub(crate) fn squall(&mut self) -> Result<(), Violation> {
+        self.change_behind_backs(20, &"𝄞".repeat(TEXT_GRAPHEMES_MAX - 100))
+    }
+
+    /// A writer with one device, and a reader with two, none of whom blocks the other: the reader's first device will stand still, the
+    /// second will be away.
+    fn pair(&mut self) -> Option<(usize, usize)> {
+        let writer = 2 * USERS_WITH_TWO + self.rng.below((USERS - USERS_WITH_TWO) as u64) as usize;
+        let still = 2 * self.rng.below(USERS_WITH_TWO as u64) as usize;
+        let (one, other) = (self.devices.get(writer)?, self.devices.get(still)?);
+        let blocks = |by: &Device, of: &Device| by.blocking.get(&of.user) == Some(&true);
+        (!blocks(one, other) && !blocks(other, one)).then_some((writer, still))
+    }
+
+    fn change_behind_backs(&mut self, items: usize, large: &str) -> Result<(), Violation> {
+        (self.working, self.faults) = (false, false);
+        self.run_for(3_000)?;
+        let Some((writer, still)) = self.pair() else {
+            return Ok(());
+        };
+        let away = still + 1;
         let users =
             [writer, still].map(|index| self.devices.get(index).map(|device| device.user.clone()));
         let [Some(from), Some(to)] = users else {
             return Ok(());
         };
         let conversation = ConversationId::direct(&from, &to);
-        (self.working, self.faults) = (false, false);
-        self.run_for(3_000)?;
         self.command(away, Command::SetBackgroundFill(true));
-        for _ in 0..ITEMS {
+        for _ in 0..items {
             if let Some(device) = self.devices.get_mut(writer) {
                 device.texts += 1;
-                let text = format!("d{writer}#{}", device.texts);
-                self.command(
-                    writer,
-                    Command::SendText {
-                        to: Recipient::User(to.clone()),
-                        text,
-                    },
-                );
+                let text = format!("d{writer}#{}{large}", device.texts);
+                let to = Recipient::User(to.clone());
+                self.command(writer, Command::SendText { to, text });
             }
         }
         self.run_until_answered(writer)?;
-        self.run_for(5_000)?;
+        self.run_for(if large.is_empty() { 5_000 } else { 1_000 })?;
         self.kill_client(away);
         let slow: Vec<LinkKey> = self
             .devices
@@ -134,13 +153,19 @@ impl World {
                 link.slow_until_ms = u64::MAX;
             }
         }
-        for sequence in 1..=ITEMS {
-            let text = format!("edit {writer} storm {sequence}");
+        let held = self.devices.get(writer).into_iter().flat_map(|device| {
+            let range = (conversation, 0)..=(conversation, Sequence::MAX);
+            device.disk.items.range(range).rev().take(items)
+        });
+        let held: Vec<Sequence> = held.map(|((_, sequence), _)| *sequence).collect();
+        for sequence in held.into_iter().rev() {
+            let text = format!("edit {writer} storm {sequence}{large}");
+            let message = MessageRef::Sequence(sequence);
             self.command(
                 writer,
                 Command::EditText {
                     conversation,
-                    message: MessageRef::Sequence(sequence),
+                    message,
                     text,
                 },
             );

@@ -244,7 +244,7 @@ impl World {
     /// Whether this seed begins with more changes than a page takes.
     #[must_use]
     pub const fn has_storm(&self) -> bool {
-        self.plan.seed % 16 == 3
+        self.plan.seed % 32 == 3
     }
 
     /// Age to which a message may be changed, in ms.
@@ -298,6 +298,7 @@ impl World {
             self.storm()?;
         }
         for part in 1..=PARTS {
+            self.squall()?;
             self.working = true;
             self.faults = true;
             self.schedule(0, What::Work);
