@@ -30,6 +30,8 @@ const ASK_ROUNDS: usize = 20;
 const SETTLE_MS: u64 = 240_000;
 /// Bytes of a shortened preview at least.
 const PREVIEW_BYTES: usize = 100;
+/// Longer than heads look back before a device's last stamp, in ms.
+const LONG_AWAY_MS: u64 = 70_000;
 /// Quiet time after which nothing more is expected, in ms.
 const QUIET_MS: u64 = 40_000;
 
@@ -57,9 +59,13 @@ impl World {
                     self.kill_client(index);
                 }
             }
-            self.schedule(5, What::ClientStart(index));
+            // Some come back after longer than heads look back.
+            let away = self.devices.get(index);
+            let away = away.is_some_and(|device| device.session.is_none()) && self.rng.chance(300);
+            let pause = if away { LONG_AWAY_MS } else { 5 };
+            self.schedule(pause, What::ClientStart(index));
         }
-        self.run_for(20_000)?;
+        self.run_for(LONG_AWAY_MS + 20_000)?;
         for index in 0..devices {
             self.command(index, Command::SetBackgroundFill(true));
         }

@@ -3,7 +3,7 @@
 use fireside_client_core::{
     Command,
     command::{MessageRef, Recipient},
-    view::{Body, MessageState, TimelineRow},
+    view::{Body, ConversationRow, MessageState, TimelineRow},
 };
 use fireside_protocol::{
     ConversationId, ConversationKind, Role, Sequence, UserId,
@@ -376,8 +376,16 @@ impl World {
             self.command(index, Command::Join { conversation });
             return;
         }
-        let groups: Vec<ConversationId> = self.groups.iter().copied().collect();
-        let Some(conversation) = self.rng.pick(&groups).copied() else {
+        // Mostly where this device may do something about members.
+        let leads = |row: &&ConversationRow| matches!(row.role, Some(Role::Owner | Role::Admin));
+        let led = self.devices.get(index).into_iter().flat_map(|device| {
+            let rows = device.list.iter().filter(leads);
+            rows.map(|row| row.conversation)
+        });
+        let led: Vec<ConversationId> = led.filter(|id| self.groups.contains(id)).collect();
+        let all: Vec<ConversationId> = self.groups.iter().copied().collect();
+        let led = if self.rng.chance(700) { &led } else { &all };
+        let Some(conversation) = self.rng.pick(led).copied() else {
             return;
         };
         let user = self.user();
