@@ -14,6 +14,8 @@ use crate::{
 
 /// From when to when.
 type Span = (Moment, Moment);
+/// A role now, and memberships with both ends included.
+type Member = (Option<Role>, Vec<(Sequence, Sequence)>);
 /// What a user should see of a log.
 type Visible<'l> = BTreeMap<Sequence, &'l Item>;
 
@@ -35,8 +37,7 @@ struct Log {
     items: BTreeMap<Sequence, Item>,
     /// All numbers: time, and of a change its item.
     numbers: BTreeMap<Sequence, (u64, Option<Sequence>)>,
-    /// Roles now, and memberships with both ends included.
-    members: BTreeMap<UserId, (Option<Role>, Vec<(Sequence, Sequence)>)>,
+    members: BTreeMap<UserId, Member>,
     read: BTreeMap<UserId, Sequence>,
 }
 
@@ -159,12 +160,15 @@ impl<'a> Oracle<'a> {
 
     /// Whether something held all through a span; `None`: cannot be said. `change`: what a command makes of it.
     fn during(&self, span: Span, change: impl Fn(&Command) -> Option<bool>) -> Option<bool> {
-        let rights = self.rights.iter();
-        rights.fold(Some(false), |state, acked| match change(acked.by) {
-            Some(on) if span.0 > acked.moment => Some(on),
-            Some(on) if span.1 >= acked.by.given && state != Some(on) => None,
-            _ => state,
-        })
+        let mut state = Some(false);
+        for acked in &self.rights {
+            state = match change(acked.by) {
+                Some(on) if span.0 > acked.moment => Some(on),
+                Some(on) if span.1 >= acked.by.given && state != Some(on) => None,
+                _ => state,
+            };
+        }
+        state
     }
 
     fn blocks(&self, by: &UserId, of: &UserId, span: Span) -> Option<bool> {

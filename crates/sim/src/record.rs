@@ -256,6 +256,9 @@ pub struct Shown<'a> {
     pub rows: Option<Vec<(Sequence, Option<Look>, MessageState)>>,
 }
 
+/// To whom, where, which number, in which state.
+pub type Delivery = (UserId, ConversationId, Sequence, Rev);
+
 /// All that was seen.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -266,7 +269,7 @@ pub struct Record {
     /// Whoever did or saw anything.
     pub users: BTreeSet<UserId>,
     /// Entries that came to a user's devices, by place and rev: target (0: an item), look, when first.
-    pub delivered: BTreeMap<(UserId, ConversationId, Sequence, Rev), (Sequence, Look, Moment)>,
+    pub delivered: BTreeMap<Delivery, (Sequence, Look, Moment)>,
     /// Who was told that somebody types.
     pub typings: Vec<(UserId, TypingOf, Moment)>,
     /// Names of which their users' devices saw what came of them, an entry included.

@@ -94,7 +94,7 @@ impl Oracle<'_> {
             .max(own.map(|(n, _)| n))
             .map_or(0, |n| *n);
         let unread = messages.clone().filter(|(n, _)| **n > read).count();
-        let preview = messages.last().map(|(_, look)| look.clone());
+        let preview = messages.next_back().map(|(_, look)| look.clone());
         let sees = |target: Option<Sequence>, n| visible.contains_key(&target.unwrap_or(n));
         let mut numbers = log.numbers.iter().rev();
         let expected = View {
