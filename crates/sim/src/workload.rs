@@ -392,15 +392,20 @@ impl World {
         match self.rng.below(20) {
             // Not invited, as far as this device knows.
             0 => self.command(index, Command::Join { conversation }),
-            1..=9 => self.command(
+            1..=7 => self.command(
                 index,
                 Command::Invite {
                     conversation,
                     users: vec![user],
                 },
             ),
-            10..=14 => self.command(index, Command::RemoveMember { conversation, user }),
-            15..=17 => self.command(index, Command::Leave { conversation }),
+            8..=13 => self.command(index, Command::RemoveMember { conversation, user }),
+            14..=17 => {
+                let Some(conversation) = self.known(index) else {
+                    return;
+                };
+                self.command(index, Command::Leave { conversation })
+            }
             _ => {
                 let role = if self.rng.chance(700) {
                     Role::Admin

@@ -84,7 +84,7 @@ impl Oracle<'_> {
         };
         let items: BTreeMap<_, _> =
             (visible.iter().map(|(n, item)| (*n, item.now.clone()))).collect();
-        let messages = items
+        let mut messages = items
             .iter()
             .filter(|(_, look)| look.kind == EntryKind::Message);
         let own = messages.clone().rfind(|(_, look)| look.sender == *user);
