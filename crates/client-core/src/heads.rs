@@ -235,6 +235,7 @@ impl Session {
         self.cache.touch(id);
         self.list.touch(id);
         self.timeline_dirty(id);
+        self.deliver_held(id);
         if !(live && breaks.repair) {
             self.want_page(id);
         }

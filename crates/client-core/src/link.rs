@@ -354,7 +354,7 @@ impl Session {
             .retain(|_, what| matches!(what, Request::Login));
         self.links.ping_sent = None;
         self.calls_lost();
-        self.typing_lost();
+        self.marks_lost();
         self.sync_lost();
         self.outbox_lost(now);
     }

@@ -12,6 +12,8 @@ use crate::{Event, Session, timers::Timer};
 
 /// Typing is said again after this while keys are pressed, in ms.
 const TYPING_EVERY_MS: u64 = 3_000;
+/// Delivered marks of one device a second, over all conversations: the server drops what comes too fast.
+const MARKS_PER_S: u32 = 8;
 /// Typing users remembered and typing events that wait.
 const TYPING_MAX: usize = 256;
 
@@ -20,6 +22,8 @@ const TYPING_MAX: usize = 256;
 pub(crate) struct Receipts {
     /// Delivered marks said and to say.
     delivered: BTreeMap<ConversationId, (Sequence, Sequence)>,
+    /// When the second began in which marks are counted, in ms, and how many were said in it.
+    second: (u64, u32),
     /// What is on screen changed while it could not be said.
     attention_due: bool,
     /// Own typing: when it was said last.
@@ -51,15 +55,15 @@ impl Session {
         }
     }
 
-    pub(crate) fn delivered_by_page(&mut self, id: ConversationId) {
+    /// Marks what this device has up to the newest message: after a page, and after a head, which comes for all that moved before a
+    /// link (or the process) was lost, and with it perhaps the mark.
+    pub(crate) fn deliver_held(&mut self, id: ConversationId) {
         let Some(held) = self.conversations.get(&id).filter(|held| held.is_direct()) else {
             return;
         };
-        let upto = (held.head.preview.as_ref())
-            .filter(|entry| self.me.as_ref() != Some(&entry.sender))
-            .map(|entry| entry.sequence)
-            .filter(|number| held.covered.contains(*number));
-        if let Some(upto) = upto {
+        // The newest message, own or not: what is behind it is on this device too.
+        let upto = held.head.preview.as_ref().map(|entry| entry.sequence);
+        if let Some(upto) = upto.filter(|number| held.covered.contains(*number)) {
             self.deliver_to(id, upto);
         }
     }
@@ -75,15 +79,25 @@ impl Session {
         }
     }
 
-    /// At most two marks a second and conversation.
+    /// At most two marks a second and conversation, and [`MARKS_PER_S`] over all.
     pub(crate) fn on_delivered_due(&mut self, id: ConversationId) {
         if !self.is_ready() {
             return;
         }
+        let now = self.now.monotonic_ms;
         let Some(marks) = self.receipts.delivered.get_mut(&id) else {
             return;
         };
         if marks.1 > marks.0 {
+            let (since, said) = &mut self.receipts.second;
+            if now >= since.saturating_add(1_000) {
+                (*since, *said) = (now, 0);
+            }
+            if *said >= MARKS_PER_S {
+                let at = since.saturating_add(1_000);
+                return self.timers.set(Timer::Delivered(id), at);
+            }
+            *said += 1;
             marks.0 = marks.1;
             let upto = marks.1;
             let frame = ClientFrame::Delivered(Delivered {
@@ -91,7 +105,7 @@ impl Session {
                 upto,
             });
             self.send(&frame, 0);
-            let at = self.now.monotonic_ms.saturating_add(RECEIPT_INTERVAL_MS);
+            let at = now.saturating_add(RECEIPT_INTERVAL_MS);
             self.timers.set(Timer::Delivered(id), at);
         }
     }
@@ -207,8 +221,10 @@ impl Session {
         }
     }
 
-    /// Counters are of one session with the server.
-    pub(crate) fn typing_lost(&mut self) {
+    /// Counters are of one session with the server. Delivered marks have no answer: what was said may be lost, and is said again
+    /// when a head tells that the conversation moved.
+    pub(crate) fn marks_lost(&mut self) {
+        self.receipts.delivered.clear();
         self.receipts.typing.clear();
         self.receipts.typing_of.clear();
     }

@@ -121,7 +121,9 @@ impl Node {
             // More than fit: it begins anew, with a whole sync.
             Ok(Reply::Heads(page)) if page.more => self.end(key, Code::Overloaded, None),
             Ok(Reply::Heads(page)) => {
+                let ids: Vec<_> = page.heads.iter().map(|head| head.conversation).collect();
                 self.send_heads(key, page.heads, now);
+                self.receipts_again(key, &ids, now);
                 // What moved while they were read.
                 let session = self.sessions.get(&key);
                 let behind = session.and_then(|session| session.behind.as_ref());
@@ -140,6 +142,22 @@ impl Node {
                 let at = now.monotonic_ms + HEADS_INTERVAL_MS;
                 self.timers.set(at, Due::Heads(key));
             }
+        }
+    }
+
+    /// Receipts of open conversations that a session may have missed.
+    fn receipts_again(&mut self, key: SessionKey, ids: &[ConversationId], now: Now) {
+        let Some(session) = self.sessions.get(&key) else {
+            return;
+        };
+        let Some(user) = self.users.get(session.user).map(|user| user.id.clone()) else {
+            return;
+        };
+        let open = session.open.clone();
+        let moved = ids.iter().filter_map(|id| self.conversations.key(*id));
+        let moved: Vec<_> = moved.filter(|key| open.contains(key)).collect();
+        for conversation in moved {
+            self.show_receipts(key, user.clone(), conversation, now);
         }
     }
 

@@ -232,7 +232,7 @@ impl Node {
         };
         loaded.used = true;
         let frame = match &job.task {
-            Task::Receipts => return self.receipts_to(conversation, &job),
+            Task::Receipts => return self.receipts_to(conversation, &job, now),
             Task::Frame(ClientFrame::Read(frame)) => {
                 let upto = frame.upto;
                 return self.mark_read(conversation, job, upto, now);

@@ -240,6 +240,8 @@ impl Node {
                 Due::Token(session) => self.check_token(session, now),
                 Due::Heads(session) => self.heads_due(session, now),
                 Due::Receipts(conversation) => self.flush_receipts(conversation, now),
+                // Below, with the others.
+                Due::Marks => {}
             }
         }
         self.flush_marks(now);

@@ -11,6 +11,8 @@ use foldhash::fast::RandomState;
 
 use crate::{
     answers::BUSY_RETRY_MS,
+    appended::STORE_RETRY_MS,
+    behind::fell_behind,
     conversation::ConversationKey,
     job::{Job, Pending},
     loaded::Member,
@@ -26,6 +28,8 @@ pub(crate) struct Marks {
     running: Vec<Marking>,
     next: Vec<Marking>,
     places: HashMap<(ConversationKey, UserId), usize, RandomState>,
+    /// After a batch that failed: when the next may go, in monotonic ms.
+    not_before: u64,
 }
 
 #[derive(Debug)]
@@ -164,7 +168,8 @@ impl Node {
 
     /// Submits what has gathered, unless a batch is under way.
     pub(crate) fn flush_marks(&mut self, now: Now) {
-        if !self.marks.running.is_empty() || self.marks.next.is_empty() {
+        let wait = now.monotonic_ms < self.marks.not_before && !self.draining;
+        if wait || !self.marks.running.is_empty() || self.marks.next.is_empty() {
             return;
         }
         self.marks.running = std::mem::take(&mut self.marks.next);
@@ -182,7 +187,11 @@ impl Node {
             Ok(_) => (Vec::new(), Some(Code::StorageUnavailable)),
             Err(error) => (Vec::new(), Some(error.code())),
         };
-        self.counters.store_errors += u64::from(error.is_some());
+        if error.is_some() {
+            self.counters.store_errors += 1;
+            self.marks.not_before = now.monotonic_ms + STORE_RETRY_MS;
+            self.timers.set(self.marks.not_before, Due::Marks);
+        }
         for marking in running {
             let Marking {
                 conversation,
@@ -191,6 +200,16 @@ impl Node {
             } = marking;
             if error.is_none() {
                 self.marker_moved(conversation, &mark, now);
+            } else if mark.delivered > 0 && !self.draining {
+                // Nobody waits for it, so nobody would send it again.
+                self.add_mark(
+                    conversation,
+                    Mark {
+                        read: 0,
+                        ..mark.clone()
+                    },
+                    None,
+                );
             }
             for job in waiting {
                 match error {
@@ -247,22 +266,21 @@ impl Node {
             loaded.receipts_at = now.monotonic_ms + RECEIPT_INTERVAL_MS;
         }
         for opener in slot.openers.clone() {
-            self.send_receipts(conversation, opener, |member| {
-                users.contains(&member.reader.user)
-            });
+            let of = |member: &Member| users.contains(&member.reader.user);
+            self.send_receipts(conversation, opener, of, now);
         }
         self.conversations.release(conversation);
     }
 
     /// The present receipts, for a session that opened the conversation.
-    pub(crate) fn receipts_to(&mut self, conversation: ConversationKey, job: &Job) {
+    pub(crate) fn receipts_to(&mut self, conversation: ConversationKey, job: &Job, now: Now) {
         let is_small = self
             .conversations
             .get(conversation)
             .and_then(|slot| slot.loaded.as_ref())
             .is_some_and(|loaded| loaded.member_count <= RECEIPT_MEMBERS_MAX);
         if is_small {
-            self.send_receipts(conversation, job.session, |_| true);
+            self.send_receipts(conversation, job.session, |_| true, now);
         }
     }
 
@@ -271,6 +289,7 @@ impl Node {
         conversation: ConversationKey,
         key: SessionKey,
         of: impl Fn(&Member) -> bool,
+        now: Now,
     ) {
         let Some(slot) = self.conversations.get(conversation) else {
             return;
@@ -294,18 +313,27 @@ impl Node {
                 && (member.read > 0 || member.delivered > 0)
                 && of(member)
         });
+        let (id, mut missed) = (slot.id, false);
         for member in others {
             let frame = ServerFrame::Receipt(frames::Receipt {
-                conversation: slot.id,
+                conversation: id,
                 user: member.reader.user.clone(),
                 delivered: member.delivered,
                 read: member.read,
             })
             .encode(0);
-            // The next one says more: a receipt that finds no room is not missed.
             if self.out.push_live(key, session, &frame) {
                 self.counters.receipts_sent += 1;
+            } else {
+                missed = true;
             }
+        }
+        // The head that comes when there is room again brings the receipts with it: there may be no next one.
+        if missed
+            && let Some(session) = self.sessions.get_mut(&key)
+            && fell_behind(session, id, now)
+        {
+            self.catch_up(key, now);
         }
     }
 

@@ -13,6 +13,8 @@ pub(crate) enum Due {
     Heads(SessionKey),
     /// Receipts of a conversation (by key).
     Receipts(u32),
+    /// Marks whose batch failed.
+    Marks,
 }
 
 /// Timers by monotonic ms; the same one at the same time is kept once.

@@ -14,8 +14,9 @@ use fireside_protocol::{
 use crate::{
     device::Device,
     network::{DATAGRAM, LinkKey, StreamKey},
-    oracle::Violation,
+    rest::WITNESS,
     server_side::token,
+    violation::Violation,
     world::{EPOCH_MS, TOKEN_LIFE_MS, What, World},
 };
 
@@ -258,11 +259,16 @@ impl World {
             return;
         }
         let (index, local, life) = (link.client, link.local, link.client_life);
-        let Some(device) = self.devices.get(index).filter(|device| device.life == life) else {
+        let witness = link.session.as_ref().map(|(_, user)| user.clone());
+        let device = self.devices.get(index).filter(|device| device.life == life);
+        let now = device.map(|device| self.device_now(device));
+        let user = device.map_or_else(
+            || witness.filter(|_| index == WITNESS),
+            |device| Some(device.user.clone()),
+        );
+        let Some(user) = user else {
             return;
         };
-        let now = self.device_now(device);
-        let user = device.user.clone();
         let mut buffer = FrameBuffer::new(PAGE_FRAME_BYTES_MAX);
         buffer.extend(frame);
         let Ok(Some(raw)) = buffer.next_frame() else {
@@ -272,6 +278,9 @@ impl World {
             }));
         };
         self.watch(key, index, stream, &user, &raw);
+        let Some(now) = now else {
+            return;
+        };
         if let Some(session) = self
             .devices
             .get_mut(index)
@@ -297,6 +306,7 @@ impl World {
                 seen: format!("a server frame of kind {} can not be read", raw.kind),
             }));
         };
+        let (moment, late) = (self.moment(), index == WITNESS);
         match frame {
             ServerFrame::Welcome(_) => {
                 let life = self.links.get(&key).map(|link| link.server_life);
@@ -312,7 +322,7 @@ impl World {
                     entry.sequence,
                     user,
                 );
-                self.oracle.on_delivered(user, &entry);
+                self.record.on_entry(user, &entry, moment);
             }
             ServerFrame::Skip(skip) => {
                 self.live(key, skip.conversation, skip.first, skip.last, user);
@@ -322,14 +332,31 @@ impl World {
                 self.live.insert((key, head.conversation), None);
                 self.owed.remove(&(key, head.conversation));
                 if let Some(preview) = &head.preview {
-                    self.oracle.on_delivered(user, preview);
+                    self.record.on_entry(user, preview, moment);
                 }
             }
-            ServerFrame::Ack(ack) => {
-                let check = self
-                    .oracle
-                    .on_ack(ack.nonce, ack.conversation, ack.sequence, ack.at);
-                self.broke(check);
+            ServerFrame::Ack(ack) => self
+                .record
+                .on_answer(user, ack.nonce, Ok(ack), late, moment),
+            ServerFrame::Refused(refused) => {
+                if let Some(nonce) = refused.nonce
+                    && !refused.code().retryable()
+                {
+                    self.record
+                        .on_answer(user, nonce, Err(refused.code()), late, moment);
+                }
+            }
+            ServerFrame::Receipt(receipt) => {
+                let name = (key, receipt.conversation, receipt.user.clone());
+                let now = (receipt.delivered, receipt.read);
+                let before = self.receipts.insert(name, now).unwrap_or_default();
+                if now.0 < before.0 || now.1 < before.1 {
+                    let seen = format!("{user} got {receipt:?} after {before:?}");
+                    self.broke(Err(Violation {
+                        rule: "receipts",
+                        seen,
+                    }));
+                }
             }
             ServerFrame::Page(page) => {
                 self.page(user, page.conversation, &page.items);
@@ -343,13 +370,16 @@ impl World {
             }
             ServerFrame::HeadsPage(page) => {
                 for preview in page.heads.iter().filter_map(|head| head.preview.as_ref()) {
-                    self.oracle.on_delivered(user, preview);
+                    self.record.on_entry(user, preview, moment);
                 }
             }
             ServerFrame::UserRecord(record) if record.kind == UserRecordKind::Rights => {
                 self.report.count("rights changed");
             }
-            ServerFrame::TypingOf(_) => self.report.count("typing delivered"),
+            ServerFrame::TypingOf(typing) => {
+                self.report.count("typing delivered");
+                self.record.on_typing(user, &typing, moment);
+            }
             _ => {}
         }
     }
@@ -360,10 +390,11 @@ impl World {
         conversation: ConversationId,
         entries: &[Raw],
     ) {
+        let moment = self.moment();
         for raw in entries {
             match decode::<Entry>(&raw.0) {
                 Ok(entry) if entry.conversation == conversation => {
-                    self.oracle.on_delivered(user, &entry);
+                    self.record.on_entry(user, &entry, moment);
                 }
                 other => {
                     let seen = format!("a page of {conversation} has {other:?}");
@@ -431,10 +462,26 @@ impl World {
         }
         let now = self.device_now(device);
         if let Some(device) = self.devices.get_mut(index) {
-            let sends: Vec<_> = match &op {
-                StoreOp::Apply(transaction) => sends(transaction),
-                _ => Vec::new(),
+            let (sends, gone) = match &op {
+                StoreOp::Apply(transaction) => {
+                    (sends(transaction), transaction.outbox_remove.clone())
+                }
+                _ => (Vec::new(), Vec::new()),
             };
+            // A newer read marker stands for an older one; nothing else leaves without an outcome.
+            let lost = gone.into_iter().find(|nonce| {
+                let kind = device.disk.outbox.get(nonce).map(|record| record.kind);
+                kind.is_some_and(|kind| kind != 19) && !self.record.settled.contains(nonce)
+            });
+            if let Some(nonce) = lost
+                && self.violation.is_none()
+            {
+                let seen = format!("{nonce} left {}'s outbox and has no outcome", device.user);
+                self.violation = Some(Violation {
+                    rule: "outbox",
+                    seen,
+                });
+            }
             let result = device.disk.carry_out(op);
             if result.is_ok() {
                 device.outboxed.extend(sends);

@@ -49,22 +49,19 @@ fn run() -> Result<(), String> {
         let plan = plan(seed, steps, fault).ok_or("no such fault")?;
         let outcome = run_seed(plan, verbose);
         println!(
-            "seed {seed}: {} events, trace {:016x}\n{}",
-            outcome.steps, outcome.trace, outcome.report
+            "seed {seed}: {:?}, trace {:016x}\n{}",
+            outcome.size, outcome.trace, outcome.report
         );
-        return outcome.violation.map_or(Ok(()), |violation| {
-            Err(format!("broke `{}`: {}", violation.rule, violation.seen))
-        });
+        return outcome
+            .violation
+            .map_or(Ok(()), |violation| Err(violation.to_string()));
     }
     if seeds.is_none() && fault.is_none() {
         return proof(slice);
     }
-    let (report, events, broken) = run_seeds(first, seeds.unwrap_or(100), steps, fault);
-    println!("{events} events\n{report}");
-    broken.map_or(Ok(()), |(seed, violation)| {
-        Err(format!(
-            "seed {seed} broke `{}`: {}",
-            violation.rule, violation.seen
-        ))
+    let ran = run_seeds(first, seeds.unwrap_or(100), steps, fault);
+    println!("{} events\n{}", ran.steps, ran.report);
+    ran.broken.map_or(Ok(()), |(seed, violation)| {
+        Err(format!("seed {seed} {violation}"))
     })
 }

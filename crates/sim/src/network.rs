@@ -45,6 +45,8 @@ pub struct Link {
     pub outbound: Arc<Outbound>,
     /// The client reads nothing until then.
     pub slow_until_ms: u64,
+    /// Bytes of something big before them: pages, downloads.
+    pub ballast: usize,
     /// Frames that wait for a slow reader.
     pub waiting: VecDeque<(StreamKey, Bytes)>,
     /// Requests that came before the log-in was answered.
@@ -77,6 +79,7 @@ impl Link {
             session: None,
             outbound: Arc::default(),
             slow_until_ms: 0,
+            ballast: 0,
             waiting: VecDeque::new(),
             before_login: Vec::new(),
             next_stream: 1,

@@ -1,332 +1,237 @@
-//! The reference model. It sees commands as clients put them on the wire, acknowledgements and deliveries as clients get them, and at
-//! rest the logs; it has its own copy of the rules. It shares no code with the cores but the wire's types. What it compares with the
-//! logs stands in `verdict.rs`.
+//! The reference model. From acknowledged commands alone it writes the logs anew, under its own copy of the rules, and says what each
+//! user should see. It gets a [`Record`] of what was to be seen from outside and no more; `verdict.rs` compares.
 
 mod verdict;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use fireside_protocol::{
-    ClientFrame, ConversationId, ConversationKind, Entry, EntryKind, Nonce, Sequence, TextContent,
-    UserId, decode,
+use fireside_protocol::{ConversationId, EntryKind, Rev, Role, Sequence, UserId};
+
+use crate::{
+    record::{Acked, Act, Command, Look, Moment, Record},
+    violation::{Check, Violation, ensure, some},
 };
 
-/// A rule that was broken: which, and what was seen.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Violation {
-    /// Named as in `docs/model.md`.
-    pub rule: &'static str,
-    /// What was seen.
-    pub seen: String,
-}
+/// From when to when.
+type Span = (Moment, Moment);
+/// A role now, and memberships with both ends included.
+type Member = (Option<Role>, Vec<(Sequence, Sequence)>);
+/// What a user should see of a log.
+type Visible<'l> = BTreeMap<Sequence, &'l Item>;
 
-type Check = Result<(), Violation>;
-
-/// Logs as they are: entries with whether they are private.
-pub type Logs = Vec<(ConversationId, ConversationKind, Vec<(Entry, bool)>)>;
-
-fn violation<T>(rule: &'static str, seen: impl Into<String>) -> Result<T, Violation> {
-    Err(Violation {
-        rule,
-        seen: seen.into(),
-    })
-}
-
-/// What a command said, under its name.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Issued {
-    user: UserId,
-    what: What,
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum What {
-    Send(ConversationId, String),
-    Edit(ConversationId, String),
-    Recall(ConversationId),
-    CreateGroup { history: u64 },
-    Other,
-}
-
-/// A block that was acknowledged, with how far each log was when it was given and when it was acknowledged.
+/// An item: its states by rev, and what decides who sees it.
 #[derive(Clone, Debug)]
-struct BlockFact {
-    by: UserId,
-    of: UserId,
-    on: bool,
-    given: BTreeMap<ConversationId, Sequence>,
-    acked: Option<BTreeMap<ConversationId, Sequence>>,
+struct Item {
+    now: Look,
+    states: BTreeMap<Rev, Look>,
+    private: bool,
+    given: Moment,
 }
 
-/// A membership, both ends included.
-type Interval = (Sequence, Sequence);
-
-/// What a user should see of an item.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Expected {
-    /// Its number.
-    pub sequence: Sequence,
-    /// What it is.
-    pub kind: EntryKind,
-    /// Who.
-    pub sender: UserId,
-    /// The text now; `None` for system items and recalled ones.
-    pub text: Option<String>,
-    /// Its author changed it.
-    pub edited: bool,
-    /// It was taken back.
-    pub recalled: bool,
-    /// Counts as unread.
-    pub countable: bool,
-}
-
-/// A log and what follows from it.
-#[derive(Clone, Debug, Default)]
+/// A log as the acknowledged commands make it.
+#[derive(Debug, Default)]
 struct Log {
     direct: bool,
-    entries: Vec<(Entry, bool)>,
-    members: BTreeMap<UserId, Vec<Interval>>,
-    texts: BTreeMap<Sequence, (String, bool, bool)>,
+    history: u64,
+    ordinal: u64,
+    items: BTreeMap<Sequence, Item>,
+    /// All numbers: time, and of a change its item.
+    numbers: BTreeMap<Sequence, (u64, Option<Sequence>)>,
+    members: BTreeMap<UserId, Member>,
+    read: BTreeMap<UserId, Sequence>,
 }
 
 /// The model.
-#[derive(Clone, Debug, Default)]
-pub struct Oracle {
-    issued: BTreeMap<Nonce, Issued>,
-    acked: BTreeMap<Nonce, (ConversationId, Sequence, u64)>,
-    blocks: BTreeMap<Nonce, BlockFact>,
-    block_order: Vec<Nonce>,
-    /// (user, conversation, number) got as a body, with the target of a change.
-    delivered: BTreeSet<(UserId, ConversationId, Sequence, Sequence)>,
+#[derive(Debug)]
+pub struct Oracle<'a> {
+    record: &'a Record,
+    /// Age to which a message may be changed, in ms, with what clocks may jump.
+    window_ms: u64,
     logs: BTreeMap<ConversationId, Log>,
+    /// Acknowledged commands on blocks and memberships by when they came.
+    rights: Vec<Acked<'a>>,
 }
 
-fn text_of(content: &bytes::Bytes) -> String {
-    decode::<TextContent>(content)
-        .map_or_else(|_| "(not a text)".to_owned(), |content| content.text)
-}
-
-impl Oracle {
-    /// A client put a command on the wire; `lasts` are the logs' ends now. A retry must say the same as the first try.
-    pub fn on_command(
-        &mut self,
-        user: &UserId,
-        frame: &ClientFrame,
-        lasts: &dyn Fn() -> BTreeMap<ConversationId, Sequence>,
-    ) -> Check {
-        let Some(nonce) = frame.nonce() else {
-            return Ok(());
+impl<'a> Oracle<'a> {
+    /// Writes the logs that the acknowledged commands make, or says which rule they break.
+    pub fn new(record: &'a Record, window_ms: u64) -> Result<Self, Violation> {
+        let twofold = &record.twofold;
+        ensure!(twofold.is_none(), "once", "{twofold:?}");
+        let rights = record.acked().filter(|acked| !acked.by.act.is_talk());
+        let mut oracle = Self {
+            record,
+            window_ms,
+            logs: BTreeMap::new(),
+            rights: rights.collect(),
         };
-        let what = match frame {
-            ClientFrame::Send(send) => What::Send(send.conversation, text_of(&send.content)),
-            ClientFrame::Edit(edit) => What::Edit(edit.conversation, text_of(&edit.content)),
-            ClientFrame::Recall(recall) => What::Recall(recall.conversation),
-            ClientFrame::CreateGroup(create) => What::CreateGroup {
-                history: create.history_for_joiners,
-            },
-            _ => What::Other,
-        };
-        let issued = Issued {
-            user: user.clone(),
-            what,
-        };
-        match self.issued.get(&nonce) {
-            Some(first) if *first != issued => {
-                return violation("once", format!("{nonce} was {first:?} and is {issued:?}"));
-            }
-            Some(_) => return Ok(()),
-            None => self.issued.insert(nonce, issued),
-        };
-        if let ClientFrame::Block(block) = frame {
-            let fact = BlockFact {
-                by: user.clone(),
-                of: block.user.clone(),
-                on: block.on,
-                given: lasts(),
-                acked: None,
-            };
-            self.blocks.insert(nonce, fact);
-            self.block_order.push(nonce);
+        let (mut places, mut counts) = (BTreeMap::new(), BTreeMap::new());
+        for acked in record.acked().filter(|acked| acked.sequence > 0) {
+            let other = places.insert((acked.by.place, acked.sequence), acked);
+            ensure!(other.is_none(), "once", "{acked:?} and {other:?}");
         }
+        for ((id, _), acked) in places {
+            if let Some((device, count)) = acked.by.counter() {
+                let before = counts.insert((id, device), count);
+                ensure!(before < Some(count), "order", "{acked:?} after {before:?}");
+            }
+            let mut log = oracle.logs.remove(&id).unwrap_or_default();
+            oracle.add(&mut log, acked)?;
+            oracle.logs.insert(id, log);
+        }
+        for by in record.acked().map(|acked| acked.by) {
+            if let (Act::Read(n), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place)) {
+                let read = log.read.entry(by.user.clone()).or_default();
+                *read = *n.max(read);
+            }
+        }
+        Ok(oracle)
+    }
+
+    /// Adds what a command did, if it could.
+    fn add(&self, log: &mut Log, acked: Acked<'_>) -> Check {
+        let (by, n, me, look) = (acked.by, acked.sequence, &acked.by.user, acked.look());
+        let (mine, says) = (log.rank(me), matches!(by.act, Act::Say(_)));
+        let before = log.numbers.last_key_value();
+        let (last, at) = before.map_or((0, 0), |(n, (at, _))| (*n, *at));
+        log.ordinal += u64::from(says);
+        let dense = n == last + 1 && look.at >= at && look.ordinal == log.ordinal;
+        let counted = log.ordinal;
+        ensure!(dense, "numbers", "{acked:?} after {last} ({at}, {counted})");
+        log.direct |= n == 1 && says;
+        let peer = self.record.peer(by.place, me).filter(|_| log.direct);
+        let closed = peer.map(|peer| self.closed(me, peer, acked.span()));
+        let allowed = match &by.act {
+            Act::Edit(..) | Act::Recall(..) => return self.change(log, acked, closed.flatten()),
+            Act::Say(_) => log.direct || mine > 0,
+            Act::Create(history, _) => {
+                log.history = *history;
+                n == 1
+            }
+            Act::Join => mine == 0 && self.invited(acked),
+            Act::Leave => mine > 0,
+            Act::Remove(user) => log.rank(user) > 0 && mine > log.rank(user).min(2),
+            Act::SetRole(user, _) => mine == 3 && log.rank(user) > 0,
+            _ => false,
+        };
+        ensure!(allowed, "rights", "{acked:?}, who has role {mine} there");
+        log.numbers.insert(n, (look.at, None));
+        // Where it cannot be said whether a block held, whoever got it was let.
+        let unseen = || peer.is_some_and(|peer| !self.record.got(peer, by.place, n, n));
+        let item = Item {
+            private: closed.is_some_and(|closed| closed.unwrap_or_else(unseen)),
+            given: by.given,
+            states: BTreeMap::from([(n, look.clone())]),
+            now: look,
+        };
+        log.change_member(n, item.now.member.clone(), &by.act);
+        log.items.insert(n, item);
         Ok(())
     }
 
-    /// The server gave an ack of a block; `lasts` are the logs' ends at that moment.
-    pub fn on_block_acked(
-        &mut self,
-        nonce: Nonce,
-        lasts: &dyn Fn() -> BTreeMap<ConversationId, Sequence>,
-    ) {
-        if let Some(fact) = self
-            .blocks
-            .get_mut(&nonce)
-            .filter(|fact| fact.acked.is_none())
-        {
-            fact.acked = Some(lasts());
-        }
-    }
-
-    /// A client got an ack. A nonce has one answer for ever.
-    pub fn on_ack(
-        &mut self,
-        nonce: Nonce,
-        conversation: Option<ConversationId>,
-        sequence: Sequence,
-        at: u64,
-    ) -> Check {
-        let Some(conversation) = conversation else {
-            return Ok(());
-        };
-        let answer = (conversation, sequence, at);
-        match self.acked.insert(nonce, answer) {
-            Some(first) if first != answer => violation(
-                "once",
-                format!("{nonce} was answered {first:?} and then {answer:?}"),
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    /// A client got a body, live or in a page.
-    pub fn on_delivered(&mut self, user: &UserId, entry: &Entry) {
-        self.delivered.insert((
-            user.clone(),
-            entry.conversation,
-            entry.sequence,
-            entry.target,
-        ));
-    }
-
-    /// What a user should see of a conversation, given whom they block now.
-    #[must_use]
-    pub fn expected(
-        &self,
-        id: ConversationId,
-        user: &UserId,
-        blocked: &BTreeSet<UserId>,
-    ) -> BTreeMap<Sequence, Expected> {
-        let Some(log) = self.logs.get(&id) else {
-            return BTreeMap::new();
-        };
-        let visible = log.entries.iter().filter(|(entry, private)| {
-            let hidden = *private
-                || (!log.direct
-                    && entry.kind == EntryKind::Message
-                    && blocked.contains(&entry.sender));
-            entry.target == 0
-                && log.covers(user, entry.sequence)
-                && (entry.sender == *user || !hidden)
+    /// An edit or a recall.
+    fn change(&self, log: &mut Log, acked: Acked<'_>, closed: Option<bool>) -> Check {
+        let (n, me, look) = (acked.sequence, &acked.by.user, acked.look());
+        let (target, mine, direct) = (self.record.target(acked.by), log.rank(me), log.direct);
+        log.numbers.insert(n, (look.at, Some(target)));
+        let item = log.items.get_mut(&target).filter(|item| {
+            let now = &item.now;
+            let fresh = look.at.saturating_sub(now.at) <= self.window_ms;
+            let open = (direct || mine > 0) && (item.private || closed != Some(true));
+            let admin = look.text.is_none() && mine > 1;
+            now.text.is_some() && open && (admin || now.sender == *me && fresh)
         });
-        let items = visible.map(|(entry, _)| {
-            let (text, edited, recalled) = log
-                .texts
-                .get(&entry.sequence)
-                .cloned()
-                .map_or((None, false, false), |t| (Some(t.0), t.1, t.2));
-            let expected = Expected {
-                sequence: entry.sequence,
-                kind: entry.kind,
-                sender: entry.sender.clone(),
-                text: text.filter(|_| !recalled),
-                edited,
-                recalled,
-                countable: entry.is_countable(),
+        let Item { now, states, .. } = some!(item, "rights", "{acked:?} may not change {target}");
+        (now.rev, now.edited, now.text) = (n, look.text.is_some(), look.text);
+        states.insert(n, now.clone());
+        Ok(())
+    }
+
+    /// Whether somebody who joined may have been invited, since they were there last.
+    fn invited(&self, acked: Acked<'_>) -> bool {
+        let (me, place) = (&acked.by.user, acked.by.place);
+        let asked = |command: &Command| match &command.act {
+            _ if command.place != place => None,
+            Act::Create(_, users) | Act::Invite(users) if users.contains(me) => Some(true),
+            Act::Join if command.user == *me => Some(false),
+            _ => None,
+        };
+        self.during(acked.span(), asked) != Some(false)
+    }
+
+    /// Whether something held all through a span; `None`: cannot be said. `change`: what a command makes of it.
+    fn during(&self, span: Span, change: impl Fn(&Command) -> Option<bool>) -> Option<bool> {
+        let mut state = Some(false);
+        for acked in &self.rights {
+            state = match change(acked.by) {
+                Some(on) if span.0 > acked.moment => Some(on),
+                Some(on) if span.1 >= acked.by.given && state != Some(on) => None,
+                _ => state,
             };
-            (entry.sequence, expected)
+        }
+        state
+    }
+
+    fn blocks(&self, by: &UserId, of: &UserId, span: Span) -> Option<bool> {
+        self.during(span, |command| match &command.act {
+            Act::Block(user, on) if command.user == *by && user == of => Some(*on),
+            _ => None,
+        })
+    }
+
+    /// A block of either side closes a direct conversation.
+    fn closed(&self, one: &UserId, other: &UserId, span: Span) -> Option<bool> {
+        let both = [(one, other), (other, one)].map(|(by, of)| self.blocks(by, of, span));
+        let closed = both.contains(&Some(true)).then_some(true);
+        closed.or_else(|| both[0].and(both[1]))
+    }
+
+    /// What a user should see of a log now.
+    fn visible<'l>(&self, id: ConversationId, log: &'l Log, user: &UserId) -> Visible<'l> {
+        let near = !log.direct || self.record.peer(id, user).is_some();
+        let items = log.items.iter().filter(|(n, item)| {
+            let now = (Moment::MAX, Moment::MAX);
+            let hidden = || self.blocks(user, &item.now.sender, now) == Some(true);
+            near && log.may(user, **n, item) && !(log.hideable(user, item) && hidden())
         });
-        items.collect()
-    }
-
-    /// Whether the user is a member at the end of the log.
-    #[must_use]
-    pub fn is_member(&self, id: ConversationId, user: &UserId) -> bool {
-        self.logs
-            .get(&id)
-            .is_some_and(|log| log.is_member(user, log.entries.len() as u64 + 1))
-    }
-
-    /// The largest number a user may see, changes of what they see included.
-    #[must_use]
-    pub fn newest(&self, id: ConversationId, seen: &BTreeMap<Sequence, Expected>) -> Sequence {
-        let entries = self.logs.get(&id).map_or(&[][..], |log| &log.entries);
-        let about = |entry: &Entry| {
-            if entry.target == 0 {
-                entry.sequence
-            } else {
-                entry.target
-            }
-        };
-        let newest = entries
-            .iter()
-            .rev()
-            .find(|(entry, _)| seen.contains_key(&about(entry)));
-        newest.map_or(0, |(entry, _)| entry.sequence)
-    }
-
-    /// Whether a command under this name is in some log, or was acknowledged.
-    #[must_use]
-    pub fn has_effect(&self, nonce: Nonce) -> bool {
-        self.acked.contains_key(&nonce)
-            || self.logs.values().any(|log| {
-                log.entries
-                    .iter()
-                    .any(|(entry, _)| entry.nonce == Some(nonce))
-            })
+        items.map(|(n, item)| (*n, item)).collect()
     }
 }
 
 impl Log {
-    fn is_member(&self, user: &UserId, n: Sequence) -> bool {
-        self.members.get(user).is_some_and(|intervals| {
-            intervals
-                .last()
-                .is_some_and(|(from, until)| *from <= n && n <= *until)
-        })
+    /// 3 owner, 2 admin, 1 member, 0 none.
+    fn rank(&self, user: &UserId) -> u16 {
+        let role = self.members.get(user).and_then(|(role, _)| *role);
+        role.map_or(0, Role::number)
     }
 
-    fn covers(&self, user: &UserId, n: Sequence) -> bool {
-        let known = self.members.get(user);
-        match known {
-            Some(intervals) => intervals
-                .iter()
-                .any(|(from, until)| *from <= n && n <= *until),
-            // The silent side of a direct conversation.
-            None => self.direct,
-        }
+    /// Whether the log's own rules show an item to a user: all but blocks in groups.
+    fn may(&self, user: &UserId, n: Sequence, item: &Item) -> bool {
+        let mut intervals = self.members.get(user).into_iter().flat_map(|(_, all)| all);
+        let inside = intervals.any(|(from, until)| *from <= n && n <= *until);
+        (self.direct || inside) && (!item.private || item.now.sender == *user)
     }
 
-    fn membership(&mut self, entry: &Entry, history: u64) {
-        let Some(user) = entry.member.as_ref().map(|member| member.user.clone()) else {
-            return;
-        };
-        if self.direct {
-            return;
-        }
-        let n = entry.sequence;
-        let intervals = self.members.entry(user).or_default();
-        match entry.kind {
-            EntryKind::Created => intervals.push((1, Sequence::MAX)),
-            EntryKind::Joined => {
-                let from = if history == 0 {
-                    n
-                } else {
-                    n.saturating_sub(history).max(1)
-                };
-                let mut from = from;
-                while let Some((first, until)) = intervals.last().copied()
-                    && until.saturating_add(1) >= from
-                {
+    /// Whether a user's block in a group withholds it.
+    fn hideable(&self, user: &UserId, item: &Item) -> bool {
+        let now = &item.now;
+        !self.direct && now.kind == EntryKind::Message && now.sender != *user
+    }
+
+    fn change_member(&mut self, n: Sequence, user: Option<UserId>, act: &Act) {
+        let Some(user) = user else { return };
+        let (role, intervals) = self.members.entry(user).or_default();
+        match (act, intervals.last_mut()) {
+            (Act::SetRole(_, given), _) => *role = Some(*given),
+            (Act::Leave | Act::Remove(_), Some(last)) => (*role, last.1) = (None, n),
+            _ => {
+                let mut from = n.saturating_sub(self.history).max(1);
+                // What reaches into an earlier membership takes it in.
+                while let Some((first, _)) = intervals.pop_if(|(_, until)| *until + 1 >= from) {
                     from = from.min(first);
-                    intervals.pop();
                 }
                 intervals.push((from, Sequence::MAX));
+                *role = Some(if n == 1 { Role::Owner } else { Role::Member });
             }
-            EntryKind::Left | EntryKind::Removed => {
-                if let Some(last) = intervals.last_mut() {
-                    last.1 = n;
-                }
-            }
-            _ => {}
         }
     }
 }

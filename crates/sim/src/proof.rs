@@ -12,13 +12,23 @@ use fireside_client_core::Breaks as ClientBreaks;
 use fireside_server_core::Breaks as ServerBreaks;
 
 use crate::{
-    oracle::Violation,
     report::Report,
+    violation::Violation,
     world::{Plan, World},
 };
 
-/// Events of a seed in a full run.
-pub const STEPS: u64 = 20_000;
+/// Events of a seed in a full run, without those at rest.
+pub const STEPS: u64 = 30_000;
+/// Least events of any seed.
+const STEPS_MIN: u64 = 20_000;
+/// Least lives of the server in any seed.
+const LIVES_MIN: u64 = 3;
+/// Least clients that started in any seed.
+const CLIENTS_MIN: u64 = 30;
+/// Least users with two of them.
+const TWOS_MIN: u64 = 10;
+/// Least times of each mechanism in 40 seeds.
+const TIMES_MIN: u64 = 100;
 /// Seeds within which a built-in fault must be caught.
 pub const CATCH_SEEDS: u64 = 100;
 /// All built-in faults.
@@ -66,11 +76,77 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
     })
 }
 
+/// How large a world was; of many: the smallest of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Events.
+    pub steps: u64,
+    /// Lives of the server.
+    pub lives: u64,
+    /// Clients that started.
+    pub clients: u64,
+    /// Users with two of them.
+    pub twos: u64,
+}
+
+impl Size {
+    const fn of_nothing() -> Self {
+        Self::all(u64::MAX)
+    }
+
+    const fn all(n: u64) -> Self {
+        Self {
+            steps: n,
+            lives: n,
+            clients: n,
+            twos: n,
+        }
+    }
+
+    fn of(world: &World) -> Self {
+        let started = world.devices.iter().filter(|device| device.life > 0);
+        let seconds = started.clone().filter(|device| device.which > 0);
+        Self {
+            steps: world.steps,
+            lives: u64::from(world.server.life),
+            clients: started.count() as u64,
+            twos: seconds.count() as u64,
+        }
+    }
+
+    fn least(self, other: Self) -> Self {
+        Self {
+            steps: self.steps.min(other.steps),
+            lives: self.lives.min(other.lives),
+            clients: self.clients.min(other.clients),
+            twos: self.twos.min(other.twos),
+        }
+    }
+
+    const fn is_enough(self) -> bool {
+        let world = self.clients >= CLIENTS_MIN && self.twos >= TWOS_MIN;
+        world && self.steps >= STEPS_MIN && self.lives >= LIVES_MIN
+    }
+}
+
+/// What came of many seeds.
+#[derive(Debug)]
+pub struct Seeds {
+    /// Counts of all.
+    pub report: Report,
+    /// Events of all.
+    pub steps: u64,
+    /// The smallest sizes.
+    pub least: Size,
+    /// The lowest seed that broke a rule, and which.
+    pub broken: Option<(u64, Violation)>,
+}
+
 /// What came of one seed.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Events.
-    pub steps: u64,
+    /// How large its world was.
+    pub size: Size,
     /// Hash over all events.
     pub trace: u64,
     /// Counts.
@@ -94,7 +170,7 @@ pub fn run_seed(plan: Plan, verbose: bool) -> Outcome {
         }
         world.count_logs();
         Outcome {
-            steps: world.steps,
+            size: Size::of(&world),
             trace: world.trace,
             report: world.report,
             violation,
@@ -104,7 +180,7 @@ pub fn run_seed(plan: Plan, verbose: bool) -> Outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         Outcome {
-            steps: 0,
+            size: Size::all(0),
             trace: 0,
             report: Report::default(),
             violation: Some(Violation {
@@ -115,17 +191,17 @@ pub fn run_seed(plan: Plan, verbose: bool) -> Outcome {
     })
 }
 
-/// Runs seeds on all cores until all are done or one breaks a rule. Answers the counts, the events and the lowest broken seed.
+/// Runs seeds on all cores until all are done or one breaks a rule.
 #[must_use]
-pub fn run_seeds(
-    first: u64,
-    seeds: u64,
-    steps: u64,
-    fault: Option<&str>,
-) -> (Report, u64, Option<(u64, Violation)>) {
+pub fn run_seeds(first: u64, seeds: u64, steps: u64, fault: Option<&str>) -> Seeds {
     let next = AtomicU64::new(first);
     let stop = AtomicBool::new(false);
-    let gathered = Mutex::new((Report::default(), 0, None::<(u64, Violation)>));
+    let gathered = Mutex::new(Seeds {
+        report: Report::default(),
+        steps: 0,
+        least: Size::of_nothing(),
+        broken: None,
+    });
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -142,12 +218,17 @@ pub fn run_seeds(
                     let mut gathered = gathered
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner);
-                    gathered.0.merge(&outcome.report);
-                    gathered.1 += outcome.steps;
+                    gathered.report.merge(&outcome.report);
+                    gathered.steps += outcome.size.steps;
+                    gathered.least = gathered.least.least(outcome.size);
                     if let Some(violation) = outcome.violation {
                         stop.store(true, Ordering::Relaxed);
-                        if gathered.2.as_ref().is_none_or(|(lowest, _)| seed < *lowest) {
-                            gathered.2 = Some((seed, violation));
+                        if gathered
+                            .broken
+                            .as_ref()
+                            .is_none_or(|(lowest, _)| seed < *lowest)
+                        {
+                            gathered.broken = Some((seed, violation));
                         }
                     }
                 }
@@ -166,25 +247,32 @@ pub fn run_seeds(
 pub fn proof(slice: bool) -> Result<(), String> {
     let seeds = if slice { 40 } else { 1_000 };
     let start = Instant::now();
-    let (report, steps, broken) = run_seeds(1, seeds, STEPS, None);
+    let ran = run_seeds(1, seeds, STEPS, None);
     println!(
-        "{seeds} seeds, {steps} events, {:.1} s:\n{report}",
-        start.elapsed().as_secs_f64()
+        "{seeds} seeds, {} events, {:.1} s:\n{}",
+        ran.steps,
+        start.elapsed().as_secs_f64(),
+        ran.report
     );
-    if let Some((seed, violation)) = broken {
+    let least = ran.least;
+    println!(
+        "  every seed: at least {} events, {} clients, {} users with two, {} server lives\n",
+        least.steps, least.clients, least.twos, least.lives
+    );
+    if let Some((seed, violation)) = ran.broken {
         return Err(format!(
-            "seed {seed} broke `{}`: {}\nagain: ./test simulate --seed {seed}",
-            violation.rule, violation.seen
+            "seed {seed} {violation}\nagain: ./test simulate --seed {seed}"
         ));
     }
-    if steps < seeds * STEPS {
-        return Err(format!(
-            "{steps} events are fewer than {seeds} seeds of {STEPS}"
-        ));
+    if !least.is_enough() {
+        let due = format!(
+            "{STEPS_MIN} events, {CLIENTS_MIN} clients, {TWOS_MIN} users with two, {LIVES_MIN} lives"
+        );
+        return Err(format!("a seed was too small: {least:?}, not {due}"));
     }
-    let missing: Vec<&str> = report.missing().collect();
+    let missing: Vec<&str> = ran.report.fewer_than(TIMES_MIN * seeds / 40).collect();
     if !missing.is_empty() {
-        return Err(format!("never happened: {}", missing.join(", ")));
+        return Err(format!("happened too rarely: {}", missing.join(", ")));
     }
     // A caught fault panics or breaks a rule; the hook's text would only be noise here.
     let hook = std::panic::take_hook();
@@ -192,11 +280,12 @@ pub fn proof(slice: bool) -> Result<(), String> {
     let mut missed = Vec::new();
     for fault in BREAKS {
         let start = Instant::now();
-        let (_, steps, broken) = run_seeds(1, CATCH_SEEDS, STEPS, Some(fault));
-        match broken {
+        let ran = run_seeds(1, CATCH_SEEDS, STEPS, Some(fault));
+        match ran.broken {
             Some((seed, violation)) => println!(
-                "  caught {fault:<22} by `{}` in seed {seed} ({steps} events, {:.1} s)",
+                "  caught {fault:<22} by `{}` in seed {seed} ({} events, {:.1} s)",
                 violation.rule,
+                ran.steps,
                 start.elapsed().as_secs_f64()
             ),
             None => missed.push(*fault),

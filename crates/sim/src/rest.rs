@@ -1,25 +1,37 @@
 //! The world at rest: nothing breaks any more, everybody is online, everything has arrived. Then everything is compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
+use bytes::Bytes;
 use fireside_client_core::{
     Command,
-    view::{Body, MessageState},
+    view::{ConversationRow, MessageState, TimelineRow},
 };
-use fireside_protocol::{
-    ConversationId, Entry, EntryKind, Sequence, TextContent, UserId, decode,
-    limits::UNREAD_COUNT_MAX,
-};
+use fireside_protocol::{ClientFrame, ConversationId, DeviceId, Entry, Sequence, UserId, decode};
+use fireside_server_core::Login;
 
 use crate::{
-    client_disk::ClientDisk,
     device::Device,
-    oracle::{Expected, Violation},
-    world::{What, World},
+    network::{Link, LinkKey},
+    oracle::Oracle,
+    record::{Look, Record, Shown, UNREAD_SHOWN_MAX, View},
+    violation::Violation,
+    world::{CLOCK_JUMP_MS, TOKEN_LIFE_MS, What, World},
 };
 
+/// The client of links that belong to no device.
+pub(crate) const WITNESS: usize = usize::MAX;
+/// How often commands without an answer are sent again at rest.
+const ASK_ROUNDS: usize = 20;
 /// Virtual time in which everything must have settled, in ms.
 const SETTLE_MS: u64 = 240_000;
+/// Bytes of a shortened preview at least.
+const PREVIEW_BYTES: usize = 100;
+/// Longer than heads look back before a device's last stamp, in ms.
+const LONG_AWAY_MS: u64 = 70_000;
 /// Quiet time after which nothing more is expected, in ms.
 const QUIET_MS: u64 = 40_000;
 
@@ -47,9 +59,18 @@ impl World {
                     self.kill_client(index);
                 }
             }
-            self.schedule(5, What::ClientStart(index));
+            // Some come back after longer than heads look back.
+            let away = self.devices.get(index);
+            let away = away.is_some_and(|device| device.session.is_none()) && self.rng.chance(300);
+            let pause = if away { LONG_AWAY_MS } else { 5 };
+            self.schedule(pause, What::ClientStart(index));
         }
-        self.run_for(60_000)?;
+        self.run_for(LONG_AWAY_MS + 20_000)?;
+        for index in 0..devices {
+            self.command(index, Command::SetBackgroundFill(true));
+        }
+        self.settle()?;
+        self.ask_again()?;
         // A block whose answer was lost is given again, so that both sides know what holds.
         for index in 0..devices {
             let wishes: Vec<(UserId, bool)> =
@@ -61,8 +82,16 @@ impl World {
             }
             self.command(index, Command::SetBackgroundFill(true));
         }
-        let deadline = self.now + SETTLE_MS;
         self.run_for(QUIET_MS)?;
+        self.settle()?;
+        self.run_for(5_000)?;
+        self.ask_again()?;
+        self.run_for(5_000)?;
+        self.judge()
+    }
+
+    fn settle(&mut self) -> Result<(), Violation> {
+        let deadline = self.now + SETTLE_MS;
         while !self.is_settled() {
             if self.now > deadline {
                 let seen = self.unsettled();
@@ -73,8 +102,7 @@ impl World {
             }
             self.run_for(2_000)?;
         }
-        self.run_for(5_000)?;
-        self.compare()
+        Ok(())
     }
 
     pub(crate) fn run_for(&mut self, ms: u64) -> Result<(), Violation> {
@@ -140,278 +168,176 @@ impl World {
         seen
     }
 
-    fn compare(&mut self) -> Result<(), Violation> {
-        let logs = self.logs();
-        self.oracle.check_logs(logs)?;
-        for ((key, _), seen) in &self.owed {
-            let up = self
-                .links
-                .get(key)
-                .is_some_and(|link| link.client_open && link.server_open);
-            if up {
-                let seen = seen.clone();
-                return Err(Violation {
-                    rule: "dense",
-                    seen,
-                });
-            }
-        }
-        self.check_store()?;
-        for index in 0..self.devices.len() {
-            let Some(device) = self.devices.get(index) else {
-                continue;
-            };
-            let blocked = self.blocked(&device.user);
-            for nonce in &device.outboxed {
-                let failed = device
-                    .disk
-                    .outbox
-                    .get(nonce)
-                    .is_some_and(|record| record.failed != 0);
-                let lost = !device.forgetful
-                    && !failed
-                    && !self.oracle.has_effect(*nonce)
-                    && !self.report_refused(*nonce);
-                if lost {
-                    let seen = format!(
-                        "{} (device {index}) had {nonce} in its outbox and it is nowhere",
-                        device.user
-                    );
-                    return Err(Violation {
-                        rule: "outbox",
-                        seen,
-                    });
-                }
-            }
-            for (id, _) in self.server.disk.database.conversations() {
-                if !self.oracle.is_member(id, &device.user) {
-                    continue;
-                }
-                let expected = self.oracle.expected(id, &device.user, &blocked);
-                self.compare_held(device, id, &expected)?;
-                self.compare_rows(device, id, &expected)?;
-                self.compare_list(device, id, &expected)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Commands that the server refused for good stay refused; the device drops or keeps them as failed.
-    const fn report_refused(&self, _nonce: fireside_protocol::Nonce) -> bool {
-        false
-    }
-
-    /// The server's own state of each item is what the commands make of it.
-    fn check_store(&self) -> Result<(), Violation> {
-        for (id, _, entries) in self.logs() {
-            for (entry, _) in entries {
-                if entry.kind != EntryKind::Message {
-                    continue;
-                }
-                let own = self.oracle.expected(id, &entry.sender, &BTreeSet::new());
-                if let Some(expected) = own.get(&entry.sequence) {
-                    same(&entry, expected).map_err(|seen| Violation {
-                        rule: "state",
-                        seen: format!("the server's {id}: {seen}"),
-                    })?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn blocked(&self, user: &UserId) -> BTreeSet<UserId> {
-        let wishes = self
-            .devices
-            .iter()
-            .filter(|device| device.user == *user && device.which == 0);
-        wishes
-            .flat_map(|device| {
-                device
-                    .blocking
-                    .iter()
-                    .filter(|(_, on)| **on)
-                    .map(|(other, _)| other.clone())
-            })
-            .collect()
-    }
-
-    /// What a device holds is what it should see, and all of it.
-    fn compare_held(
-        &self,
-        device: &Device,
-        id: ConversationId,
-        expected: &BTreeMap<Sequence, Expected>,
-    ) -> Result<(), Violation> {
-        let who = format!("{} (device {}) in {id}", device.user, device.index);
-        let held = held(&device.disk, id);
-        for (sequence, entry) in &held {
-            let Some(expected) = expected.get(sequence) else {
-                return Err(Violation {
-                    rule: "rights",
-                    seen: format!("{who} holds {sequence}, which it may not see"),
-                });
-            };
-            same(entry, expected).map_err(|seen| Violation {
-                rule: "state",
-                seen: format!("{who}: {seen}"),
-            })?;
-        }
-        let Some(record) = device.disk.conversations.get(&id) else {
-            if expected
-                .values()
-                .all(|item| item.kind != EntryKind::Message)
-            {
+    /// Asks for what came of commands that nobody got an answer to, as a device of the user that never slept would: by sending them
+    /// again under their names. From here on all that was ever done is acknowledged.
+    fn ask_again(&mut self) -> Result<(), Violation> {
+        let mut borrowed = self.borrowed();
+        for _ in 0..ASK_ROUNDS {
+            let mut asked: Vec<(UserId, ClientFrame)> = self
+                .record
+                .unanswered()
+                .map(|(user, frame)| (user.clone(), frame.clone()))
+                .collect();
+            asked.extend(borrowed.take());
+            if asked.is_empty() {
                 return Ok(());
             }
-            return Err(Violation {
-                rule: "converge",
-                seen: format!("{who} does not know the conversation"),
-            });
-        };
-        let last = self.oracle.newest(id, expected);
-        if record.last_known < last {
-            let seen = format!("{who} knows {} of {last}", record.last_known);
-            return Err(Violation {
-                rule: "converge",
-                seen,
-            });
-        }
-        let covered = |n: Sequence| {
-            record
-                .covered
-                .iter()
-                .any(|range| range.first <= n && n <= range.last)
-        };
-        for sequence in expected.keys().filter(|sequence| covered(**sequence)) {
-            if !held.contains_key(sequence) {
-                return Err(Violation {
-                    rule: "dense",
-                    seen: format!("{who} covers {sequence} and does not hold it"),
-                });
+            self.report.add("asked again at rest", asked.len() as u64);
+            let users: BTreeSet<UserId> = asked.iter().map(|(user, _)| user.clone()).collect();
+            let links: BTreeMap<UserId, LinkKey> = users
+                .into_iter()
+                .map(|user| (user.clone(), self.witness(user)))
+                .collect();
+            for (place, (user, frame)) in asked.into_iter().enumerate() {
+                if let Some(link) = links.get(&user) {
+                    let request = place as u32 + 1;
+                    // One after the other, as they came first.
+                    let at = place as u64 * 5;
+                    self.schedule(at, What::ToServer(*link, 0, frame.encode(request)));
+                }
+            }
+            self.run_for(6_000)?;
+            for link in links.into_values() {
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.client_open = false;
+                }
+                self.server_lost(link);
             }
         }
-        let newest = expected.keys().next_back().copied().unwrap_or_default();
-        if newest > 0 && !covered(newest) {
-            return Err(Violation {
-                rule: "converge",
-                seen: format!("{who} misses {newest}, the newest it may see"),
-            });
-        }
-        Ok(())
-    }
-
-    /// What an open timeline shows is the newest part of what it should.
-    fn compare_rows(
-        &self,
-        device: &Device,
-        id: ConversationId,
-        expected: &BTreeMap<Sequence, Expected>,
-    ) -> Result<(), Violation> {
-        let Some(rows) = device.timelines.get(&id) else {
+        let open: Vec<_> = self.record.unanswered().collect();
+        if open.is_empty() {
             return Ok(());
+        }
+        let seen = format!("no answer at rest: {open:?}");
+        Err(Violation {
+            rule: "converge",
+            seen,
+        })
+    }
+
+    /// A message of one user under a name that another has used: names are of their users.
+    fn borrowed(&mut self) -> Option<(UserId, ClientFrame)> {
+        let says: Vec<_> = self.record.acked().map(|acked| acked.by).collect();
+        let (one, other) = (self.rng.pick(&says)?, self.rng.pick(&says)?);
+        let (user, mut frame) = (other.user.clone(), other.frame.clone());
+        let ClientFrame::Send(send) = &mut frame else {
+            return None;
         };
-        let who = format!("{} (device {}) shows of {id}", device.user, device.index);
-        let wrong = |seen: String| {
-            Err(Violation {
-                rule: "views",
-                seen: format!("{who}: {seen}"),
-            })
+        let name = one.frame.nonce().filter(|_| one.user != user)?;
+        send.nonce = name;
+        let fresh = !self.record.commands.contains_key(&(user.clone(), name));
+        self.report.add("name of another used", u64::from(fresh));
+        fresh.then_some((user, frame))
+    }
+
+    /// A link of one more device of a user.
+    fn witness(&mut self, user: UserId) -> LinkKey {
+        let key = self.fresh_link();
+        let mut link = Link::new(WITNESS, 0, 0, self.server.life, 2);
+        (link.client_open, link.server_open) = (true, true);
+        self.links.insert(key, link);
+        let now = self.server_now();
+        let login = Login {
+            user,
+            device: DeviceId([0xee; 16]),
+            name: String::new(),
+            roles: Vec::new(),
+            platform: String::new(),
+            agent: String::new(),
+            issued_at: now.wall_ms,
+            token_expires: now.wall_ms + TOKEN_LIFE_MS,
+            request: 0,
+            version: 1,
+            resume_secret: Bytes::new(),
+            user_cursor: 0,
+            heads_since: now.wall_ms,
+            open: Vec::new(),
+            no_sync: true,
+            early: false,
         };
-        let mut names = BTreeSet::new();
-        let mut before = 0;
-        for row in rows {
-            if !names.insert(row.row) {
-                return wrong(format!("row {} twice", row.row));
-            }
-            let Some(sequence) = row.sequence else {
-                if row.body != Body::Hole && !matches!(row.state, MessageState::Failed(_)) {
-                    return wrong(format!("an unsent row at rest: {row:?}"));
-                }
-                continue;
-            };
-            if sequence <= before {
-                return wrong(format!("{sequence} after {before}"));
-            }
-            before = sequence;
-            let Some(item) = expected.get(&sequence) else {
-                return wrong(format!("{sequence}, which it may not see"));
-            };
-            let fits = match &row.body {
-                Body::Text(text) => item.text.as_deref() == Some(text.as_ref()),
-                Body::Recalled => item.recalled,
-                Body::Hole => false,
-                _ => item.kind != EntryKind::Message,
-            };
-            if !fits || (!item.recalled && row.edited != item.edited) || row.sender != item.sender {
-                return wrong(format!("{row:?} instead of {item:?}"));
+        self.log_in(key, login);
+        self.pump_server();
+        key
+    }
+
+    /// Everything against the oracle.
+    fn judge(&mut self) -> Result<(), Violation> {
+        let record = std::mem::take(&mut self.record);
+        let verdict = self.judge_record(&record);
+        self.record = record;
+        verdict
+    }
+
+    fn judge_record(&self, record: &Record) -> Result<(), Violation> {
+        let broken = |rule, seen| Err(Violation { rule, seen });
+        let oracle = Oracle::new(record, self.window_ms() + CLOCK_JUMP_MS)?;
+        oracle.check_wire()?;
+        for ((key, _), seen) in &self.owed {
+            let link = self.links.get(key);
+            if link.is_some_and(|link| link.client_open && link.server_open) {
+                return broken("dense", seen.clone());
             }
         }
-        let newest = expected.keys().next_back().copied().unwrap_or_default();
-        if before != newest {
-            return wrong(format!("up to {before} instead of {newest}"));
+        for device in &self.devices {
+            let who = format!("{} (device {})", device.user, device.index);
+            let order = |row: &ConversationRow| (Reverse(row.at), row.conversation);
+            if !device.list.is_sorted_by_key(order) {
+                return broken("views", format!("{who}'s list is not in order"));
+            }
+            for nonce in &device.outboxed {
+                let failed = device.disk.outbox.get(nonce);
+                let failed = failed.is_some_and(|record| record.failed != 0);
+                let known = record.commands.get(&(device.user.clone(), *nonce));
+                if !device.forgetful && !failed && known.is_none_or(|it| it.answer.is_none()) {
+                    return broken("outbox", format!("{who} had {nonce}, and it is nowhere"));
+                }
+            }
+            for id in record.places() {
+                oracle.check_device(&shown(device, id))?;
+            }
         }
         Ok(())
     }
+}
 
-    /// The list's line says what a recount says.
-    fn compare_list(
-        &self,
-        device: &Device,
-        id: ConversationId,
-        expected: &BTreeMap<Sequence, Expected>,
-    ) -> Result<(), Violation> {
-        let messages: Vec<&Expected> = expected
-            .values()
-            .filter(|item| item.kind == EntryKind::Message)
-            .collect();
-        let Some(row) = device.list.iter().find(|row| row.conversation == id) else {
-            if messages.is_empty() {
-                return Ok(());
-            }
-            return Err(Violation {
-                rule: "views",
-                seen: format!(
-                    "{} (device {}) does not list {id}",
-                    device.user, device.index
-                ),
-            });
-        };
-        let own = messages
-            .iter()
-            .filter(|item| item.sender == device.user)
-            .map(|item| item.sequence)
-            .max()
-            .unwrap_or_default();
-        let marker = own.max(self.server.disk.database.read_marker(id, &device.user));
-        let unread = messages
-            .iter()
-            .filter(|item| item.countable && item.sequence > marker)
-            .count() as u32;
-        if row.unread.min(UNREAD_COUNT_MAX + 1) != unread.min(UNREAD_COUNT_MAX + 1) {
-            let seen = format!(
-                "{} (device {}) shows {} unread in {id}, a recount says {unread} (marker {marker})",
-                device.user, device.index, row.unread
-            );
-            return Err(Violation {
-                rule: "unread",
-                seen,
-            });
-        }
-        let last = messages.last();
-        if let Some(text) = last.and_then(|last| last.text.as_ref())
-            && !text.starts_with(row.preview.trim_end_matches('…'))
-        {
-            let seen = format!(
-                "{} (device {}) previews {:?} of {id} instead of {text:?}",
-                device.user, device.index, row.preview
-            );
-            return Err(Violation {
-                rule: "unread",
-                seen,
-            });
-        }
-        Ok(())
+/// What a device has and shows of a conversation.
+fn shown(device: &Device, id: ConversationId) -> Shown<'_> {
+    let items = device.disk.items.range((id, 0)..=(id, Sequence::MAX));
+    let held =
+        items.filter_map(|((_, n), item)| Some((*n, Look::of(&decode::<Entry>(&item.body).ok()?))));
+    let row = |row: &TimelineRow| {
+        let failed = matches!(row.state, MessageState::Failed(_));
+        let number = row.sequence.unwrap_or(0);
+        (!failed).then(|| (number, Look::of_row(row), row.state.clone()))
+    };
+    let line = device.list.iter().find(|row| row.conversation == id);
+    let known = device.disk.conversations.get(&id);
+    let held: BTreeMap<Sequence, Look> = held.collect();
+    // Of a long message the list shows the beginning.
+    let whole = |shown: &str| {
+        let start = shown
+            .strip_suffix('…')
+            .filter(|it| it.len() >= PREVIEW_BYTES);
+        let text = held.values().rev().find_map(|look| look.text.as_ref());
+        let text = text.filter(|text| start.is_some_and(|start| text.starts_with(start)));
+        text.map_or_else(|| shown.to_owned(), String::clone)
+    };
+    let view = line.map(|line| View {
+        role: line.role,
+        last: known.map_or(0, |record| record.last_known.min(line.last)),
+        at: line.at,
+        unread: (line.unread as usize).min(UNREAD_SHOWN_MAX),
+        sender: line.last_sender.clone(),
+        preview: whole(&line.preview),
+        items: held.clone(),
+    });
+    let timeline = device.timelines.get(&id);
+    Shown {
+        user: &device.user,
+        index: device.index,
+        id,
+        view,
+        rows: timeline.map(|rows| rows.iter().filter_map(row).collect()),
     }
 }
 
@@ -422,33 +348,4 @@ fn is_open_ended(
     let _ = device;
     let covered_end = record.covered.last().map_or(0, |range| range.last);
     record.head.role.is_some() && covered_end < record.last_known
-}
-
-fn held(disk: &ClientDisk, id: ConversationId) -> BTreeMap<Sequence, Entry> {
-    let items = disk.items.range((id, 0)..=(id, Sequence::MAX));
-    items
-        .filter_map(|((_, sequence), item)| Some((*sequence, decode::<Entry>(&item.body).ok()?)))
-        .collect()
-}
-
-fn same(entry: &Entry, expected: &Expected) -> Result<(), String> {
-    let recalled = entry.tombstone.is_some();
-    let text = decode::<TextContent>(&entry.content)
-        .ok()
-        .map(|content| content.text)
-        .filter(|_| !recalled);
-    let message = entry.kind == EntryKind::Message;
-    if entry.kind != expected.kind
-        || entry.sender != expected.sender
-        || (message
-            && (text != expected.text
-                || recalled != expected.recalled
-                || entry.edited != expected.edited))
-    {
-        return Err(format!(
-            "{} is {text:?} (recalled {recalled}, edited {}) instead of {expected:?}",
-            entry.sequence, entry.edited
-        ));
-    }
-    Ok(())
 }

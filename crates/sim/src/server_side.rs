@@ -1,18 +1,15 @@
 //! The server's half of the world: what the real gateway does around the node (log-in, resume, pings, streams), and the node's
 //! timers, disk and frames.
 
-use std::collections::BTreeMap;
-
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, FrameBuffer, Lane, Nonce, Sequence, ServerFrame, UserId,
+    ClientFrame, Code, FrameBuffer, Lane, ServerFrame, UserId,
     frames::{Pong, Refused},
     limits::FRAME_BYTES_MAX,
 };
 use fireside_server_core::{Login, Origin, Transmit, storage::Op};
 
 use crate::{
-    database::Database,
     network::{DATAGRAM, LinkKey, StreamKey},
     server_disk::Results,
     world::{EPOCH_MS, What, World},
@@ -124,7 +121,7 @@ impl World {
 
     fn broke_frame(&mut self, _key: LinkKey) {
         let seen = "a client sent a frame that can not be read".to_owned();
-        self.broke(Err(crate::oracle::Violation {
+        self.broke(Err(crate::violation::Violation {
             rule: "frames",
             seen,
         }));
@@ -138,7 +135,7 @@ impl World {
         secret.into()
     }
 
-    fn log_in(&mut self, key: LinkKey, login: Login) {
+    pub(crate) fn log_in(&mut self, key: LinkKey, login: Login) {
         let now = self.server_now();
         let session = self.server.next_session;
         let (Some(link), Some(node)) = (self.links.get_mut(&key), self.server.node.as_mut()) else {
@@ -178,9 +175,8 @@ impl World {
         if link.early && !early_read {
             return self.refuse(key, stream, request, Code::NotInEarlyData, false);
         }
-        let database = &self.server.disk.database;
-        let known = self.oracle.on_command(&user, &parsed, &|| lasts(database));
-        self.broke(known);
+        let moment = self.moment();
+        self.record.on_command(&user, &parsed, moment);
         let Some(node) = self.server.node.as_mut() else {
             return;
         };
@@ -240,7 +236,7 @@ impl World {
                 self.report.count("fault: datagram lost");
                 return;
             }
-            if self.rng.chance(30) {
+            if self.rng.chance(200) {
                 self.report.count("fault: datagram doubled");
                 let at = link.arrival(self.now, stream, false, &mut self.rng);
                 self.schedule_at(at, What::ToClient(key, stream, frame.clone()));
@@ -376,11 +372,12 @@ impl World {
             Lane::Crowd => 1 << 33,
             _ => 0,
         };
-        if let Some(nonce) = block_ack(&transmit.frame) {
-            let database = &self.server.disk.database;
-            self.oracle.on_block_acked(nonce, &|| lasts(database));
-        }
         if self.now < link.slow_until_ms || !link.waiting.is_empty() {
+            if stream == DATAGRAM {
+                // Nobody keeps a datagram for a reader that stands still.
+                link.outbound.sent(1, transmit.frame.len());
+                return self.report.count("fault: datagram lost");
+            }
             link.waiting.push_back((stream, transmit.frame));
             return;
         }
@@ -415,7 +412,8 @@ impl World {
         }
         let waiting = std::mem::take(&mut link.waiting);
         let outbound = link.outbound.clone();
-        let mut room = false;
+        let ballast = std::mem::take(&mut link.ballast);
+        let mut room = ballast > 0 && outbound.sent(1, ballast);
         for (stream, frame) in waiting {
             room |= outbound.sent(1, frame.len());
             self.send(key, stream, frame);
@@ -449,26 +447,4 @@ impl World {
     pub const fn wall(&self) -> u64 {
         EPOCH_MS + self.now
     }
-}
-
-/// The nonce of an ack without a conversation: of a block.
-fn block_ack(frame: &Bytes) -> Option<Nonce> {
-    let mut buffer = FrameBuffer::new(fireside_protocol::limits::PAGE_FRAME_BYTES_MAX);
-    // Acks are small; everything larger is something else.
-    if frame.len() > 200 {
-        return None;
-    }
-    buffer.extend(frame);
-    match buffer.next_frame().ok()??.server().ok()? {
-        ServerFrame::Ack(ack) if ack.conversation.is_none() => Some(ack.nonce),
-        _ => None,
-    }
-}
-
-/// The end of every log that is durable now.
-fn lasts(database: &Database) -> BTreeMap<ConversationId, Sequence> {
-    database
-        .conversations()
-        .map(|(id, _)| (id, database.last(id)))
-        .collect()
 }

@@ -3,16 +3,22 @@
 use fireside_client_core::{
     Command,
     command::{MessageRef, Recipient},
-    view::{Body, MessageState, TimelineRow},
+    view::{Body, ConversationRow, MessageState, TimelineRow},
 };
-use fireside_protocol::{ConversationId, ConversationKind, Role, UserId, limits::PAGE_CHANGES_MAX};
+use fireside_protocol::{
+    ConversationId, ConversationKind, Role, Sequence, UserId,
+    limits::{PAGE_CHANGES_MAX, SESSION_QUEUE_BYTES_MAX, TEXT_GRAPHEMES_MAX},
+};
 
 use crate::{
+    device::Device,
     network::LinkKey,
-    oracle::Violation,
-    world::{USERS, USERS_WITH_TWO, What, World},
+    violation::Violation,
+    world::{CLOCK_JUMP_MS, USERS, USERS_WITH_TWO, What, World},
 };
 
+/// Bytes that live frames may fill of a session's queue: the rest is kept for answers.
+const LIVE_BYTES: usize = SESSION_QUEUE_BYTES_MAX - 48 * 1024;
 /// Groups in one world.
 const GROUPS: usize = 4;
 
@@ -85,39 +91,57 @@ impl World {
         }
     }
 
-    /// More changes than a page takes, behind the back of a device that holds their items, and more entries than the queue of a
-    /// reader that stands still.
+    /// Very many changes behind the back of a device that holds their items, and more entries than the queue of a reader that stands
+    /// still.
     ///
     /// # Errors
     /// The first rule that was broken.
     pub(crate) fn storm(&mut self) -> Result<(), Violation> {
-        const ITEMS: u64 = PAGE_CHANGES_MAX as u64 + 120;
-        // The writer has one device; the reader two: the first will stand still, the second will be away.
-        let (writer, still, away) = (2 * USERS_WITH_TWO + 5, 6, 7);
+        self.change_behind_backs(PAGE_CHANGES_MAX as usize + 120, "")
+    }
+
+    /// The same with few changes, large ones.
+    ///
+    /// # Errors
+    /// The first rule that was broken.
+    pub(crate) fn squall(&mut self) -> Result<(), Violation> {
+        self.change_behind_backs(20, &"𝄞".repeat(TEXT_GRAPHEMES_MAX - 100))
+    }
+
+    /// A writer with one device, and a reader with two, none of whom blocks the other: the reader's first device will stand still, the
+    /// second will be away.
+    fn pair(&mut self) -> Option<(usize, usize)> {
+        let writer = 2 * USERS_WITH_TWO + self.rng.below((USERS - USERS_WITH_TWO) as u64) as usize;
+        let still = 2 * self.rng.below(USERS_WITH_TWO as u64) as usize;
+        let (one, other) = (self.devices.get(writer)?, self.devices.get(still)?);
+        let blocks = |by: &Device, of: &Device| by.blocking.get(&of.user) == Some(&true);
+        (!blocks(one, other) && !blocks(other, one)).then_some((writer, still))
+    }
+
+    fn change_behind_backs(&mut self, items: usize, large: &str) -> Result<(), Violation> {
+        (self.working, self.faults) = (false, false);
+        self.run_for(3_000)?;
+        let Some((writer, still)) = self.pair() else {
+            return Ok(());
+        };
+        let away = still + 1;
         let users =
             [writer, still].map(|index| self.devices.get(index).map(|device| device.user.clone()));
         let [Some(from), Some(to)] = users else {
             return Ok(());
         };
         let conversation = ConversationId::direct(&from, &to);
-        (self.working, self.faults) = (false, false);
-        self.run_for(3_000)?;
         self.command(away, Command::SetBackgroundFill(true));
-        for _ in 0..ITEMS {
+        for _ in 0..items {
             if let Some(device) = self.devices.get_mut(writer) {
                 device.texts += 1;
-                let text = format!("d{writer}#{}", device.texts);
-                self.command(
-                    writer,
-                    Command::SendText {
-                        to: Recipient::User(to.clone()),
-                        text,
-                    },
-                );
+                let text = format!("d{writer}#{}{large}", device.texts);
+                let to = Recipient::User(to.clone());
+                self.command(writer, Command::SendText { to, text });
             }
         }
         self.run_until_answered(writer)?;
-        self.run_for(5_000)?;
+        self.run_for(if large.is_empty() { 5_000 } else { 1_000 })?;
         self.kill_client(away);
         let slow: Vec<LinkKey> = self
             .devices
@@ -129,13 +153,19 @@ impl World {
                 link.slow_until_ms = u64::MAX;
             }
         }
-        for sequence in 1..=ITEMS {
-            let text = format!("edit {writer} storm {sequence}");
+        let held = self.devices.get(writer).into_iter().flat_map(|device| {
+            let range = (conversation, 0)..=(conversation, Sequence::MAX);
+            device.disk.items.range(range).rev().take(items)
+        });
+        let held: Vec<Sequence> = held.map(|((_, sequence), _)| *sequence).collect();
+        for sequence in held.into_iter().rev() {
+            let text = format!("edit {writer} storm {sequence}{large}");
+            let message = MessageRef::Sequence(sequence);
             self.command(
                 writer,
                 Command::EditText {
                     conversation,
-                    message: MessageRef::Sequence(sequence),
+                    message,
                     text,
                 },
             );
@@ -217,8 +247,9 @@ impl World {
         self.command(index, Command::SendText { to, text });
     }
 
-    /// An own row of an open timeline, sent or not.
-    fn own_row(&mut self, index: usize, unsent: bool) -> Option<(ConversationId, TimelineRow)> {
+    /// A text row of an open timeline, sent or not; mostly an own one.
+    fn some_row(&mut self, index: usize, unsent: bool) -> Option<(ConversationId, TimelineRow)> {
+        let own = self.rng.chance(900);
         let device = self.devices.get(index)?;
         let rows = device
             .timelines
@@ -226,7 +257,7 @@ impl World {
             .flat_map(|(id, rows)| rows.iter().map(move |row| (*id, row)));
         let mine = rows.filter(|(_, row)| {
             let unsent_row = row.sequence.is_none() && row.state == MessageState::Sending;
-            row.sender == device.user
+            (row.sender == device.user || !own)
                 && matches!(row.body, Body::Text(_))
                 && (row.sequence.is_some() || (unsent && unsent_row))
         });
@@ -238,7 +269,7 @@ impl World {
     fn change(&mut self, index: usize) {
         let recall = self.rng.chance(300) && !self.is_stormy();
         // An unsent message may be edited; a recall of one could unmake it, which the model does not follow.
-        let Some((conversation, row)) = self.own_row(index, !recall) else {
+        let Some((conversation, row)) = self.some_row(index, !recall) else {
             return;
         };
         let message = match (row.sequence, row.nonce) {
@@ -345,21 +376,36 @@ impl World {
             self.command(index, Command::Join { conversation });
             return;
         }
-        let groups: Vec<ConversationId> = self.groups.iter().copied().collect();
-        let Some(conversation) = self.rng.pick(&groups).copied() else {
+        // Mostly where this device may do something about members.
+        let leads = |row: &&ConversationRow| matches!(row.role, Some(Role::Owner | Role::Admin));
+        let led = self.devices.get(index).into_iter().flat_map(|device| {
+            let rows = device.list.iter().filter(leads);
+            rows.map(|row| row.conversation)
+        });
+        let led: Vec<ConversationId> = led.filter(|id| self.groups.contains(id)).collect();
+        let all: Vec<ConversationId> = self.groups.iter().copied().collect();
+        let led = if self.rng.chance(700) { &led } else { &all };
+        let Some(conversation) = self.rng.pick(led).copied() else {
             return;
         };
         let user = self.user();
-        match self.rng.below(10) {
-            0..=5 => self.command(
+        match self.rng.below(20) {
+            // Not invited, as far as this device knows.
+            0 => self.command(index, Command::Join { conversation }),
+            1..=7 => self.command(
                 index,
                 Command::Invite {
                     conversation,
                     users: vec![user],
                 },
             ),
-            6..=7 => self.command(index, Command::RemoveMember { conversation, user }),
-            8 => self.command(index, Command::Leave { conversation }),
+            8..=13 => self.command(index, Command::RemoveMember { conversation, user }),
+            14..=17 => {
+                let Some(conversation) = self.known(index) else {
+                    return;
+                };
+                self.command(index, Command::Leave { conversation })
+            }
             _ => {
                 let role = if self.rng.chance(700) {
                     Role::Admin
@@ -400,7 +446,7 @@ impl World {
     /// Something breaks.
     pub(crate) fn fault(&mut self) {
         match self.rng.below(1_000) {
-            0..=399 => {
+            0..=359 => {
                 let keys: Vec<LinkKey> = self.links.keys().copied().collect();
                 if let Some(key) = self.rng.pick(&keys).copied() {
                     self.report.count("fault: link dropped");
@@ -409,7 +455,7 @@ impl World {
                     self.schedule(other, What::ServerLost(key));
                 }
             }
-            400..=549 => {
+            360..=509 => {
                 let index = self.rng.below(self.devices.len() as u64) as usize;
                 self.report.count("fault: client killed");
                 self.kill_client(index);
@@ -417,11 +463,11 @@ impl World {
                 let away = self.rng.between(10, away);
                 self.schedule(away, What::ClientStart(index));
             }
-            550..=609 => {
+            510..=589 => {
                 let synced = self.rng.chance(500);
                 self.kill_server(synced);
             }
-            610..=639 => {
+            590..=639 => {
                 let now = self.server_now();
                 if let Some(node) = self.server.node.as_mut() {
                     node.drain(now);
@@ -437,19 +483,26 @@ impl World {
                 self.report.count("fault: disk stalled");
                 self.server.disk.stalled_until_ms = self.now + self.rng.between(100, 2_500);
             }
-            750..=869 => {
+            750..=849 => {
                 let keys: Vec<LinkKey> = self.links.keys().copied().collect();
                 if let Some(key) = self.rng.pick(&keys).copied() {
                     self.report.count("fault: slow reader");
                     let long = if self.is_stormy() { 20_000 } else { 3_000 };
                     let pause = self.rng.between(100, long);
+                    let room = self.rng.below(2_000) as usize;
+                    let big = self.rng.chance(500);
                     if let Some(link) = self.links.get_mut(&key) {
                         link.slow_until_ms = self.now + pause;
+                        if big && link.ballast == 0 {
+                            // Something big is in its queue already: a few frames more and it is behind.
+                            link.ballast = LIVE_BYTES.saturating_sub(link.outbound.bytes() + room);
+                            link.outbound.add(link.ballast);
+                        }
                     }
                     self.schedule(pause, What::Drained(key));
                 }
             }
-            870..=899 => {
+            850..=889 => {
                 let index = self.rng.below(self.devices.len() as u64) as usize;
                 self.report.count("fault: client disk broken");
                 if let Some(device) = self.devices.get_mut(index) {
@@ -457,9 +510,10 @@ impl World {
                     device.forgetful = true;
                 }
             }
-            900..=939 => {
+            890..=939 => {
                 self.report.count("fault: clock jumped");
-                self.server.clock_offset = self.rng.below(20_000) as i64 - 10_000;
+                self.server.clock_offset =
+                    self.rng.below(CLOCK_JUMP_MS) as i64 - (CLOCK_JUMP_MS / 2) as i64;
             }
             _ => {
                 let index = self.rng.below(self.devices.len() as u64) as usize;

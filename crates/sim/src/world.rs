@@ -17,10 +17,11 @@ use fireside_server_core::{
 use crate::{
     device::Device,
     network::{Link, LinkKey, StreamKey},
-    oracle::{Logs, Oracle, Violation},
+    record::{MS, Moment, Record},
     report::Report,
     rng::Rng,
     server_disk::{Results, ServerDisk},
+    violation::Violation,
 };
 
 /// Wall clock at the start of the world, in ms since 1970.
@@ -31,6 +32,13 @@ pub const USERS_WITH_TWO: usize = 10;
 pub const USERS: usize = 20;
 /// Length of a fake token's life, in ms.
 pub const TOKEN_LIFE_MS: u64 = 400_000;
+
+/// Age to which a message may be changed, in ms.
+const WINDOW_MS: u64 = 8_000;
+/// The same in seeds that begin with a storm, which takes longer.
+const STORM_WINDOW_MS: u64 = 600_000;
+/// How far the server's clock may jump, in ms.
+pub const CLOCK_JUMP_MS: u64 = 20_000;
 
 /// What a seed is run with.
 #[derive(Clone, Copy, Debug)]
@@ -148,8 +156,10 @@ pub struct World {
     /// All connections that somebody still holds.
     pub links: BTreeMap<LinkKey, Link>,
     next_link: LinkKey,
-    /// The reference model.
-    pub oracle: Oracle,
+    /// What was seen, for the oracle.
+    pub record: Record,
+    /// Receipts as each link got them: delivered, read.
+    pub receipts: BTreeMap<(LinkKey, ConversationId, UserId), (Sequence, Sequence)>,
     /// What happened.
     pub report: Report,
     /// Whether things break now.
@@ -206,7 +216,8 @@ impl World {
             devices,
             links: BTreeMap::new(),
             next_link: 1,
-            oracle: Oracle::default(),
+            record: Record::default(),
+            receipts: BTreeMap::new(),
             report: Report::default(),
             faults: true,
             working: true,
@@ -228,6 +239,28 @@ impl World {
     #[must_use]
     pub const fn is_stormy(&self) -> bool {
         self.plan.seed % 8 == 3
+    }
+
+    /// Whether this seed begins with more changes than a page takes.
+    #[must_use]
+    pub const fn has_storm(&self) -> bool {
+        self.plan.seed % 32 == 3
+    }
+
+    /// Age to which a message may be changed, in ms.
+    #[must_use]
+    pub const fn window_ms(&self) -> u64 {
+        if self.has_storm() {
+            STORM_WINDOW_MS
+        } else {
+            WINDOW_MS
+        }
+    }
+
+    /// Time as the oracle counts it.
+    #[must_use]
+    pub const fn moment(&self) -> Moment {
+        self.now * MS + self.steps % MS
     }
 
     /// Time as the server sees it.
@@ -261,15 +294,25 @@ impl World {
     /// The first rule that was broken.
     pub fn run(&mut self) -> Result<(), Violation> {
         const PARTS: u64 = 3;
-        if self.plan.seed % 32 == 3 {
+        if self.has_storm() {
             self.storm()?;
         }
-        for _ in 0..PARTS {
+        for part in 1..=PARTS {
+            self.squall()?;
             self.working = true;
             self.faults = true;
             self.schedule(0, What::Work);
             self.schedule(500, What::Fault);
-            let until = self.steps + self.plan.steps / PARTS;
+            let half = self.steps + self.plan.steps / PARTS / 2;
+            while self.steps < half {
+                self.step()?;
+            }
+            // Every part has its crash, whatever the dice say.
+            if u64::from(self.server.life) <= part {
+                let synced = self.rng.chance(500);
+                self.kill_server(synced);
+            }
+            let until = half + self.plan.steps / PARTS / 2;
             while self.steps < until {
                 self.step()?;
             }
@@ -319,7 +362,7 @@ impl World {
             }
             What::Fault if self.faults => {
                 self.fault();
-                let pause = self.rng.between(50, 400);
+                let pause = self.rng.between(40, 240);
                 self.schedule(pause, What::Fault);
             }
             // The world is at rest.
@@ -348,8 +391,8 @@ impl World {
             rate_group_per_s: rate(5),
             rate_conversation_per_s: rate(40),
             rate_requests_per_s: rate(50),
-            edit_window_ms: u64::MAX / 4,
-            recall_window_ms: u64::MAX / 4,
+            edit_window_ms: self.window_ms(),
+            recall_window_ms: self.window_ms(),
             breaks: self.plan.server_breaks,
             ..NodeConfig::default()
         };
@@ -386,7 +429,7 @@ impl World {
             let notice = self.rng.between(20, 3_000);
             self.schedule(notice, What::ClientLost(key, None));
         }
-        let down = self.rng.between(10, 3_000);
+        let down = self.rng.between(10, 1_500);
         self.schedule(down, What::ServerStart);
     }
 
@@ -427,26 +470,11 @@ impl World {
         self.next_link
     }
 
-    /// The logs as they are durable now.
-    #[must_use]
-    pub fn logs(&self) -> Logs {
-        let database = &self.server.disk.database;
-        let logs = database.conversations().map(|(id, kind)| {
-            let entries = database
-                .entries(id)
-                .into_iter()
-                .map(|(entry, meta)| (entry, meta.private))
-                .collect();
-            (id, kind, entries)
-        });
-        logs.collect()
-    }
-
     /// Counts what only the logs tell.
     pub fn count_logs(&mut self) {
-        for (_, _, entries) in self.logs() {
-            for (entry, private) in &entries {
-                self.report.add("private entry", u64::from(*private));
+        for (id, _) in self.server.disk.database.conversations() {
+            for (entry, meta) in self.server.disk.database.entries(id) {
+                self.report.add("private entry", u64::from(meta.private));
                 match entry.kind {
                     EntryKind::Joined => self.report.count("joins"),
                     EntryKind::Left | EntryKind::Removed => {

@@ -217,7 +217,7 @@ impl Session {
         let keep = std::mem::take(&mut applied.keep);
         self.settle_by_page(&keep);
         self.after(id, keep, &applied);
-        self.delivered_by_page(id);
+        self.deliver_held(id);
         self.older_arrived(id);
         self.trim_window(id);
         self.want_page(id);

@@ -90,13 +90,64 @@ fn delivered_marks_are_few() {
         world.live(frame);
     }
     world.advance(2_000);
-    let marks: Vec<u64> = (world.server.seen.iter())
-        .filter_map(|frame| match frame {
-            ClientFrame::Delivered(mark) => Some(mark.upto),
-            _ => None,
-        })
+    assert_eq!(marks(&world), [1, 10]);
+}
+
+fn marks(world: &World) -> Vec<u64> {
+    let mark = |frame: &ClientFrame| match frame {
+        ClientFrame::Delivered(mark) => Some(mark.upto),
+        _ => None,
+    };
+    world.server.seen.iter().filter_map(mark).collect()
+}
+
+/// It has no answer: whether it got through is not known.
+#[test]
+fn a_delivered_mark_lost_with_its_link_is_said_again() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.connect();
+    world.server.log(direct).text(&user("bob"), "x");
+    let frame = world.server.log(direct).live(1);
+    world.live(frame);
+    assert_eq!(marks(&world), [1]);
+    world.cut();
+    world.advance(10_000);
+    assert_eq!(marks(&world), [1, 1]);
+    // Nor does a new process know.
+    let mut world = world.restart();
+    world.server.seen.clear();
+    world.connect();
+    world.advance(2_000);
+    assert_eq!(marks(&world), [1]);
+}
+
+#[test]
+fn an_own_message_behind_it_does_not_keep_the_delivered_mark_back() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.server.log(direct).text(&user("bob"), "x");
+    world.server.log(direct).text(&user("ada"), "y");
+    world.connect();
+    world.open(direct);
+    assert_eq!(world.texts(direct), ["x", "y"]);
+    assert!(marks(&world).iter().any(|upto| *upto >= 1));
+}
+
+#[test]
+fn delivered_marks_keep_to_what_a_server_takes() {
+    let mut world = World::new();
+    let directs: Vec<_> = (0..30)
+        .map(|peer| world.server.direct(&format!("bob{peer}")))
         .collect();
-    assert_eq!(marks, [1, 10]);
+    for (peer, direct) in directs.iter().enumerate() {
+        let bob = user(&format!("bob{peer}"));
+        world.server.log(*direct).text(&bob, "x");
+    }
+    world.connect();
+    assert_eq!(marks(&world).len(), 8);
+    world.advance(10_000);
+    assert_eq!(marks(&world).len(), 30);
 }
 
 #[test]

@@ -604,6 +604,34 @@ fn reading_moves_the_marker_and_tells_who_looks() {
 }
 
 #[test]
+fn a_delivered_mark_outlives_a_full_disk() {
+    let mut world = pair();
+    let send = world.message_to("ann", "bob", "a");
+    world.acked(1, send);
+    let conversation = direct("ann", "bob");
+    world.request(
+        1,
+        Attention {
+            open: vec![conversation],
+        },
+    );
+    world.live(1);
+    world.failing = Some(StoreError::Full);
+    world.request(
+        2,
+        Delivered {
+            conversation,
+            upto: 1,
+        },
+    );
+    assert!(world.live(1).is_empty());
+    world.failing = None;
+    world.later(5_000);
+    let live = world.live(1);
+    assert!(matches!(&live[..], [ServerFrame::Receipt(receipt)] if receipt.delivered == 1));
+}
+
+#[test]
 fn typing_reaches_who_looks_and_nobody_else() {
     let mut world = pair();
     world.enter("bob", 3);

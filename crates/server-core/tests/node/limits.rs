@@ -1,6 +1,10 @@
 //! What happens when there is too much of something.
 
-use fireside_protocol::{Code, ServerFrame, frames::PageRequest, limits::SESSION_QUEUE_BYTES_MAX};
+use fireside_protocol::{
+    Code, ServerFrame,
+    frames::{Attention, Delivered, PageRequest},
+    limits::SESSION_QUEUE_BYTES_MAX,
+};
 use fireside_server_core::{Breaks, NodeConfig};
 
 use crate::world::{World, direct, heads, shown};
@@ -61,6 +65,47 @@ fn a_slow_reader_gets_heads_and_costs_little() {
     world.acked(1, send);
     assert_eq!(shown(&world.live(2)), ["2002 after"]);
     assert!(world.ended.is_empty());
+}
+
+#[test]
+fn a_slow_reader_gets_the_receipts_it_missed() {
+    let mut world = World::with(NodeConfig {
+        rate_direct_per_s: 0,
+        rate_conversation_per_s: 0,
+        ..NodeConfig::default()
+    });
+    for (name, key) in [("ann", 1), ("bob", 2), ("cyd", 3)] {
+        world.enter(name, key);
+    }
+    let send = world.message_to("ann", "bob", "first");
+    world.acked(1, send);
+    let conversation = direct("ann", "bob");
+    let open = vec![conversation];
+    world.request(1, Attention { open });
+    world.live(1);
+    world.deaf.insert(1);
+    let big = "x".repeat(3_000);
+    for _ in 0..100 {
+        let send = world.message_to("cyd", "ann", &big);
+        world.acked(3, send);
+    }
+    // Nothing comes after it that would say it again.
+    world.request(
+        2,
+        Delivered {
+            conversation,
+            upto: 1,
+        },
+    );
+    world.later(1_000);
+    world.hear(1);
+    let live = world.live(1);
+    let told = |it: &ServerFrame| match it {
+        ServerFrame::Receipt(receipt) => receipt.conversation == conversation,
+        ServerFrame::Head(head) => head.conversation == conversation && head.peer_delivered == 1,
+        _ => false,
+    };
+    assert!(live.iter().any(told), "{live:?}");
 }
 
 #[test]

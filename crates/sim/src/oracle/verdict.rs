@@ -1,267 +1,159 @@
-//! What the model says of logs at rest: numbers, names, order, rights, and that nothing acknowledged is gone.
+//! What the model says of what clients saw: on the wire at any time, and at rest on their screens.
 
 use std::collections::BTreeMap;
 
-use fireside_protocol::{ConversationId, ConversationKind, Entry, EntryKind, Sequence, UserId};
+use fireside_client_core::view::MessageState::{Delivered, Read, Received, Sent};
+use fireside_protocol::{ConversationId, EntryKind, Role, Sequence, UserId, frames::TypingOf};
 
-use super::{Check, Log, Logs, Oracle, What, violation};
+use super::{Log, Oracle, Visible};
+use crate::{
+    record::{Act, Look, MS, Moment, Shown, UNREAD_SHOWN_MAX, View},
+    violation::{Check, ensure, some},
+};
 
-impl Oracle {
-    /// Takes the logs as they are at rest and checks them against what was issued and acknowledged.
-    ///
-    /// # Errors
-    /// The first rule that does not hold.
-    pub fn check_logs(&mut self, logs: Logs) -> Check {
-        self.logs.clear();
-        let mut seen = BTreeMap::new();
-        for (id, kind, entries) in logs {
-            let mut log = Log {
-                direct: kind == ConversationKind::Direct,
-                ..Log::default()
-            };
-            let (mut ordinal, mut at, mut history) = (0, 0, 0);
-            let mut counters: BTreeMap<String, u64> = BTreeMap::new();
-            for (index, (entry, private)) in entries.iter().enumerate() {
-                let n = entry.sequence;
-                ordinal += u64::from(entry.is_countable());
-                if n != index as u64 + 1 || entry.ordinal != ordinal || entry.at < at {
-                    return violation(
-                        "numbers",
-                        format!(
-                            "{id} has {n} (ordinal {}, at {}) at place {}",
-                            entry.ordinal,
-                            entry.at,
-                            index + 1
-                        ),
-                    );
-                }
-                at = entry.at;
-                let Some(nonce) = entry.nonce else {
-                    return violation("once", format!("{id}/{n} has no nonce"));
-                };
-                let Some(issued) = self.issued.get(&nonce) else {
-                    return violation("once", format!("{id}/{n}: nobody gave {nonce}"));
-                };
-                if let Some(other) = seen.insert(nonce, (id, n)) {
-                    return violation("once", format!("{nonce} is {id}/{n} and {other:?}"));
-                }
-                if issued.user != entry.sender {
-                    return violation(
-                        "once",
-                        format!(
-                            "{id}/{n} of {} has the nonce of {}",
-                            entry.sender, issued.user
-                        ),
-                    );
-                }
-                if log.direct {
-                    log.members
-                        .entry(entry.sender.clone())
-                        .or_insert_with(|| vec![(1, Sequence::MAX)]);
-                }
-                let allowed = entry.kind == EntryKind::Created
-                    || entry.kind == EntryKind::Joined
-                    || log.is_member(&entry.sender, n);
-                if !allowed {
-                    return violation(
-                        "rights",
-                        format!("{id}/{n} is of {}, who is no member there", entry.sender),
-                    );
-                }
-                match (&issued.what, entry.kind) {
-                    (What::Send(to, text), EntryKind::Message) if *to == id => {
-                        if let Some((device, count)) = text
-                            .split_once('#')
-                            .and_then(|(device, rest)| Some((device, rest.parse::<u64>().ok()?)))
-                        {
-                            if counters.get(device).is_some_and(|before| *before >= count) {
-                                return violation(
-                                    "order",
-                                    format!(
-                                        "{id}/{n}: {text} comes after {device}#{:?}",
-                                        counters.get(device)
-                                    ),
-                                );
-                            }
-                            counters.insert(device.to_owned(), count);
-                        }
-                        log.texts.insert(n, (text.clone(), false, false));
-                    }
-                    (What::Edit(to, text), EntryKind::Edit) if *to == id => {
-                        match log.texts.get_mut(&entry.target) {
-                            Some(item) if !item.2 => *item = (text.clone(), true, false),
-                            _ => {
-                                return violation(
-                                    "state",
-                                    format!(
-                                        "{id}/{n} edits {}, which is no live message",
-                                        entry.target
-                                    ),
-                                );
-                            }
-                        }
-                    }
-                    (What::Recall(to), EntryKind::Recall) if *to == id => {
-                        match log.texts.get_mut(&entry.target) {
-                            Some(item) if !item.2 => *item = (String::new(), false, true),
-                            _ => {
-                                return violation(
-                                    "state",
-                                    format!(
-                                        "{id}/{n} recalls {}, which is no live message",
-                                        entry.target
-                                    ),
-                                );
-                            }
-                        }
-                    }
-                    (What::CreateGroup { history: chosen }, EntryKind::Created) => {
-                        history = *chosen;
-                    }
-                    (
-                        What::Other,
-                        EntryKind::Joined | EntryKind::Left | EntryKind::Removed | EntryKind::Role,
-                    ) => {}
-                    other => {
-                        return violation(
-                            "state",
-                            format!("{id}/{n} is not what its command said: {other:?}"),
-                        );
-                    }
-                }
-                log.membership(entry, history);
-                log.entries.push((entry.clone(), *private));
-                if log.direct {
-                    self.check_private(id, entry, *private)?;
-                }
-            }
-            self.logs.insert(id, log);
+/// Rows that an opened timeline has at least, if there are so many.
+const SCREEN_ROWS: usize = 50;
+/// How long a datagram may be on its way.
+const DATAGRAM: Moment = 1_000 * MS;
+
+impl Oracle<'_> {
+    /// Checks all that came to clients over the wire; an error is the first rule that does not hold.
+    pub fn check_wire(&self) -> Check {
+        for ((user, id, n, rev), (target, look, moment)) in &self.record.delivered {
+            let about = if *target == 0 { n } else { target };
+            let what = (user, id, n, look);
+            let log = self.logs.get(id);
+            let known = log.and_then(|log| Some((log, log.items.get(about)?)));
+            let (log, item) = some!(known, "durable", "{what:?}, which is not there");
+            let member = log.members.get(user).and_then(|(_, all)| all.last());
+            let in_group = member.is_some_and(|(_, until)| n <= until);
+            let near = in_group || log.direct && self.record.peer(*id, user).is_some();
+            let may = near && log.may(user, *about, item);
+            ensure!(may, "rights", "{what:?} of {item:?}");
+            let number = (look.at, (*target > 0).then_some(*target));
+            let change = |state: &Look| *target > 0 && state.text == look.text;
+            let state = item.states.get(rev);
+            let state = state.is_some_and(|state| state == look || change(state));
+            let same = state && log.numbers.get(n) == Some(&number);
+            ensure!(same, "state", "{what:?} of {item:?}");
+            let open = *target > 0 || !log.hideable(user, item);
+            let shut = || self.blocks(user, &look.sender, (item.given, *moment));
+            let may = open || shut() != Some(true);
+            ensure!(may, "rights", "{what:?} under a block");
         }
-        for (nonce, (id, sequence, at)) in &self.acked {
-            if *sequence == 0 {
-                continue;
-            }
-            let entry = self
-                .logs
-                .get(id)
-                .and_then(|log| log.entries.get((*sequence - 1) as usize))
-                .map(|(entry, _)| entry);
-            if entry.is_none_or(|entry| entry.nonce != Some(*nonce) || entry.at != *at) {
-                return violation(
-                    "durable",
-                    format!("{nonce} was acknowledged as {id}/{sequence} and is not there"),
-                );
-            }
-        }
-        self.check_deliveries()
+        let mut typings = self.record.typings.iter();
+        let wrong = typings.find(|(user, typing, at)| !self.may_see_typing(user, typing, *at));
+        ensure!(wrong.is_none(), "rights", "{wrong:?}");
+        Ok(())
     }
 
-    /// Where it is certain whether a block held, the entry is private or not accordingly.
-    fn check_private(&self, id: ConversationId, entry: &Entry, private: bool) -> Check {
-        if entry.kind != EntryKind::Message {
-            return Ok(());
+    fn may_see_typing(&self, user: &UserId, typing: &TypingOf, to: Moment) -> bool {
+        let (id, other) = (typing.conversation, &typing.user);
+        let span = (to.saturating_sub(DATAGRAM), to);
+        if ConversationId::direct(user, other) == id {
+            return self.closed(user, other, span) != Some(true);
         }
-        match self.blocked_at(id, &entry.sender, entry.sequence) {
-            Some(blocked) if blocked != private => violation(
-                "rights",
-                format!(
-                    "{id}/{} of {}: blocked is {blocked}, private is {private}",
-                    entry.sequence, entry.sender
-                ),
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether `sender`'s message with this number was sent under a block by or of the other side; `None`: cannot be said.
-    fn blocked_at(&self, id: ConversationId, sender: &UserId, n: Sequence) -> Option<bool> {
-        let mut certain = Some(false);
-        let mut pairs: BTreeMap<(&UserId, &UserId), Option<bool>> = BTreeMap::new();
-        for fact in self
-            .block_order
-            .iter()
-            .filter_map(|nonce| self.blocks.get(nonce))
-        {
-            let about = (fact.by == *sender || fact.of == *sender)
-                && ConversationId::direct(&fact.by, &fact.of) == id;
-            if !about {
-                continue;
-            }
-            let given = fact.given.get(&id).copied().unwrap_or_default();
-            let acked = fact
-                .acked
-                .as_ref()
-                .map(|lasts| lasts.get(&id).copied().unwrap_or_default());
-            let state = pairs.entry((&fact.by, &fact.of)).or_insert(Some(false));
-            *state = match acked {
-                Some(acked) if n > acked => Some(fact.on),
-                _ if n <= given => *state,
-                _ if *state == Some(fact.on) => *state,
+        let is_out = |who: &UserId| {
+            let state = self.during(span, |command| match &command.act {
+                _ if command.place != id => None,
+                Act::Create(..) | Act::Join if command.user == *who => Some(true),
+                Act::Leave if command.user == *who => Some(false),
+                Act::Remove(user) if user == who => Some(false),
                 _ => None,
-            };
-        }
-        for state in pairs.values() {
-            match state {
-                Some(true) => return Some(true),
-                Some(false) => {}
-                None => certain = None,
-            }
-        }
-        certain
+            });
+            state == Some(false)
+        };
+        let shut = self.blocks(user, other, span) == Some(true);
+        !shut && !is_out(user) && !is_out(other)
     }
 
-    fn check_deliveries(&self) -> Check {
-        for (user, id, n, target) in &self.delivered {
-            let Some(log) = self.logs.get(id) else {
-                return violation("rights", format!("{user} got {id}/{n} of no log"));
+    /// Checks what a device has and shows of a conversation; an error is the first rule that does not hold.
+    pub fn check_device(&self, device: &Shown<'_>) -> Check {
+        let (user, id) = (device.user, device.id);
+        let Some(log) = self.logs.get(&id) else {
+            return Ok(());
+        };
+        let who = format!("{user} (device {}) in {id}", device.index);
+        let visible = self.visible(id, log, user);
+        let role = log.members.get(user).and_then(|(role, _)| *role);
+        let role = role.or((log.direct && !visible.is_empty()).then_some(Role::Member));
+        let shown = device.view.as_ref().and_then(|view| view.role);
+        ensure!(role == shown, "rights", "{who} is {role:?}, not {shown:?}");
+        let Some(seen) = device.view.as_ref().filter(|_| role.is_some()) else {
+            return Ok(());
+        };
+        let items: BTreeMap<_, _> =
+            (visible.iter().map(|(n, item)| (*n, item.now.clone()))).collect();
+        let mut messages = items
+            .iter()
+            .filter(|(_, look)| look.kind == EntryKind::Message);
+        let own = messages.clone().rfind(|(_, look)| look.sender == *user);
+        let read = log
+            .read
+            .get(user)
+            .max(own.map(|(n, _)| n))
+            .map_or(0, |n| *n);
+        let unread = messages.clone().filter(|(n, _)| **n > read).count();
+        let preview = messages.next_back().map(|(_, look)| look.clone());
+        let sees = |target: Option<Sequence>, n| visible.contains_key(&target.unwrap_or(n));
+        let mut numbers = log.numbers.iter().rev();
+        let expected = View {
+            role,
+            last: log.numbers.keys().next_back().copied().unwrap_or(0),
+            at: (numbers.find(|(n, (_, of))| sees(*of, **n))).map_or(0, |(_, (at, _))| *at),
+            unread: unread.min(UNREAD_SHOWN_MAX),
+            sender: preview.as_ref().map(|look| look.sender.clone()),
+            preview: preview.and_then(|look| look.text).unwrap_or_default(),
+            items,
+        };
+        for n in expected.items.keys().chain(seen.items.keys()) {
+            let (has, due) = (seen.items.get(n), expected.items.get(n));
+            ensure!(
+                has == due,
+                "state",
+                "{who} holds of {n} {has:?}, not {due:?}"
+            );
+        }
+        let rule = if seen.unread == expected.unread {
+            "views"
+        } else {
+            "unread"
+        };
+        ensure!(*seen == expected, rule, "{who}: {seen:?}, not {expected:?}");
+        self.check_rows(log, device, &visible)
+    }
+
+    /// An open timeline shows the newest part of what there is, and how far own messages are.
+    fn check_rows(&self, log: &Log, device: &Shown<'_>, visible: &Visible<'_>) -> Check {
+        let (user, id, Some(rows)) = (device.user, device.id, &device.rows) else {
+            return Ok(());
+        };
+        let who = format!("device {} shows of {id}", device.index);
+        let (has, due) = (rows.len(), visible.len().min(SCREEN_ROWS));
+        ensure!(has >= due, "views", "{who} {has} rows, not {due}");
+        let peer = self.record.peer(id, user).filter(|_| log.direct);
+        let read = peer.and_then(|peer| log.read.get(peer)).map_or(0, |n| *n);
+        let got = |n| peer.is_some_and(|peer| self.record.got(peer, id, n, Sequence::MAX));
+        // Behind a block receipts stand still.
+        let still = |peer| self.closed(peer, user, (0, Moment::MAX)) != Some(false);
+        let still = peer.is_some_and(still);
+        let mut items = visible.iter().rev();
+        for (n, look, state) in rows.iter().rev() {
+            let item = items.next().filter(|(number, _)| *number == n);
+            let now = item.map(|(_, item)| &item.now);
+            let plain = now.map(Look::as_row);
+            ensure!(*look == plain, "views", "{who} {n} {look:?}, not {plain:?}");
+            let message = now.filter(|now| now.kind == EntryKind::Message);
+            let level = match message.filter(|now| now.sender == *user) {
+                None => 0,
+                Some(_) if *n <= read => 3,
+                Some(_) => 1 + usize::from(got(*n)),
             };
-            let about = if *target == 0 { *n } else { *target };
-            let Some((entry, private)) = log.entries.get((about - 1) as usize) else {
-                return violation(
-                    "durable",
-                    format!("{user} got {id}/{n}, which is not there"),
-                );
-            };
-            let other = &entry.sender != user;
-            if log.direct && other && ConversationId::direct(user, &entry.sender) != *id {
-                return violation(
-                    "rights",
-                    format!("{user} got {id}/{n} of {}, a stranger's", entry.sender),
-                );
-            }
-            if !log.covers(user, about) || (other && *private) {
-                return violation(
-                    "rights",
-                    format!(
-                        "{user} got {id}/{n} (about {about} of {}, private {private})",
-                        entry.sender
-                    ),
-                );
-            }
-            if log.direct || !other || entry.kind != EntryKind::Message || *target != 0 {
-                continue;
-            }
-            let mut facts = self
-                .block_order
-                .iter()
-                .filter_map(|nonce| self.blocks.get(nonce))
-                .filter(|f| f.by == *user && f.of == entry.sender);
-            let closed = facts.clone().any(|fact| {
-                fact.on
-                    && fact
-                        .acked
-                        .as_ref()
-                        .is_some_and(|lasts| *n > lasts.get(id).copied().unwrap_or_default())
-            });
-            if closed && !facts.any(|fact| !fact.on) {
-                return violation(
-                    "rights",
-                    format!(
-                        "{user} got {id}/{n} of {} after the block was acknowledged",
-                        entry.sender
-                    ),
-                );
-            }
+            let levels = [Received, Sent, Delivered, Read];
+            let shown = levels.iter().position(|one| one == state);
+            let less = still && shown > Some(0) && shown < Some(level);
+            let fits = shown == Some(level) || less;
+            ensure!(fits, "receipts", "{who} {n} as {state:?}, read to {read}");
         }
         Ok(())
     }

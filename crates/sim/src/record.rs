@@ -1,0 +1,459 @@
+//! What can be seen of the world from outside: commands at the server's door, the answers that clients get, what is on their screens.
+//! It is only written down here, in plain words; `oracle.rs` judges it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fireside_client_core::view::{Body, MessageState, TimelineRow};
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, Entry, EntryKind, Nonce, Ordinal, Rev, Role, Sequence,
+    TextContent, UserId, WallMs, decode,
+    frames::{Ack, TypingOf},
+    limits::UNREAD_COUNT_MAX,
+};
+
+/// Virtual time, finer than a millisecond: [`MS`] of it are one.
+pub type Moment = u64;
+/// A millisecond.
+pub const MS: Moment = 1 << 20;
+
+/// What a command wants.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Act {
+    /// A message.
+    Say(String),
+    /// A new text for an item, named by number or by name.
+    Edit(Sequence, Option<Nonce>, String),
+    /// An item back.
+    Recall(Sequence, Option<Nonce>),
+    /// A group in which joiners see so much, and who is invited.
+    Create(u64, Vec<UserId>),
+    /// Others in.
+    Invite(Vec<UserId>),
+    /// In.
+    Join,
+    /// Out.
+    Leave,
+    /// Another out.
+    Remove(UserId),
+    /// A role for another.
+    SetRole(UserId, Role),
+    /// Read up to here.
+    Read(Sequence),
+    /// Whom, and whether from now on.
+    Block(UserId, bool),
+    /// What leaves no trace in a log.
+    Other,
+}
+
+impl Act {
+    /// Whether it writes or changes a message.
+    #[must_use]
+    pub const fn is_talk(&self) -> bool {
+        matches!(self, Self::Say(_) | Self::Edit(..) | Self::Recall(..))
+    }
+}
+
+/// A command, when it first came, and its answer with when a client got it.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Who gave it.
+    pub user: UserId,
+    /// Where.
+    pub place: ConversationId,
+    /// What.
+    pub act: Act,
+    /// When it came to the server.
+    pub given: Moment,
+    /// When a client got its answer, and which.
+    pub answer: Option<(Moment, Result<Ack, Code>)>,
+    /// Answered to the one who asks at rest: its device may have given up on it.
+    pub late: bool,
+    /// As it came first.
+    pub frame: ClientFrame,
+}
+
+impl Command {
+    /// The text it brings.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        match &self.act {
+            Act::Say(text) | Act::Edit(_, _, text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// Devices number what they write: which device, and its number. Not of what was asked for again at rest.
+    #[must_use]
+    pub fn counter(&self) -> Option<(&str, u64)> {
+        match &self.act {
+            Act::Say(text) if !self.late => {
+                let (device, count) = text.split_once('#')?;
+                Some((device, count.parse().ok()?))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A command with its acknowledgement.
+#[derive(Clone, Copy, Debug)]
+pub struct Acked<'a> {
+    /// The command.
+    pub by: &'a Command,
+    /// When a client got it.
+    pub moment: Moment,
+    /// The number it made; 0 none.
+    pub sequence: Sequence,
+    /// Countable messages to there.
+    pub ordinal: Ordinal,
+    /// When, by the server.
+    pub wall: WallMs,
+}
+
+impl Acked<'_> {
+    /// From when it came to when a client got its answer.
+    #[must_use]
+    pub const fn span(&self) -> (Moment, Moment) {
+        (self.by.given, self.moment)
+    }
+
+    /// What is to be seen of what it made.
+    #[must_use]
+    pub fn look(&self) -> Look {
+        let me = &self.by.user;
+        let (kind, member) = match &self.by.act {
+            Act::Create(..) => (EntryKind::Created, Some(me)),
+            Act::Join => (EntryKind::Joined, Some(me)),
+            Act::Leave => (EntryKind::Left, Some(me)),
+            Act::Remove(user) => (EntryKind::Removed, Some(user)),
+            Act::SetRole(user, _) => (EntryKind::Role, Some(user)),
+            Act::Edit(..) => (EntryKind::Edit, None),
+            Act::Recall(..) => (EntryKind::Recall, None),
+            _ => (EntryKind::Message, None),
+        };
+        Look {
+            kind,
+            sender: me.clone(),
+            at: self.wall,
+            ordinal: self.ordinal,
+            rev: self.sequence,
+            member: member.cloned(),
+            text: self.by.text(),
+            edited: false,
+        }
+    }
+}
+
+/// What is to be seen of an item or of a change, in one of its states.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Look {
+    /// What it is.
+    pub kind: EntryKind,
+    /// Whose.
+    pub sender: UserId,
+    /// When.
+    pub at: WallMs,
+    /// Countable messages so far.
+    pub ordinal: Ordinal,
+    /// The number that made this state.
+    pub rev: Rev,
+    /// Whom it is about.
+    pub member: Option<UserId>,
+    /// What it says; nothing if it was taken back or is no text.
+    pub text: Option<String>,
+    /// Its author changed it.
+    pub edited: bool,
+}
+
+impl Look {
+    /// Of an entry, live or in a page.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        let text = matches!(entry.kind, EntryKind::Message | EntryKind::Edit);
+        let text = text && entry.tombstone.is_none();
+        Self {
+            kind: entry.kind,
+            sender: entry.sender.clone(),
+            at: entry.at,
+            ordinal: entry.ordinal,
+            rev: entry.rev(),
+            member: entry.member.as_ref().map(|change| change.user.clone()),
+            text: text.then(|| text_of(&entry.content)),
+            edited: entry.edited,
+        }
+    }
+
+    /// Without what rows do not show.
+    #[must_use]
+    pub fn as_row(&self) -> Self {
+        Self {
+            rev: 0,
+            ordinal: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Of a row, which shows neither ordinal nor rev; `None`: there is no such item.
+    #[must_use]
+    pub fn of_row(row: &TimelineRow) -> Option<Self> {
+        let (kind, member, text) = match &row.body {
+            Body::Text(text) => (EntryKind::Message, None, Some(text.to_string())),
+            Body::Recalled => (EntryKind::Message, None, None),
+            Body::Created(_) => (EntryKind::Created, Some(row.sender.clone()), None),
+            Body::Joined(user) => (EntryKind::Joined, Some(user.clone()), None),
+            Body::Left(user) => (EntryKind::Left, Some(user.clone()), None),
+            Body::Removed(user) => (EntryKind::Removed, Some(user.clone()), None),
+            Body::Role(user, _) => (EntryKind::Role, Some(user.clone()), None),
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            sender: row.sender.clone(),
+            at: row.at,
+            ordinal: 0,
+            rev: 0,
+            member,
+            text,
+            edited: row.edited,
+        })
+    }
+}
+
+/// Unread messages that are counted; the last of them stands for more.
+pub const UNREAD_SHOWN_MAX: usize = UNREAD_COUNT_MAX as usize + 1;
+
+/// A conversation as a device has it at rest: its line in the list, and its cache.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct View {
+    /// The user's role.
+    pub role: Option<Role>,
+    /// The largest number known.
+    pub last: Sequence,
+    /// When the last thing happened.
+    pub at: WallMs,
+    /// Unread messages, to [`UNREAD_SHOWN_MAX`].
+    pub unread: usize,
+    /// Who wrote the last message.
+    pub sender: Option<UserId>,
+    /// What it says.
+    pub preview: String,
+    /// The items in the cache.
+    pub items: BTreeMap<Sequence, Look>,
+}
+
+/// What a device has and shows of a conversation at rest.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// Whose.
+    pub user: &'a UserId,
+    /// Which device.
+    pub index: usize,
+    /// Where.
+    pub id: ConversationId,
+    /// The conversation; `None`: not listed.
+    pub view: Option<View>,
+    /// The open timeline's messages that have a number; a hole is `None`.
+    pub rows: Option<Vec<(Sequence, Option<Look>, MessageState)>>,
+}
+
+/// To whom, where, which number, in which state.
+pub type Delivery = (UserId, ConversationId, Sequence, Rev);
+
+/// All that was seen.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// Commands by who named them and name.
+    pub commands: BTreeMap<(UserId, Nonce), Command>,
+    /// Their names by when they came.
+    pub order: Vec<(UserId, Nonce)>,
+    /// Whoever did or saw anything.
+    pub users: BTreeSet<UserId>,
+    /// Entries that came to a user's devices, by place and rev: target (0: an item), look, when first.
+    pub delivered: BTreeMap<Delivery, (Sequence, Look, Moment)>,
+    /// Who was told that somebody types.
+    pub typings: Vec<(UserId, TypingOf, Moment)>,
+    /// Names of which their users' devices saw what came of them, an entry included.
+    pub settled: BTreeSet<Nonce>,
+    /// One name with two meanings or two answers.
+    pub twofold: Option<String>,
+}
+
+impl Record {
+    /// A command came to the server's door, or came again.
+    pub fn on_command(&mut self, user: &UserId, frame: &ClientFrame, now: Moment) {
+        let Some(nonce) = frame.nonce() else {
+            return;
+        };
+        let mut frame = frame.clone();
+        let (place, act) = match &mut frame {
+            ClientFrame::Send(f) => {
+                f.after = None;
+                self.users.extend(f.peer.clone());
+                (f.conversation, Act::Say(text_of(&f.content)))
+            }
+            ClientFrame::Edit(f) => {
+                f.after = None;
+                let text = text_of(&f.content);
+                (f.conversation, Act::Edit(f.target, f.target_nonce, text))
+            }
+            ClientFrame::Recall(f) => {
+                f.after = None;
+                (f.conversation, Act::Recall(f.target, f.target_nonce))
+            }
+            ClientFrame::CreateGroup(f) => (
+                ConversationId::made(user, nonce),
+                Act::Create(f.history_for_joiners, f.invite.clone()),
+            ),
+            ClientFrame::Join(f) => (f.conversation, Act::Join),
+            ClientFrame::Leave(f) => (f.conversation, Act::Leave),
+            ClientFrame::RemoveMember(f) => (f.conversation, Act::Remove(f.user.clone())),
+            ClientFrame::SetRole(f) => (f.conversation, Act::SetRole(f.user.clone(), f.role)),
+            ClientFrame::Read(f) => (f.conversation, Act::Read(f.upto)),
+            ClientFrame::Block(f) => (
+                ConversationId::direct(user, &f.user),
+                Act::Block(f.user.clone(), f.on),
+            ),
+            ClientFrame::Invite(f) => (f.conversation, Act::Invite(f.users.clone())),
+            _ => (ConversationId::default(), Act::Other),
+        };
+        let name = (user.clone(), nonce);
+        if let Some(first) = self.commands.get(&name) {
+            if first.frame != frame {
+                self.twofold = Some(format!("{nonce} was {first:?} and is {frame:?} of {user}"));
+            }
+            return;
+        }
+        let command = Command {
+            user: user.clone(),
+            place,
+            act,
+            given: now,
+            answer: None,
+            late: false,
+            frame,
+        };
+        self.commands.insert(name.clone(), command);
+        self.order.push(name);
+        self.users.insert(user.clone());
+    }
+
+    /// A client got an answer for good, or got it again. Only markers may be refused once and acknowledged later: nobody keeps their
+    /// names.
+    pub fn on_answer(
+        &mut self,
+        user: &UserId,
+        nonce: Nonce,
+        answer: Result<Ack, Code>,
+        late: bool,
+        now: Moment,
+    ) {
+        self.settled.insert(nonce);
+        let Some(command) = self.commands.get_mut(&(user.clone(), nonce)) else {
+            self.twofold = Some(format!("{user} is answered {nonce} and did not give it"));
+            return;
+        };
+        let elsewhere = |ack: &Ack| ack.conversation.is_some_and(|id| id != command.place);
+        if answer.as_ref().is_ok_and(elsewhere) {
+            self.twofold = Some(format!("{command:?} is answered {answer:?}"));
+            return;
+        }
+        match &command.answer {
+            Some((_, first)) if *first != answer && !matches!(command.act, Act::Read(_)) => {
+                self.twofold = Some(format!("{command:?} is answered {answer:?} too"));
+            }
+            Some((_, Ok(_))) => {}
+            _ => {
+                command.answer = Some((now, answer));
+                command.late = late;
+            }
+        }
+    }
+
+    /// A user's device got an entry: live, in a page, or as a preview.
+    pub fn on_entry(&mut self, user: &UserId, entry: &Entry, now: Moment) {
+        if entry.sender == *user {
+            self.settled.extend(entry.nonce);
+        }
+        let key = (
+            user.clone(),
+            entry.conversation,
+            entry.sequence,
+            entry.rev(),
+        );
+        let look = Look::of(entry);
+        let first = self
+            .delivered
+            .entry(key)
+            .or_insert_with(|| (entry.target, look.clone(), now));
+        if first.1 != look {
+            self.twofold = Some(format!("{user} got {first:?} and then {look:?}"));
+        }
+        self.users.insert(user.clone());
+    }
+
+    /// A user's device is told that somebody types.
+    pub fn on_typing(&mut self, user: &UserId, typing: &TypingOf, now: Moment) {
+        self.typings.push((user.clone(), typing.clone(), now));
+    }
+
+    /// Acknowledged commands by when they came.
+    pub fn acked(&self) -> impl Iterator<Item = Acked<'_>> {
+        let commands = self.order.iter().filter_map(|name| self.commands.get(name));
+        commands.filter_map(|by| match &by.answer {
+            Some((moment, Ok(ack))) => Some(Acked {
+                by,
+                moment: *moment,
+                sequence: ack.sequence,
+                ordinal: ack.ordinal,
+                wall: ack.at,
+            }),
+            _ => None,
+        })
+    }
+
+    /// Conversations that have a log.
+    #[must_use]
+    pub fn places(&self) -> BTreeSet<ConversationId> {
+        let acked = self.acked().filter(|acked| acked.sequence > 0);
+        acked.map(|acked| acked.by.place).collect()
+    }
+
+    /// The number of the item that an edit or recall names.
+    #[must_use]
+    pub fn target(&self, command: &Command) -> Sequence {
+        let (Act::Edit(target, name, _) | Act::Recall(target, name)) = &command.act else {
+            return 0;
+        };
+        let named = name.map(|name| (command.user.clone(), name));
+        let named = named.and_then(|name| self.commands.get(&name)?.answer.as_ref());
+        match named {
+            Some((_, Ok(ack))) if *target == 0 => ack.sequence,
+            _ => *target,
+        }
+    }
+
+    /// The other user of a direct conversation.
+    #[must_use]
+    pub fn peer(&self, id: ConversationId, user: &UserId) -> Option<&UserId> {
+        let mut users = self.users.iter();
+        users.find(|other| ConversationId::direct(user, other) == id)
+    }
+
+    /// Whether anything of some numbers ever came to a user.
+    #[must_use]
+    pub fn got(&self, user: &UserId, id: ConversationId, from: Sequence, to: Sequence) -> bool {
+        let keys = (user.clone(), id, from, 0)..=(user.clone(), id, to, Rev::MAX);
+        self.delivered.range(keys).next().is_some()
+    }
+
+    /// Commands that came and that nobody got an answer to, oldest first.
+    pub fn unanswered(&self) -> impl Iterator<Item = (&UserId, &ClientFrame)> {
+        let commands = self.order.iter().filter_map(|name| self.commands.get(name));
+        let open = commands.filter(|command| command.answer.is_none());
+        open.map(|command| (&command.user, &command.frame))
+    }
+}
+
+fn text_of(content: &bytes::Bytes) -> String {
+    decode::<TextContent>(content).map_or_else(|_| "(not a text)".to_owned(), |it| it.text)
+}
