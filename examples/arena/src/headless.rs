@@ -234,7 +234,9 @@ fn print_typing(mut changed: MessageReader<TypingChanged>) {
 }
 
 fn print_connection(me: Res<Me>, status: Query<&ConnectionStatus, Changed<ConnectionStatus>>) {
-    if let Ok(status) = status.get(me.client) {
+    if let Ok(status) = status.get(me.client)
+        && *status != ConnectionStatus::Offline
+    {
         println!("       [{}]", describe(status, 0.0).1);
     }
 }

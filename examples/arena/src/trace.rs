@@ -91,7 +91,7 @@ fn focus(
 fn written(drafts: Res<Drafts>, mut told: Local<String>) {
     if *told != drafts.now() {
         drafts.now().clone_into(&mut told);
-        tell(format_args!("written {told:?}"));
+        tell(format_args!("written {:?}", *told));
     }
 }
 
