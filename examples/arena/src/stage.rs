@@ -15,6 +15,7 @@ use crate::{
     chat::rooms,
     fonts::ManyScripts,
     host::{self, Host, ServerState},
+    out::say,
     speech,
 };
 
@@ -69,7 +70,7 @@ fn try_open(world: &mut World) -> anyhow::Result<()> {
     let args = world.resource::<Plan>().0.clone();
     let host = Host::start(args.data.as_deref())?;
     let token = host::sign(&host.keys(), &args.name)?;
-    println!(
+    say!(
         "A server on {} (QUIC), its data in {}. You are {}.",
         host.address,
         host.folder().display(),
