@@ -19,6 +19,7 @@ use crate::{
     },
     clock, figures,
     host::{self, Host, ServerState},
+    out::say,
     people::CAMP,
     stage::{self, Me},
     trace, walk,
@@ -63,7 +64,7 @@ pub(crate) fn app(args: &Args) -> App {
 }
 
 fn introduce(me: Res<Me>) {
-    println!("A script plays {}; Ctrl-C ends it.\n", me.user);
+    say!("A script plays {}; Ctrl-C ends it.\n", me.user);
 }
 
 /// What the player does, one after the other.
@@ -155,7 +156,7 @@ fn play(
             }
             match say.line(line) {
                 Outcome::Done => {}
-                Outcome::Told(words) | Outcome::Refused(words) => println!("       {words}"),
+                Outcome::Told(words) | Outcome::Refused(words) => say!("       {words}"),
             }
             script.answered = false;
             true
@@ -178,7 +179,7 @@ fn print_received(mut received: MessageReader<MessageReceived>, peers: Query<&Pe
         } else {
             ""
         };
-        println!(
+        say!(
             "{}  {}{whispers}: {text}",
             clock::time(message.at),
             message.sender
@@ -211,13 +212,13 @@ fn print_own(
                 format!(" (whispers to {})", title.0)
             };
             if told.is_none() {
-                println!(
+                say!(
                     "{}  {}{to}: {text}   [{words}]",
                     clock::time(row.at),
                     me.user
                 );
             } else {
-                println!("       [{words}: {text}]");
+                say!("       [{words}: {text}]");
             }
             *told = Some(row.state.clone());
         }
@@ -229,12 +230,14 @@ const MOMENT: f32 = 0.6;
 
 fn print_typing(mut changed: MessageReader<TypingChanged>) {
     for change in changed.read().filter(|change| change.on) {
-        println!("       [{} is typing…]", change.user);
+        say!("       [{} is typing…]", change.user);
     }
 }
 
 fn print_connection(me: Res<Me>, status: Query<&ConnectionStatus, Changed<ConnectionStatus>>) {
-    if let Ok(status) = status.get(me.client) {
-        println!("       [{}]", describe(status, 0.0).1);
+    if let Ok(status) = status.get(me.client)
+        && *status != ConnectionStatus::Offline
+    {
+        say!("       [{}]", describe(status, 0.0).1);
     }
 }

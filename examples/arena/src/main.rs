@@ -22,6 +22,7 @@ mod fonts;
 mod headless;
 mod host;
 mod keys;
+mod out;
 mod people;
 mod rescue;
 mod speech;
@@ -48,8 +49,8 @@ fn main() -> AppExit {
             window::app(&args).run()
         }
         Err(obstacle) => {
-            println!("No window: {obstacle}");
-            println!("The same scene goes on without one.\n");
+            out::say!("No window: {obstacle}");
+            out::say!("The same scene goes on without one.\n");
             headless::app(&args).run()
         }
     }

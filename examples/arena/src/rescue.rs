@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::out::say;
+
 /// There has been no frame yet.
 static ARMED: AtomicBool = AtomicBool::new(false);
 
@@ -19,8 +21,8 @@ pub(crate) fn arm() {
         let reason = panic
             .payload_as_str()
             .unwrap_or("the renderer could not be started");
-        println!("No window: {}", reason.lines().next().unwrap_or_default());
-        println!("The same scene goes on without one.\n");
+        say!("No window: {}", reason.lines().next().unwrap_or_default());
+        say!("The same scene goes on without one.\n");
         become_headless();
     }));
 }

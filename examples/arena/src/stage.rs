@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use bevy::{app::AppExit, prelude::*};
 use bevy_fireside::{
-    Chat, ChatClient, Connected, FiresidePlugin, MemoryModeEntered, PrimaryClient, TokenExpiring,
-    UserId, prelude::Trust,
+    Chat, ChatClient, FiresidePlugin, MemoryModeEntered, PrimaryClient, TokenExpiring, UserId,
+    prelude::Trust,
 };
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     chat::rooms,
     fonts::ManyScripts,
     host::{self, Host, ServerState},
+    out::say,
     speech,
 };
 
@@ -51,7 +52,6 @@ pub(crate) fn plugin(app: &mut App, args: &Args) {
         .add_plugins((FiresidePlugin::default(), rooms::plugin, speech::plugin))
         .add_systems(PreStartup, open)
         .add_systems(Update, (host::follow, end_in_time))
-        .add_observer(be_visible)
         .add_observer(renew_token)
         .add_observer(warn_of_memory);
 }
@@ -69,7 +69,7 @@ fn try_open(world: &mut World) -> anyhow::Result<()> {
     let args = world.resource::<Plan>().0.clone();
     let host = Host::start(args.data.as_deref())?;
     let token = host::sign(&host.keys(), &args.name)?;
-    println!(
+    say!(
         "A server on {} (QUIC), its data in {}. You are {}.",
         host.address,
         host.folder().display(),
@@ -100,12 +100,6 @@ fn try_open(world: &mut World) -> anyhow::Result<()> {
         user: args.name,
         client,
     });
-    Ok(())
-}
-
-/// Chat is on screen: a dead server is to be noticed soon.
-fn be_visible(connected: On<Connected>, mut chat: Chat) -> Result {
-    chat.on(connected.client)?.set_visible(true)?;
     Ok(())
 }
 

@@ -46,8 +46,3 @@ pub(crate) const PANEL_MARGIN: f32 = 18.0;
 pub(crate) fn font(size: f32) -> TextFont {
     TextFont::from_font_size(size)
 }
-
-/// The same colour, this much there.
-pub(crate) fn faded(color: Color, alpha: f32) -> Color {
-    color.with_alpha(color.alpha() * alpha)
-}

@@ -1,7 +1,5 @@
 //! A line for each fact, for tests that press keys and want to know what came of it.
 
-use std::io::Write;
-
 use bevy::{input_focus::InputFocus, prelude::*};
 use bevy_fireside::{
     ConnectionStatus, MessageReceived, Timeline, TimelineChanged, Title, TypingChanged,
@@ -18,6 +16,7 @@ use crate::{
     },
     figures::Player,
     host::{Host, ServerState},
+    out::say,
     stage::Me,
 };
 
@@ -34,10 +33,8 @@ pub(crate) fn window_plugin(app: &mut App) {
     );
 }
 
-/// One line, at once.
 fn tell(line: std::fmt::Arguments) {
-    // Nobody reads any more: the game goes on.
-    let _ = writeln!(std::io::stdout().lock(), "trace {line}");
+    say!("trace {line}");
 }
 
 fn ready(mut frames: Local<u32>, host: Res<Host>, window: Single<&Window>) {
@@ -91,7 +88,7 @@ fn focus(
 fn written(drafts: Res<Drafts>, mut told: Local<String>) {
     if *told != drafts.now() {
         drafts.now().clone_into(&mut told);
-        tell(format_args!("written {told:?}"));
+        tell(format_args!("written {:?}", *told));
     }
 }
 

@@ -8,8 +8,7 @@ use crate::{
 };
 
 /// What is worth a line on the terminal. Drivers say a lot about themselves.
-const LOG: &str =
-    "warn,wgpu=error,wgpu_hal=off,naga=error,bevy_render=error,bevy_winit=error,symphonia=off";
+const LOG: &str = "warn,winit=error,wgpu=error,wgpu_hal=off,naga=error,bevy_render=error,bevy_winit=error,symphonia=off";
 
 /// The whole game.
 pub(crate) fn app(args: &Args) -> App {

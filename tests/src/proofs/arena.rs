@@ -303,10 +303,10 @@ fn keys(game: &Game, pictures: &Path) -> anyhow::Result<()> {
     let at = game.wait("the hint", at, |line| {
         line.starts_with("trace hint") && line.contains("/dance is no command")
     })?;
-    desktop.key("ctrl+a")?;
-    desktop.key("BackSpace")?;
-    let at = game.fact(at, "written \"\"")?;
-    let _ = at;
+    for _ in "/dance".chars() {
+        desktop.key("BackSpace")?;
+    }
+    game.fact(at, "written \"\"")?;
     let at = game.say("/help")?;
     game.wait("the help", at, |line| {
         line.starts_with("trace hint") && line.contains("/w name text")

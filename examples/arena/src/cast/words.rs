@@ -157,7 +157,9 @@ pub(super) fn answer(
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .collect();
-    let known = TOPICS.iter().find(|topic| {
+    // Who whispers need not be told to whisper.
+    let fits = |topic: &&Topic| !(whispered && topic.about.contains(&"whisper"));
+    let known = TOPICS.iter().filter(fits).find(|topic| {
         let named = |key: &&str| words.contains(key) || !key.is_ascii() && lower.contains(*key);
         topic.about.iter().any(named)
     });

@@ -170,7 +170,7 @@ pub(crate) fn build(panel: &mut ChildSpawnerCommands) {
                 TextLayout::no_wrap(),
                 Node {
                     position_type: PositionType::Absolute,
-                    left: px(11),
+                    left: px(14),
                     ..default()
                 },
                 Pickable::IGNORE,

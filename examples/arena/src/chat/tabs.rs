@@ -3,7 +3,7 @@
 use bevy::{ecs::hierarchy::ChildSpawnerCommands, prelude::*};
 use bevy_fireside::{Title, Unread};
 
-use super::rooms::Rooms;
+use super::rooms::{Looking, Rooms};
 use crate::theme;
 
 /// Characters of a name in a tab.
@@ -47,6 +47,7 @@ pub(crate) fn build(panel: &mut ChildSpawnerCommands) {
 fn show(
     bar: Single<Entity, With<TabBar>>,
     rooms: Res<Rooms>,
+    looking: Res<Looking>,
     facts: Query<(&Title, &Unread)>,
     mut shown: Local<Option<Vec<Look>>>,
     mut commands: Commands,
@@ -55,11 +56,14 @@ fn show(
         .iter()
         .filter_map(|room| {
             let (title, unread) = facts.get(room).ok()?;
+            let selected = rooms.selected() == Some(room);
+            // What one looks at is as good as read; the server's word for it comes a moment later.
+            let seen = selected && looking.0;
             Some(Look {
                 room,
                 title: shorten(&title.0),
-                unread: unread.messages,
-                selected: rooms.selected() == Some(room),
+                unread: if seen { 0 } else { unread.messages },
+                selected,
             })
         })
         .collect();
