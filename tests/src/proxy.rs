@@ -33,6 +33,9 @@ const CLIENTS_MAX: usize = 4_096;
 /// Bytes of a datagram the proxy carries; QUIC's are under 1,500.
 const PACKET_BYTES_MAX: usize = 2_048;
 
+/// Of each socket; the system may give less.
+const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
+
 /// What happens to packets of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Weather {
@@ -129,7 +132,7 @@ impl Proxy {
     /// # Errors
     /// When no socket can be had.
     pub fn start(server: SocketAddr, seed: u64) -> io::Result<Self> {
-        let front = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let front = bind()?;
         front.set_nonblocking(true)?;
         let address = front.local_addr()?;
         let shared = Arc::new(Shared {
@@ -428,7 +431,7 @@ impl Carrier {
     }
 
     fn open(&self, client: SocketAddr) -> io::Result<Path> {
-        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let socket = bind()?;
         socket.set_nonblocking(true)?;
         let (from, into) = (
             UdpSocket::from_std(socket.try_clone()?)?,
@@ -460,6 +463,13 @@ impl Carrier {
     }
 }
 
+/// A socket of this machine with room for a burst: on a busy machine the system would lose packets that no weather took.
+fn bind() -> io::Result<std::net::UdpSocket> {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket2::SockRef::from(&socket).set_recv_buffer_size(SOCKET_BUFFER_BYTES)?;
+    Ok(socket)
+}
+
 fn milliseconds(ms: f64) -> Duration {
     Duration::from_secs_f64(ms.max(0.0) / 1_000.0)
 }
@@ -480,7 +490,7 @@ mod tests {
 
     impl Echo {
         fn start() -> Self {
-            let socket = Socket::bind("127.0.0.1:0").unwrap();
+            let socket = bind().unwrap();
             let address = socket.local_addr().unwrap();
             let seen: Arc<Mutex<Vec<_>>> = Arc::default();
             let list = Arc::clone(&seen);
@@ -497,7 +507,7 @@ mod tests {
     }
 
     fn client(proxy: &Proxy) -> Socket {
-        let socket = Socket::bind("127.0.0.1:0").unwrap();
+        let socket = bind().unwrap();
         socket.connect(proxy.address()).unwrap();
         socket
             .set_read_timeout(Some(Duration::from_secs(2)))
@@ -508,7 +518,7 @@ mod tests {
     /// Sends `count` numbered packets and gives the numbers of the answers until none comes for a while.
     fn exchange(socket: &Socket, count: u32, quiet: Duration) -> Vec<u32> {
         socket.set_read_timeout(Some(quiet)).unwrap();
-        // Reads while it sends: the socket's buffer holds some 250 packets only.
+        // Reads while it sends.
         let reader = socket.try_clone().unwrap();
         let answers = thread::spawn(move || {
             let (mut answers, mut buffer) = (Vec::new(), [0; 64]);
