@@ -347,6 +347,8 @@ impl Trace {
             // The allocator's.
             "mmap" | "munmap" | "brk" | "madvise" | "mprotect" | "mremap" => "memory",
             // Waking the client's thread, which waits for its sockets: a counter in the kernel, which can not block.
+            // A queue's other end is in the middle of its step: a spin gives way and waits for nobody to wake it.
+            "sched_yield" => "spins that gave way",
             "write" if call.contains("[eventfd]") => "wake by eventfd",
             "futex" if call.contains("FUTEX_WAKE") => "wake by futex",
             // Freeing what another thread allocated: glibc's own lock, which a game with another allocator does not have.
