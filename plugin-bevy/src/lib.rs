@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![expect(
+    clippy::type_complexity,
+    reason = "a query's type says what it looks at; a name for it would hide that"
+)]
 
 mod attention;
 mod chat;

@@ -146,7 +146,7 @@ pub fn run(
         thread::sleep(Duration::from_millis(5));
         tick();
     }
-    settle(client, || tick())?;
+    settle(client, &mut tick)?;
     writeln!(out, "ready")?;
     out.flush()?;
     let mut entries = client.stats().counters.entries;
@@ -170,7 +170,7 @@ pub fn run(
             "{read:?} of {burst} messages in the frame; before it {before:?}"
         );
         // What a burst leaves does not count for the next, which comes with the answer.
-        settle(client, || tick())?;
+        settle(client, &mut tick)?;
         writeln!(out, "{}", told(us, read))?;
         out.flush()?;
     }

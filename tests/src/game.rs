@@ -211,10 +211,10 @@ impl Game {
                     client.tick(TICK.0, TICK.1, &mut |event| seen.note(&event))
                 });
                 times.measure("stats", || client.stats());
-                let on = (frame + n as u64) % 2 == 0;
+                let on = (frame + n as u64).is_multiple_of(2);
                 call(times.measure("typing", || client.typing(here, on)).is_ok());
             }
-            if frame % 8 == 0 {
+            if frame.is_multiple_of(8) {
                 self.said += 1;
                 let text = format!("frame {frame}, message {}", self.said);
                 let to = Recipient::Conversation(here);

@@ -97,7 +97,7 @@ fn play(
             let mut events = Vec::new();
             let client: Client = actors[at].client.clone();
             client.tick(256, Duration::from_millis(20), &mut |event| {
-                events.push(event)
+                events.push(event);
             });
             for event in events {
                 director.take(&mut actors, at, event);

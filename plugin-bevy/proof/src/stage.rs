@@ -103,7 +103,7 @@ impl Stage {
         app.add_observer(|_: On<Connected>, mut seen: ResMut<Seen>| seen.count("Connected"));
         app.add_observer(|_: On<Disconnected>, mut seen: ResMut<Seen>| seen.count("Disconnected"));
         app.add_observer(|_: On<TokenExpiring>, mut seen: ResMut<Seen>| {
-            seen.count("TokenExpiring")
+            seen.count("TokenExpiring");
         });
         app.add_observer(|_: On<MemoryModeEntered>, mut seen: ResMut<Seen>| {
             seen.count("MemoryModeEntered");

@@ -264,11 +264,12 @@ impl Director {
             return;
         }
         self.history_next = now + HISTORY_PAUSE;
-        for actor in 0..actors.len().min(self.history as usize) {
+        let count = self.history as usize;
+        for actor in actors.iter_mut().take(count) {
             self.history -= 1;
             let at = self.history as usize;
             let (_, text) = HISTORY[at % HISTORY.len()];
-            actors[actor].blurt(&To::Camp, &format!("{text} ({at})"));
+            actor.blurt(&To::Camp, &format!("{text} ({at})"));
         }
     }
 
@@ -278,7 +279,7 @@ impl Director {
             let many = self.many_scripts.load(Ordering::Relaxed);
             let others = if many { TALKS_IN_MANY_SCRIPTS } else { &[] };
             // Every third talk, from the first, is in other scripts.
-            let pool = if self.talks % 3 == 0 && many {
+            let pool = if self.talks.is_multiple_of(3) && many {
                 others
             } else {
                 TALKS
