@@ -75,6 +75,8 @@ impl Conversation {
             preview.apply(entry);
         }
         if number <= self.counted_to {
+            // A head overtook it; an older head may still come, which lacks it.
+            self.remember(entry, me);
             return true;
         }
         let dense = number - self.counted_to == 1;
@@ -82,19 +84,31 @@ impl Conversation {
         self.head.ordinal = self.head.ordinal.max(entry.ordinal);
         self.head.at = self.head.at.max(entry.at);
         if entry.kind == EntryKind::Message {
-            let counted = Self::classify(entry, me);
-            self.add(number, counted);
-            self.recent.messages.push_back((number, counted));
-            if self.recent.messages.len() > RECENT_MAX
-                && let Some((dropped, _)) = self.recent.messages.pop_front()
-            {
-                self.recent.floor = dropped;
-            }
+            self.add(number, Self::classify(entry, me));
+            self.remember(entry, me);
             self.head.preview = Some(short(entry));
         }
         // A recall takes its mentions along.
         let mentions_fade = entry.kind == EntryKind::Recall && self.head.mentions > 0;
         dense && !mentions_fade
+    }
+
+    /// Keeps what a live message counts for, in the order of numbers, once.
+    fn remember(&mut self, entry: &Entry, me: Option<&UserId>) {
+        let (number, recent) = (entry.sequence, &mut self.recent);
+        if entry.kind != EntryKind::Message || number <= recent.floor {
+            return;
+        }
+        if let Err(at) = recent.messages.binary_search_by_key(&number, |(of, _)| *of) {
+            recent
+                .messages
+                .insert(at, (number, Self::classify(entry, me)));
+        }
+        if recent.messages.len() > RECENT_MAX
+            && let Some((dropped, _)) = recent.messages.pop_front()
+        {
+            recent.floor = dropped;
+        }
     }
 
     /// Unread from what is in memory. `false`: it can not be told from it.
