@@ -341,3 +341,28 @@ fn a_head_from_before_the_leave_does_not_bring_the_member_back() {
         assert_eq!(world.line(group).role, None);
     }
 }
+
+#[test]
+fn an_older_head_counts_what_a_newer_one_overtook() {
+    let mut world = World::new();
+    let group = world.server.group(1);
+    world.server.log(group).text(&user("bob"), "1");
+    world.connect();
+    world.server.log(group).text(&user("bob"), "2");
+    let older = world.server.log(group).head(&user("ada"));
+    let first = older.last;
+    for text in ["3", "4"] {
+        world.server.log(group).text(&user("bob"), text);
+    }
+    let newer = world.server.log(group).head(&user("ada"));
+    let unread = newer.unread;
+    // All in one flight: no page comes between.
+    world.hear(0, &ServerFrame::Head(newer));
+    for number in first..=first + 2 {
+        let frame = world.server.log(group).live(number);
+        world.hear(0, &frame);
+    }
+    world.hear(0, &ServerFrame::Head(older));
+    world.poll_events();
+    assert_eq!(world.line(group).unread, unread);
+}

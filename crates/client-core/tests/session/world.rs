@@ -224,11 +224,16 @@ impl World {
 
     /// A frame from the server, now.
     pub(crate) fn deliver(&mut self, request: u32, frame: &ServerFrame) {
+        self.hear(request, frame);
+        self.pump();
+    }
+
+    /// The same, in one flight with what follows: nothing is answered between.
+    pub(crate) fn hear(&mut self, request: u32, frame: &ServerFrame) {
         let link = *self.links.last().unwrap();
         let bytes = frame.encode(request);
         let raw = RawFrame::from_bytes(&bytes, PAGE_FRAME_BYTES_MAX);
         self.session.handle_frame(link, raw, self.now);
-        self.pump();
     }
 
     pub(crate) fn live(&mut self, frame: ServerFrame) {
