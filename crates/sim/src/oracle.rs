@@ -58,11 +58,14 @@ impl<'a> Oracle<'a> {
         let twofold = &record.twofold;
         ensure!(twofold.is_none(), "once", "{twofold:?}");
         let rights = record.acked().filter(|acked| !acked.by.act.is_talk());
+        let mut rights: Vec<_> = rights.collect();
+        // In the log's order: a join that was asked for early may have come after a removal.
+        rights.sort_by_key(|acked| (acked.by.place, acked.sequence));
         let mut oracle = Self {
             record,
             window_ms,
             logs: BTreeMap::new(),
-            rights: rights.collect(),
+            rights,
         };
         let (mut places, mut counts) = (BTreeMap::new(), BTreeMap::new());
         for acked in record.acked().filter(|acked| acked.sequence > 0) {
@@ -149,13 +152,12 @@ impl<'a> Oracle<'a> {
     /// Whether somebody who joined may have been invited, since they were there last.
     fn invited(&self, acked: Acked<'_>) -> bool {
         let (me, place) = (&acked.by.user, acked.by.place);
-        let asked = |command: &Command| match &command.act {
-            _ if command.place != place => None,
-            Act::Create(_, users) | Act::Invite(users) if users.contains(me) => Some(true),
-            Act::Join if command.user == *me => Some(false),
-            _ => None,
-        };
-        self.during(acked.span(), asked) != Some(false)
+        let here = self.rights.iter().filter(|other| other.by.place == place);
+        let joins = (here.clone()).filter(|other| matches!(other.by.act, Act::Join));
+        let before = joins.filter(|o| o.by.user == *me && o.sequence < acked.sequence);
+        let since = before.map(|other| other.by.given).max().unwrap_or(0);
+        here.filter(|other| since <= other.moment && other.by.given <= acked.moment)
+            .any(|other| matches!(&other.by.act, Act::Create(_, users) | Act::Invite(users) if users.contains(me)))
     }
 
     /// Whether something held all through a span; `None`: cannot be said. `change`: what a command makes of it.
