@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bevy_ecs::{entity::Entity, event::EntityEvent, message::Message};
 use fireside_client::core::{
-    RequestId,
+    ByteString, RequestId,
     event::{CallError, Completion},
     view::{Diff, TimelineRow},
 };
@@ -25,8 +25,8 @@ pub struct MessageReceived {
     pub sequence: Sequence,
     /// Who wrote it.
     pub sender: UserId,
-    /// What, if it is a text.
-    pub text: Option<Arc<str>>,
+    /// What, if it is a text. Copy what is kept for long: texts of a burst share memory.
+    pub text: Option<ByteString>,
     /// When, in ms since 1970 by the server's clock.
     pub at: WallMs,
 }
@@ -154,7 +154,8 @@ pub struct MessageSent {
     pub sequence: Sequence,
 }
 
-/// An own message (or an edit, a recall, a read marker) was refused for good. Its row says so too and can be retried or discarded.
+/// An own message, or a change of one (edit, recall), was refused for good. A message's row says so too and can be retried or discarded.
+/// What else fails is told by [`CallFinished`] alone.
 #[derive(Clone, Debug, EntityEvent)]
 pub struct MessageFailed {
     /// Where.

@@ -1,7 +1,6 @@
 //! What a client tells its game. One declared list; C, C#, C++ and Blueprint mirror it.
 
-use std::sync::Arc;
-
+use bytestring::ByteString;
 use fireside_protocol::{
     Code, ConversationId, Nonce, Sequence, UserId, WallMs,
     frames::{Device, Member},
@@ -74,8 +73,8 @@ pub enum Event {
         sequence: Sequence,
         /// Who.
         sender: UserId,
-        /// What, if it is a text.
-        text: Option<Arc<str>>,
+        /// What, if it is a text. Texts of one burst share blocks of memory: copy what is kept for long.
+        text: Option<ByteString>,
         /// When.
         at: WallMs,
     },

@@ -14,6 +14,7 @@ mod diff;
 mod heads;
 mod link;
 mod list;
+mod notice_memory;
 mod outbox;
 mod pending;
 mod random;
@@ -26,6 +27,7 @@ mod timeline;
 mod timers;
 mod token;
 
+pub use bytestring::ByteString;
 pub use command::{Command, CommandError, RequestId};
 pub use event::{ConnectionState, Event, EventClass, SyncState};
 pub use session::{Action, Breaks, Config, LinkEvent, Session, Transmit};

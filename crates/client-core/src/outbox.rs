@@ -13,7 +13,7 @@ use fireside_protocol::{
 };
 
 use crate::{
-    RequestId, Session, link::Request, rows::text_content, storage::OutboxRecord, timers::Timer,
+    RequestId, Session, link::Request, rows::message_text, storage::OutboxRecord, timers::Timer,
     view::MessageState,
 };
 
@@ -237,8 +237,8 @@ impl Session {
     ) {
         let (id, nonce) = (record.conversation, record.nonce);
         let text = match &frame {
-            ClientFrame::Send(send) => text_content(&send.content),
-            ClientFrame::Edit(edit) => text_content(&edit.content),
+            ClientFrame::Send(send) => message_text(&send.content).map(Into::into),
+            ClientFrame::Edit(edit) => message_text(&edit.content).map(Into::into),
             _ => None,
         };
         let stage = match record.failed {

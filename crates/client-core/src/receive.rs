@@ -12,7 +12,7 @@ use crate::{
     conversation::{Applied, Keep},
     link::Request,
     pending::refusal,
-    rows::text_content,
+    rows::message_text,
     session::LinkId,
     timers::Timer,
 };
@@ -249,11 +249,13 @@ impl Session {
         if entry.kind != EntryKind::Message || self.is_own_here(entry) {
             return;
         }
+        let text = message_text(&entry.content).and_then(|text| self.notice_memory.text(&text));
+        let sender = self.notice_memory.sender(&entry.sender);
         self.push_notice(Event::MessageReceived {
             conversation: entry.conversation,
             sequence: entry.sequence,
-            sender: entry.sender.clone(),
-            text: text_content(&entry.content),
+            sender,
+            text,
             at: entry.at,
         });
     }

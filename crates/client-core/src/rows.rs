@@ -15,11 +15,11 @@ use crate::{
 const PREVIEW_BYTES_MAX: usize = 160;
 
 /// The text of a message's content, if it is one.
-pub(crate) fn text_content(content: &bytes::Bytes) -> Option<Arc<str>> {
+pub(crate) fn message_text(content: &bytes::Bytes) -> Option<String> {
     let mut reader = Reader::new(content);
     let content = TextContent::read(&mut reader).ok()?;
     reader.finish().ok()?;
-    Some(content.text.into())
+    Some(content.text)
 }
 
 /// What an item says.
@@ -31,7 +31,7 @@ pub(crate) fn body_of(entry: &Entry) -> Body {
     let body = match entry.kind {
         EntryKind::Message => match &entry.header {
             Some(header) if header.kind == MessageKind::Text => {
-                text_content(&entry.content).map(Body::Text)
+                message_text(&entry.content).map(|text| Body::Text(text.into()))
             }
             _ => None,
         },

@@ -103,7 +103,7 @@ fn a_batch_is_used_again_and_a_burst_is_given_back() {
         conversation: ConversationId([1; 16]),
         sequence: 1,
         sender: user("ann"),
-        text: Some(Arc::from(text)),
+        text: Some(text.into()),
         at: 2,
     };
     for _ in 0..100 {

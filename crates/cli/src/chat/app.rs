@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -227,8 +226,8 @@ impl App {
                 self.typing.remove(&(conversation, sender.clone()));
                 if self.selected != Some(conversation) || self.is_scrolled() {
                     self.bell = true;
-                    let text = text.unwrap_or_else(|| Arc::from("a message"));
-                    self.say(format!("{sender}: {}", safe_line(&text)), Tone::Plain);
+                    let text = text.as_deref().unwrap_or("a message");
+                    self.say(format!("{sender}: {}", safe_line(text)), Tone::Plain);
                 }
             }
             Event::Missed { count } => self.say(format!("{count} more messages came"), Tone::Plain),
