@@ -17,7 +17,7 @@ use fireside_protocol::{Code, Nonce, Role, Sequence, UserId};
 use crate::{
     client::{ChatClient, ConnectionStatus, Link, PrimaryClient},
     conversation::{ConversationId, ConversationIndex, ConversationOf},
-    receive::Calls,
+    receive::{About, Calls},
 };
 
 /// Everything a system can do in chat. All calls are **Local**: they put a command into a bounded queue and return at once; what
@@ -334,10 +334,26 @@ impl Chat<'_, '_> {
         let (id, of) =
             (self.conversations.get(entity)).map_err(|_| ChatError::NoConversation(entity))?;
         let (client, link, ..) = (self.clients.get(of.0)).map_err(|_| ChatError::NoClient(of.0))?;
-        let request = link.0.command(command((*id).into()))?;
-        self.calls.began(client, request, *id);
+        let command = command((*id).into());
+        let about = About {
+            conversation: *id,
+            message: is_of_message(&command),
+        };
+        let request = link.0.command(command)?;
+        self.calls.began(client, request, about);
         Ok(request)
     }
+}
+
+/// Sends or changes a message.
+const fn is_of_message(command: &ClientCommand) -> bool {
+    matches!(
+        command,
+        ClientCommand::SendText { .. }
+            | ClientCommand::EditText { .. }
+            | ClientCommand::Recall { .. }
+            | ClientCommand::Retry { .. }
+    )
 }
 
 /// What a [`Chat`] does on one client.
@@ -401,7 +417,11 @@ impl ChatOn<'_> {
         let request = self.call(ClientCommand::Join {
             conversation: conversation.into(),
         })?;
-        self.calls.began(self.entity, request, conversation);
+        let about = About {
+            conversation,
+            message: false,
+        };
+        self.calls.began(self.entity, request, about);
         Ok(request)
     }
 
@@ -413,7 +433,11 @@ impl ChatOn<'_> {
         let request = self.call(ClientCommand::Leave {
             conversation: conversation.into(),
         })?;
-        self.calls.began(self.entity, request, conversation);
+        let about = About {
+            conversation,
+            message: false,
+        };
+        self.calls.began(self.entity, request, about);
         Ok(request)
     }
 

@@ -16,7 +16,10 @@ use bevy_ecs::{
     world::Ref,
 };
 use bevy_reflect::Reflect;
-use fireside_client::{Client, ClientConfig, StartError, Trust, core::event::ConnectionState};
+use fireside_client::{
+    Client, ClientConfig, StartError, Trust,
+    core::{SyncState, event::ConnectionState},
+};
 use fireside_protocol::UserId;
 
 use crate::{
@@ -32,7 +35,13 @@ use crate::{
 /// [`ChatOn::set_token`](crate::ChatOn::set_token).
 #[derive(Clone, Component)]
 #[component(immutable)]
-#[require(ConnectionStatus, FrameBudget, Conversations, ConversationList)]
+#[require(
+    CatchUp,
+    ConnectionStatus,
+    FrameBudget,
+    Conversations,
+    ConversationList
+)]
 pub struct ChatClient {
     /// `host:port` of the server.
     pub server: String,
@@ -170,6 +179,29 @@ impl From<&ConnectionState> for ConnectionStatus {
     }
 }
 
+/// How far a client has caught up with what it missed, for a "catching up…" hint.
+#[derive(Clone, Component, Copy, Debug, Default, Eq, PartialEq, Reflect)]
+#[reflect(Component)]
+pub enum CatchUp {
+    /// Something is on its way, or there is no connection.
+    #[default]
+    Behind,
+    /// The list, the unread counts and the newest messages are right.
+    Newest,
+    /// Everything missed is in the cache (only with background fill).
+    Complete,
+}
+
+impl From<SyncState> for CatchUp {
+    fn from(state: SyncState) -> Self {
+        match state {
+            SyncState::Behind => Self::Behind,
+            SyncState::Newest => Self::Newest,
+            SyncState::Complete => Self::Complete,
+        }
+    }
+}
+
 /// A frame's share of one client's chat. What does not fit waits for the next frame; the most important comes first.
 #[derive(Clone, Component, Copy, Debug, Eq, PartialEq, Reflect)]
 #[reflect(Component)]
@@ -255,12 +287,13 @@ pub(crate) fn start_client(
 /// A client without its link is offline, and its calls do not finish.
 pub(crate) fn end_client(
     discard: On<Discard, Link>,
-    mut status: Query<&mut ConnectionStatus>,
+    mut clients: Query<(&mut ConnectionStatus, &mut CatchUp)>,
     mut calls: ResMut<Calls>,
 ) {
     calls.forget(discard.entity);
-    if let Ok(mut status) = status.get_mut(discard.entity) {
+    if let Ok((mut status, mut catch_up)) = clients.get_mut(discard.entity) {
         status.set_if_neq(ConnectionStatus::Offline);
+        catch_up.set_if_neq(CatchUp::Behind);
     }
 }
 

@@ -15,7 +15,8 @@ mod receive;
 
 pub use chat::{Chat, ChatError, ChatOn};
 pub use client::{
-    ChatClient, ClientFailed, ConnectionStatus, FrameBudget, Link, PrimaryClient, WakeCallback,
+    CatchUp, ChatClient, ClientFailed, ConnectionStatus, FrameBudget, Link, PrimaryClient,
+    WakeCallback,
 };
 pub use conditions::{
     ChatFocus, connecting, just_connected, just_disconnected, offline, online, typing,

@@ -6,8 +6,8 @@ use bevy_ecs::{entity::Entity, schedule::IntoScheduleConfigs, schedule::SystemSe
 use crate::{
     attention::{close_hidden, open_shown, tell_visibility},
     client::{
-        ChatClient, ConnectionStatus, FrameBudget, PrimaryClient, end_client, note_status_changes,
-        start_client,
+        CatchUp, ChatClient, ConnectionStatus, FrameBudget, PrimaryClient, end_client,
+        note_status_changes, start_client,
     },
     conversation::{
         ConversationId, ConversationIndex, ConversationKind, ConversationList, ConversationOf,
@@ -48,6 +48,7 @@ impl Plugin for FiresidePlugin {
             .add_message::<TypingChanged>()
             .add_message::<CallFinished>()
             // Automatic registration is off with Bevy's default features off.
+            .register_type::<CatchUp>()
             .register_type::<ConnectionStatus>()
             .register_type::<PrimaryClient>()
             .register_type::<FrameBudget>()

@@ -1,8 +1,12 @@
 //! Once a frame: what the clients have to tell becomes components, messages and events.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use bevy_ecs::{
+    change_detection::DetectChangesMut,
     component::Component,
     entity::Entity,
     query::{QueryState, With},
@@ -21,7 +25,7 @@ use fireside_client::{
 use fireside_protocol::UserId;
 
 use crate::{
-    client::{ChatClient, ConnectionStatus, FrameBudget, Link},
+    client::{CatchUp, ChatClient, ConnectionStatus, FrameBudget, Link},
     conversation::{
         ConversationId, ConversationIndex, ConversationList, ConversationOf, OnScreen, OwnRole,
         Peer, Timeline, TypingUsers, facts,
@@ -33,12 +37,21 @@ use crate::{
     },
 };
 
-/// Which conversation a pending call is about. Bounded by the calls a client takes before it answers `busy`.
+/// What a pending call is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct About {
+    /// Which conversation.
+    pub(crate) conversation: ConversationId,
+    /// A message, or a change of one: that it fails is an event of its own.
+    pub(crate) message: bool,
+}
+
+/// What pending calls are about. Bounded by the calls a client takes before it answers `busy`.
 #[derive(Debug, Default, Resource)]
-pub(crate) struct Calls(HashMap<(Entity, RequestId), ConversationId>);
+pub(crate) struct Calls(HashMap<(Entity, RequestId), About>);
 
 impl Calls {
-    pub(crate) fn began(&mut self, client: Entity, request: RequestId, about: ConversationId) {
+    pub(crate) fn began(&mut self, client: Entity, request: RequestId, about: About) {
         self.0.insert((client, request), about);
     }
 
@@ -147,7 +160,12 @@ impl Scratch {
             Event::Completed { request, result } => self.completed(world, client, request, result),
             Event::State(state) => {
                 if let Some(mut status) = world.get_mut::<ConnectionStatus>(client) {
-                    *status = ConnectionStatus::from(&state);
+                    status.set_if_neq(ConnectionStatus::from(&state));
+                }
+            }
+            Event::Sync(state) => {
+                if let Some(mut catch_up) = world.get_mut::<CatchUp>(client) {
+                    catch_up.set_if_neq(CatchUp::from(state));
                 }
             }
             Event::Missed { count } => {
@@ -232,7 +250,9 @@ impl Scratch {
         let about = world
             .get_resource_mut::<Calls>()
             .and_then(|mut calls| calls.0.remove(&(client, request)));
-        let about = about.and_then(|id| world.resource::<ConversationIndex>().get(client, id));
+        let of_message = about.is_some_and(|about| about.message);
+        let index = world.resource::<ConversationIndex>();
+        let about = about.and_then(|about| index.get(client, about.conversation));
         match (&result, about) {
             (
                 Ok(Completion::Sent {
@@ -271,7 +291,7 @@ impl Scratch {
                     more: *more,
                 });
             }
-            (Err(error), Some(conversation)) => world.trigger(MessageFailed {
+            (Err(error), Some(conversation)) if of_message => world.trigger(MessageFailed {
                 conversation,
                 request,
                 error: error.clone(),
@@ -297,32 +317,35 @@ fn list(world: &mut World, client: Entity, diffs: &[Diff<ConversationRow>]) {
         return;
     };
     let mut order = std::mem::take(&mut list.0);
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    let mut bring = |world: &mut World, row| {
+        let (entity, new) = bring(world, client, row);
+        if new {
+            added.push(entity);
+        }
+        entity
+    };
     for diff in diffs {
         match diff {
             Diff::Insert { index, row } => {
-                let entity = bring(world, client, row);
+                let entity = bring(world, row);
                 if *index <= order.len() {
                     order.insert(*index, entity);
                 }
             }
             Diff::Set { row, .. } => {
-                bring(world, client, row);
+                bring(world, row);
             }
-            Diff::Remove { index } if *index < order.len() => {
-                let entity = order.remove(*index);
-                drop_listed(world, entity);
-            }
+            Diff::Remove { index } if *index < order.len() => removed.push(order.remove(*index)),
             Diff::Move { from, to } if *from < order.len() && *to < order.len() => {
                 let entity = order.remove(*from);
                 order.insert(*to, entity);
             }
             Diff::Reset { rows } => {
                 let before = std::mem::take(&mut order);
-                order.extend(rows.iter().map(|row| bring(world, client, row)));
-                let now: std::collections::HashSet<Entity> = order.iter().copied().collect();
-                for entity in before.into_iter().filter(|entity| !now.contains(entity)) {
-                    drop_listed(world, entity);
-                }
+                order.extend(rows.iter().map(|row| bring(world, row)));
+                let now: HashSet<Entity> = order.iter().copied().collect();
+                removed.extend(before.into_iter().filter(|entity| !now.contains(entity)));
             }
             // Does not fit: the client follows with a reset.
             Diff::Remove { .. } | Diff::Move { .. } => {}
@@ -331,14 +354,21 @@ fn list(world: &mut World, client: Entity, diffs: &[Diff<ConversationRow>]) {
     if let Some(mut list) = world.get_mut::<ConversationList>(client) {
         list.0 = order;
     }
+    // Whoever is told sees the list as it is now.
+    for conversation in added {
+        world.trigger(ConversationAdded { conversation });
+    }
+    for conversation in removed {
+        drop_listed(world, conversation);
+    }
 }
 
-/// The entity of a row, with the row's facts on it.
-fn bring(world: &mut World, client: Entity, row: &ConversationRow) -> Entity {
+/// The entity of a row, with the row's facts on it; and whether it is new in the list.
+fn bring(world: &mut World, client: Entity, row: &ConversationRow) -> (Entity, bool) {
     let entity = entity_of(world, client, row.conversation.into());
     let (kind, title, unread, head) = facts(row);
     let Ok(mut conversation) = world.get_entity_mut(entity) else {
-        return entity;
+        return (entity, false);
     };
     let new = !conversation.contains::<Listed>();
     if new {
@@ -361,12 +391,7 @@ fn bring(world: &mut World, client: Entity, row: &ConversationRow) -> Entity {
         }
         _ => {}
     }
-    if new {
-        world.trigger(ConversationAdded {
-            conversation: entity,
-        });
-    }
-    entity
+    (entity, new)
 }
 
 /// Writes a component only if it is different, so that `Changed` means changed.
@@ -374,7 +399,6 @@ fn set<C: Component<Mutability = bevy_ecs::component::Mutable> + PartialEq>(
     entity: &mut bevy_ecs::world::EntityWorldMut,
     value: C,
 ) {
-    use bevy_ecs::change_detection::DetectChangesMut;
     if let Some(mut component) = entity.get_mut::<C>() {
         component.set_if_neq(value);
     }
@@ -392,5 +416,162 @@ fn drop_listed(world: &mut World, entity: Entity) {
         conversation.remove::<Listed>();
     } else {
         conversation.despawn();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use bevy_app::App;
+    use bevy_ecs::{observer::On, system::ResMut};
+    use fireside_client::core::event::ConnectionState;
+    use fireside_protocol::{Code, ConversationKind};
+
+    use super::*;
+    use crate::{FiresidePlugin, Title};
+
+    /// Conversations that were removed, with how long the list was then.
+    #[derive(Default, Resource)]
+    struct Removed(Vec<(Entity, usize)>);
+
+    fn row(n: u8, name: &str) -> ConversationRow {
+        ConversationRow {
+            conversation: fireside_protocol::ConversationId([n; 16]),
+            kind: ConversationKind::Group,
+            name: name.into(),
+            peer: None,
+            role: None,
+            unread: 0,
+            mentions: 0,
+            last_sender: None,
+            preview: "".into(),
+            at: 0,
+            last: 0,
+        }
+    }
+
+    fn stage() -> (App, Entity) {
+        let mut app = App::new();
+        app.add_plugins(FiresidePlugin::default());
+        app.init_resource::<Removed>();
+        app.add_observer(
+            |it: On<ConversationRemoved>,
+             lists: bevy_ecs::system::Query<&ConversationList>,
+             mut removed: ResMut<Removed>| {
+                let length = lists.iter().map(|list| list.as_slice().len()).sum();
+                removed.0.push((it.event().conversation, length));
+            },
+        );
+        let client = app.world_mut().spawn(ConversationList::default()).id();
+        (app, client)
+    }
+
+    fn names(app: &App, client: Entity) -> Vec<String> {
+        let list = app.world().get::<ConversationList>(client).unwrap();
+        let name = |entity| app.world().get::<Title>(entity).unwrap().0.clone();
+        list.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_list_follows_its_diffs() {
+        let (mut app, client) = stage();
+        let rows = [row(1, "one"), row(2, "two"), row(3, "three")];
+        let reset = Diff::Reset { rows: rows.into() };
+        list(app.world_mut(), client, &[reset]);
+        assert_eq!(names(&app, client), ["one", "two", "three"]);
+        let first = app.world().get::<ConversationList>(client).unwrap().0[0];
+        let diffs = [
+            Diff::Move { from: 0, to: 2 },
+            Diff::Set {
+                index: 2,
+                row: row(1, "uno"),
+            },
+            Diff::Insert {
+                index: 0,
+                row: row(4, "four"),
+            },
+            // Does not fit: nothing happens, and nothing breaks.
+            Diff::Remove { index: 9 },
+        ];
+        list(app.world_mut(), client, &diffs);
+        assert_eq!(names(&app, client), ["four", "two", "three", "uno"]);
+        let last = app.world().get::<ConversationList>(client).unwrap().0[3];
+        assert_eq!(first, last, "a conversation keeps its entity");
+    }
+
+    #[test]
+    fn what_leaves_the_list_is_told_and_goes_unless_it_is_on_screen() {
+        let (mut app, client) = stage();
+        let rows = [row(1, "one"), row(2, "two")];
+        list(
+            app.world_mut(),
+            client,
+            &[Diff::Reset { rows: rows.into() }],
+        );
+        let before = app
+            .world()
+            .get::<ConversationList>(client)
+            .unwrap()
+            .0
+            .clone();
+        app.world_mut().entity_mut(before[1]).insert(OnScreen);
+        list(app.world_mut(), client, &[Diff::Reset { rows: [].into() }]);
+        let removed = &app.world().resource::<Removed>().0;
+        assert_eq!(*removed, [(before[0], 0), (before[1], 0)]);
+        assert!(app.world().get_entity(before[0]).is_err());
+        assert!(app.world().get::<Title>(before[1]).is_some());
+        assert!(app.world().get::<Listed>(before[1]).is_none());
+    }
+
+    #[test]
+    fn only_messages_fail_as_messages() {
+        let (mut app, client) = stage();
+        let failed = app.world_mut().spawn_empty().id();
+        app.world_mut().init_resource::<Removed>();
+        app.add_observer(move |it: On<MessageFailed>, mut seen: ResMut<Removed>| {
+            seen.0.push((failed, it.event().request as usize));
+        });
+        let id = ConversationId([7; 16]);
+        app.world_mut().spawn((id, ConversationOf(client)));
+        for (request, message) in [(1, true), (2, false)] {
+            let about = About {
+                conversation: id,
+                message,
+            };
+            app.world_mut()
+                .resource_mut::<Calls>()
+                .began(client, request, about);
+            let error = CallError {
+                code: Code::Forbidden,
+                text: String::new(),
+                retry_after_ms: 0,
+            };
+            let event = Event::Completed {
+                request,
+                result: Err(error),
+            };
+            Scratch::default().take(app.world_mut(), client, event);
+        }
+        assert_eq!(app.world().resource::<Removed>().0, [(failed, 1)]);
+        assert!(app.world().resource::<Calls>().0.is_empty());
+    }
+
+    #[test]
+    fn a_status_changes_only_when_it_changes() {
+        let (mut app, _) = stage();
+        let client = app.world_mut().spawn(ConnectionStatus::default()).id();
+        let mut scratch = Scratch::default();
+        let mut changed = |app: &mut App, state| {
+            app.world_mut().clear_trackers();
+            scratch.take(app.world_mut(), client, Event::State(state));
+            let mut query = app
+                .world_mut()
+                .query::<bevy_ecs::world::Ref<ConnectionStatus>>();
+            use bevy_ecs::change_detection::DetectChanges;
+            query.get(app.world(), client).unwrap().is_changed()
+        };
+        assert!(changed(&mut app, ConnectionState::Connected));
+        assert!(!changed(&mut app, ConnectionState::Connected));
+        assert!(changed(&mut app, ConnectionState::Offline));
     }
 }
