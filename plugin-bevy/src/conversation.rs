@@ -14,6 +14,7 @@ use bevy_ecs::{
 use bevy_reflect::Reflect;
 use fireside_client::core::view::{ConversationRow, Diff, TimelineRow};
 use fireside_protocol::{Role, Sequence, UserId, WallMs};
+use foldhash::fast::RandomState;
 
 /// Which conversation an entity is. Spawned by the plugin for every line of a client's list; with [`Chat`](crate::Chat) you can
 /// spawn one for a direct conversation that has no message yet.
@@ -185,7 +186,7 @@ pub struct TypingUsers(pub Vec<String>);
 
 /// Finds the entity of a conversation.
 #[derive(Debug, Default, Resource)]
-pub struct ConversationIndex(HashMap<(Entity, ConversationId), Entity>);
+pub struct ConversationIndex(HashMap<(Entity, ConversationId), Entity, RandomState>);
 
 impl ConversationIndex {
     /// The entity of `id` in the list of `client`.

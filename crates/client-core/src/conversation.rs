@@ -119,6 +119,8 @@ pub(crate) struct Conversation {
     pub(crate) last_known: Sequence,
     /// The rights version all of this was read under.
     pub(crate) rights: u64,
+    /// The newest message of the other that ever was on this device.
+    pub(crate) got: Sequence,
     /// Numbers handled one by one in this session: changes among them are in the items or in `orphans`.
     pub(crate) live: RangeSet,
     /// Changes seen live whose item was not held.
@@ -157,6 +159,7 @@ impl Conversation {
             changes_to: 0,
             last_known: head.last,
             rights: head.rights,
+            got: 0,
             live: RangeSet::default(),
             orphans: VecDeque::new(),
             items: BTreeMap::new(),
@@ -184,6 +187,7 @@ impl Conversation {
             changes_to: record.changes_to,
             last_known: record.last_known.max(record.head.last),
             rights: record.rights,
+            got: record.got,
             provisional: record.head.version == 0 && record.head.last == 0,
             unsure: record.head.version == 0 && record.head.last > 0,
             ..Self::new(record.head)
@@ -201,6 +205,7 @@ impl Conversation {
             changes_to: self.changes_to,
             last_known: self.last_known,
             rights: self.rights,
+            got: self.got,
         }
     }
 

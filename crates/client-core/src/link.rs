@@ -45,6 +45,8 @@ pub(crate) enum Request {
     HeadsOf(Vec<ConversationId>),
     /// More of the user log.
     UserLog,
+    /// A delivered mark.
+    Delivered(ConversationId),
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

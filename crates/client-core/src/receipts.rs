@@ -8,7 +8,7 @@ use fireside_protocol::{
     limits::{RECEIPT_INTERVAL_MS, TYPING_TIMEOUT_MS},
 };
 
-use crate::{Event, Session, timers::Timer};
+use crate::{Event, Session, link::Request, timers::Timer};
 
 /// Typing is said again after this while keys are pressed, in ms.
 const TYPING_EVERY_MS: u64 = 3_000;
@@ -45,26 +45,37 @@ impl Session {
         }
     }
 
-    /// A message of the peer is on this device.
-    pub(crate) fn mark_delivered(&mut self, entry: &Entry) {
-        let id = entry.conversation;
-        let direct = (self.conversations.get(&id)).is_some_and(|held| held.is_direct());
-        let others = self.me.as_ref() != Some(&entry.sender);
-        if direct && others && entry.kind == EntryKind::Message {
-            self.deliver_to(id, entry.sequence);
-        }
-    }
-
-    /// Marks what this device has up to the newest message: after a page, and after a head, which comes for all that moved before a
-    /// link (or the process) was lost, and with it perhaps the mark.
-    pub(crate) fn deliver_held(&mut self, id: ConversationId) {
-        let Some(held) = self.conversations.get(&id).filter(|held| held.is_direct()) else {
+    /// Messages of the peer came to this device.
+    pub(crate) fn mark_delivered<'a>(
+        &mut self,
+        id: ConversationId,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) {
+        let Some(held) = self.conversations.get_mut(&id) else {
             return;
         };
-        // The newest message, own or not: what is behind it is on this device too.
-        let upto = held.head.preview.as_ref().map(|entry| entry.sequence);
-        if let Some(upto) = upto.filter(|number| held.covered.contains(*number)) {
-            self.deliver_to(id, upto);
+        if !held.is_direct() {
+            return;
+        }
+        let others = entries.filter(|entry| {
+            entry.kind == EntryKind::Message && self.me.as_ref() != Some(&entry.sender)
+        });
+        let Some(newest) = others.map(|entry| entry.sequence).max() else {
+            return;
+        };
+        if newest > held.got {
+            held.got = newest;
+            self.cache.touch(id);
+        }
+        self.deliver_held(id);
+    }
+
+    /// Marks what this device has: after a page, and after a head, which comes for all that moved before a link (or the process) was
+    /// lost, and with it perhaps the mark.
+    pub(crate) fn deliver_held(&mut self, id: ConversationId) {
+        let got = self.conversations.get(&id).map_or(0, |held| held.got);
+        if got > 0 {
+            self.deliver_to(id, got);
         }
     }
 
@@ -104,8 +115,17 @@ impl Session {
                 conversation: id,
                 upto,
             });
-            self.send(&frame, 0);
+            self.request(&frame, Request::Delivered(id));
             let at = now.saturating_add(RECEIPT_INTERVAL_MS);
+            self.timers.set(Timer::Delivered(id), at);
+        }
+    }
+
+    /// The server could not take a mark now: it is said again, after so many ms.
+    pub(crate) fn mark_lost(&mut self, id: ConversationId, after_ms: u64) {
+        if let Some(marks) = self.receipts.delivered.get_mut(&id) {
+            marks.0 = 0;
+            let at = self.now.monotonic_ms.saturating_add(after_ms);
             self.timers.set(Timer::Delivered(id), at);
         }
     }
@@ -221,8 +241,8 @@ impl Session {
         }
     }
 
-    /// Counters are of one session with the server. Delivered marks have no answer: what was said may be lost, and is said again
-    /// when a head tells that the conversation moved.
+    /// Counters are of one session with the server. What was said of delivered marks may be lost with the link, and is said again when
+    /// a head tells that the conversation moved.
     pub(crate) fn marks_lost(&mut self) {
         self.receipts.delivered.clear();
         self.receipts.typing.clear();

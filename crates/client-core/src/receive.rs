@@ -126,6 +126,11 @@ impl Session {
                 self.on_page_refused(conversation, request, refused);
             }
             Some(Request::HeadsMore | Request::UserLog) => self.retry_sync(retry_ms),
+            Some(Request::Delivered(conversation)) => {
+                if refused.code().retryable() {
+                    self.mark_lost(conversation, retry_ms);
+                }
+            }
             Some(Request::HeadsOf(conversations)) => {
                 let again = refused.code().retryable().then_some(retry_ms);
                 self.heads_not_told(&conversations, again);
@@ -150,6 +155,7 @@ impl Session {
                 self.on_page_refused(conversation, request, &refused);
             }
             Some(Request::HeadsMore | Request::UserLog) => self.retry_sync(250),
+            Some(Request::Delivered(conversation)) => self.mark_lost(conversation, 250),
             Some(Request::HeadsOf(conversations)) => {
                 self.heads_not_told(&conversations, Some(250));
             }
@@ -199,7 +205,7 @@ impl Session {
         if unseen {
             self.notice(entry);
         }
-        self.mark_delivered(entry);
+        self.mark_delivered(id, std::iter::once(entry));
         self.typing_ended(id, &entry.sender);
     }
 

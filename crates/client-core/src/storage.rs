@@ -74,6 +74,8 @@ pub struct ConversationRecord {
     pub last_known: Sequence,
     /// The rights version all of this was read under.
     pub rights: u64,
+    /// The newest message of the other that ever was on this device (direct only): what it tells as delivered.
+    pub got: Sequence,
 }
 
 /// An item as it is now.

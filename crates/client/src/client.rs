@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, bounded};
 use fireside_client_core::{
     Command, CommandError, Config, Event, RequestId, Session,
@@ -66,32 +67,49 @@ pub struct Stats {
     pub waiting_store: usize,
 }
 
-/// What the client's thread tells of itself.
+/// What the client's thread told of itself last. Read without a wait, even while that thread is in the middle of telling.
 #[derive(Default)]
-pub(crate) struct Snapshot(Mutex<(Stats, Option<Instant>)>);
+pub(crate) struct Snapshot(ArcSwap<Stats>);
+
+/// The client's thread's side of the [`Snapshot`].
+pub(crate) struct Teller {
+    snapshot: Arc<Snapshot>,
+    told: Stats,
+    /// When the transport was asked.
+    asked: Option<Instant>,
+}
 
 /// The transport is asked for its numbers at most this often: that takes its lock.
 const LINK_STATS_EVERY: Duration = Duration::from_millis(50);
 
-impl Snapshot {
-    pub(crate) fn update(&self, session: &Session, link: Option<&Link>, waiting_store: usize) {
-        // Somebody reads it: it will be newer next time.
-        let Some(mut inner) = self.0.try_lock() else {
-            return;
-        };
-        let (stats, asked) = &mut *inner;
-        stats.counters = session.counters();
-        stats.waiting_store = waiting_store;
-        let now = Instant::now();
-        if asked.is_some_and(|asked| now - asked < LINK_STATS_EVERY) {
-            return;
+impl Teller {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            told: Stats::default(),
+            asked: None,
         }
-        *asked = Some(now);
-        stats.rtt_us = link
-            .and_then(Link::rtt)
-            .map_or(0, |rtt| rtt.as_micros() as u64);
-        (stats.bytes_sent, stats.bytes_received) =
-            link.and_then(Link::udp_bytes).unwrap_or_default();
+    }
+
+    pub(crate) fn update(&mut self, session: &Session, link: Option<&Link>, waiting_store: usize) {
+        let mut stats = Stats {
+            counters: session.counters(),
+            waiting_store,
+            ..self.told
+        };
+        let now = Instant::now();
+        if (self.asked).is_none_or(|asked| now - asked >= LINK_STATS_EVERY) {
+            self.asked = Some(now);
+            stats.rtt_us = link
+                .and_then(Link::rtt)
+                .map_or(0, |rtt| rtt.as_micros() as u64);
+            (stats.bytes_sent, stats.bytes_received) =
+                link.and_then(Link::udp_bytes).unwrap_or_default();
+        }
+        if stats != self.told {
+            self.told = stats;
+            self.snapshot.0.store(Arc::new(stats));
+        }
     }
 }
 
@@ -210,7 +228,7 @@ impl Client {
                     let driver = Driver {
                         session: Session::new(core, clock.now()),
                         queues: queues.clone(),
-                        snapshot,
+                        teller: Teller::new(snapshot),
                         verifier_calls,
                         target,
                         early_data,
@@ -287,7 +305,7 @@ impl Client {
     /// Numbers for an overlay.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = self.owner.snapshot.0.lock().0;
+        let mut stats = **self.owner.snapshot.0.load();
         stats.certificates_checked = self.owner.verifier_calls.load(Ordering::Relaxed);
         stats.pending_calls = self.owner.queues.pending();
         stats.waiting_events = self.owner.queues.waiting();

@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
     cache::{Cache, Stored},
-    client::Snapshot,
+    client::Teller,
     connection::{Inbound, Input, Link, Target},
     limits::{INBOUND_FRAMES_MAX, PENDING_CALLS_MAX, ROUTE_CHECK_MS, STORE_OPS_MAX},
     queue::{Outlet, Queues},
@@ -34,7 +34,7 @@ const FRAMES_AT_ONCE: usize = 64;
 pub(crate) struct Driver {
     pub(crate) session: Session,
     pub(crate) queues: Arc<Queues>,
-    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) teller: Teller,
     pub(crate) verifier_calls: VerifierCalls,
     pub(crate) target: Arc<Target>,
     pub(crate) early_data: bool,
@@ -261,7 +261,7 @@ impl Running {
         }
         let newest = self.links.keys().max().and_then(|id| self.links.get(id));
         self.driver
-            .snapshot
+            .teller
             .update(&self.driver.session, newest, self.driver.cache.waiting());
     }
 

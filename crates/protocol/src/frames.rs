@@ -203,7 +203,7 @@ record! {
     }
 }
 record! {
-    /// Delivered to this device up to a number (direct only). Never goes back; no answer.
+    /// Delivered to this device up to a number (direct only). Never goes back. With a request id it is answered with `Done`.
     Delivered {
         /// Where.
         req "c" conversation: ConversationId,

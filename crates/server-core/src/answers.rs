@@ -82,6 +82,8 @@ impl Node {
 
 /// When to try again what found too much in front of it, in ms.
 pub(crate) const BUSY_RETRY_MS: u64 = 500;
+/// When clients of a draining server connect again at the earliest, in ms.
+pub(crate) const DRAINING_RETRY_MS: u64 = 500;
 /// When to try again what an overloaded server refused, in ms.
 pub(crate) const OVERLOAD_RETRY_MS: u64 = 1_000;
 /// The oldest write waits for this long, in ms: the least important is refused.

@@ -2,12 +2,12 @@
 
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, Now, ServerFrame, UserId,
-    frames::{Delivered, Refused},
+    frames::Refused,
     limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, REQUESTS_IN_FLIGHT_MAX},
 };
 
 use crate::{
-    answers::{BUSY_RETRY_MS, OVERLOAD_RETRY_MS},
+    answers::{BUSY_RETRY_MS, DRAINING_RETRY_MS, OVERLOAD_RETRY_MS},
     conversation::ConversationKey,
     decide::{Case, Decision, Plan},
     job::{Flight, Job, Pending, Task, command_of, peers},
@@ -57,7 +57,7 @@ impl Node {
         let id = user.id.clone();
         match &frame {
             ClientFrame::Typing(typing) => return self.typing(key, typing, now),
-            ClientFrame::Delivered(delivered) => return self.delivered(key, delivered, now),
+            ClientFrame::Delivered(_) => return self.delivered(key, origin, id, frame, now),
             // Messages have limits of their own, once it is known where they go.
             ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Recall(_) => {}
             _ => {
@@ -150,21 +150,6 @@ impl Node {
         self.conversations.release(conversation);
     }
 
-    /// Notes how far a device got, once the conversation is in memory.
-    pub(crate) fn note_delivered(
-        &mut self,
-        key: SessionKey,
-        user: UserId,
-        conversation: ConversationKey,
-        frame: Delivered,
-        now: Now,
-    ) {
-        let task = Task::Frame(ClientFrame::Delivered(frame));
-        let job = Job::new(key, Origin::default(), user, task);
-        self.run(conversation, job, now);
-        self.conversations.release(conversation);
-    }
-
     /// Takes a job as far as it goes: until it waits for something or is decided.
     pub(crate) fn run(&mut self, conversation: ConversationKey, job: Box<Job>, now: Now) {
         let peers = peers(&job);
@@ -238,8 +223,8 @@ impl Node {
                 return self.mark_read(conversation, job, upto, now);
             }
             Task::Frame(ClientFrame::Delivered(frame)) => {
-                let (user, upto) = (&job.user, frame.upto);
-                return self.mark_delivered(conversation, user, upto, now);
+                let upto = frame.upto;
+                return self.mark_delivered(conversation, job, upto, now);
             }
             Task::Frame(frame) => frame,
         };
@@ -475,5 +460,3 @@ const fn named_cost(named: usize) -> usize {
 const NAMED_PER_TOKEN: usize = 10;
 /// Requests that wait for one conversation.
 const WAITING_MAX: usize = 1_024;
-/// When to try again elsewhere, in ms.
-const DRAINING_RETRY_MS: u64 = 500;

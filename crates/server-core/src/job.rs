@@ -59,10 +59,11 @@ impl Job {
 
     /// Nobody waits for an answer.
     pub(crate) const fn is_silent(&self) -> bool {
-        matches!(
-            self.task,
-            Task::Receipts | Task::Frame(ClientFrame::Delivered(_))
-        )
+        match self.task {
+            Task::Receipts => true,
+            Task::Frame(ClientFrame::Delivered(_)) => self.origin.request == 0,
+            Task::Frame(_) => false,
+        }
     }
 
     pub(crate) fn nonce(&self) -> Option<Nonce> {

@@ -13,11 +13,8 @@ use fireside_protocol::{
 };
 use foldhash::fast::RandomState;
 
-pub use crate::{
-    config::{Counters, DevicePolicy, NodeConfig},
-    outbound::Outbound,
-};
 use crate::{
+    answers::DRAINING_RETRY_MS,
     conversation::Conversations,
     job::Pending,
     output::Output,
@@ -27,6 +24,10 @@ use crate::{
     storage::{Op, Reply, StoreError, StoredEntry, Ticket},
     timers::{Due, Timers},
     users::Users,
+};
+pub use crate::{
+    config::{Counters, DevicePolicy, NodeConfig},
+    outbound::Outbound,
 };
 
 /// Names a session within one life of a node. Never used twice.
@@ -408,6 +409,3 @@ pub(crate) fn refused(code: Code, retry_after_ms: u64) -> Refused {
         ..Refused::new(code)
     }
 }
-
-/// When clients of a draining server connect again at the earliest, in ms.
-const DRAINING_RETRY_MS: u64 = 500;

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 
 use fireside_protocol::{
-    Code, ConversationId, Now, Sequence, ServerFrame, UserId,
+    ClientFrame, Code, ConversationId, Now, Sequence, ServerFrame, UserId,
     frames::{self, Ack, Delivered, Done},
     limits::RECEIPT_INTERVAL_MS,
 };
 use foldhash::fast::RandomState;
 
 use crate::{
-    answers::BUSY_RETRY_MS,
+    answers::{BUSY_RETRY_MS, DRAINING_RETRY_MS},
     appended::STORE_RETRY_MS,
     behind::fell_behind,
     conversation::ConversationKey,
-    job::{Job, Pending},
+    job::{Job, Pending, Task},
     loaded::Member,
     node::{Node, Origin, SessionKey},
     storage::{Mark, Op, Reply, StoreError},
@@ -66,7 +66,7 @@ impl Node {
         };
         let read = upto.min(last);
         if read <= member.read {
-            self.finish(&job, read_ack(&job, slot.id));
+            self.finish(&job, marked_answer(&job, slot.id));
             return;
         }
         let mark = Mark {
@@ -81,54 +81,85 @@ impl Node {
         }
     }
 
-    /// A device got entries. Direct only; nobody waits for it.
-    pub(crate) fn delivered(&mut self, key: SessionKey, frame: &Delivered, now: Now) {
-        if self.draining {
+    /// A device got entries. Direct only. Who gave it an id is told when it is durable, or to say it again; without one it is dropped
+    /// when it comes too fast.
+    pub(crate) fn delivered(
+        &mut self,
+        key: SessionKey,
+        origin: Origin,
+        user: UserId,
+        frame: ClientFrame,
+        now: Now,
+    ) {
+        let ClientFrame::Delivered(Delivered {
+            conversation: id, ..
+        }) = frame
+        else {
+            return;
+        };
+        let rate = self.sessions.get(&key).and_then(|session| {
+            let user = self.users.get_mut(session.user)?;
+            Some(user.ephemeral.take(EPHEMERAL_PER_S, now.monotonic_ms))
+        });
+        let known = self.conversations.key(id).filter(|conversation| {
+            let session = self.sessions.get(&key);
+            let user = session.and_then(|session| self.users.get(session.user));
+            user.is_some_and(|user| user.is_in(*conversation))
+        });
+        let refusal = match (rate, known) {
+            _ if self.draining => Some((Code::Draining, DRAINING_RETRY_MS)),
+            (Some(Err(wait)), _) => Some((Code::RateLimited, wait)),
+            (None, _) | (_, None) => Some((Code::NotFound, 0)),
+            _ => None,
+        };
+        if let Some((code, wait)) = refusal {
+            if origin.request != 0 {
+                self.refuse(key, origin, code, wait, None);
+            }
             return;
         }
-        let Some(session) = self.sessions.get(&key) else {
-            return;
-        };
-        let Some(user) = self.users.get_mut(session.user) else {
-            return;
-        };
-        let rate = user.ephemeral.take(EPHEMERAL_PER_S, now.monotonic_ms);
-        let Some(conversation) = self.conversations.key(frame.conversation) else {
-            return;
-        };
-        if rate.is_ok() && user.is_in(conversation) {
-            let user = user.id.clone();
-            self.note_delivered(key, user, conversation, frame.clone(), now);
+        if origin.request != 0 {
+            self.begin_request(key);
         }
+        let job = Job::new(key, origin, user, Task::Frame(frame));
+        let conversation = self.conversations.open(id);
+        self.run(conversation, job, now);
+        self.conversations.release(conversation);
     }
 
     /// The conversation is in memory: the marker goes with the next batch.
     pub(crate) fn mark_delivered(
         &mut self,
         conversation: ConversationKey,
-        user: &UserId,
+        job: Box<Job>,
         upto: Sequence,
         now: Now,
     ) {
         let Some(slot) = self.conversations.get(conversation) else {
             return;
         };
-        let Some(loaded) = slot.loaded.as_ref().filter(|loaded| !loaded.is_group()) else {
+        let loaded = (slot.loaded.as_ref()).filter(|loaded| !loaded.is_group());
+        let member = loaded.and_then(|loaded| Some((loaded.last(), loaded.member(&job.user)?)));
+        let Some((last, member)) = member.filter(|(_, member)| member.role.is_some()) else {
+            self.give_up(job, Code::NotFound, 0);
             return;
         };
-        let delivered = upto.min(loaded.last());
-        let member = loaded.member(user);
-        if member.is_none_or(|member| member.role.is_none() || delivered <= member.delivered) {
+        let delivered = upto.min(last);
+        if delivered <= member.delivered {
+            self.finish(&job, marked_answer(&job, slot.id));
             return;
         }
         let mark = Mark {
             conversation: slot.id,
-            user: user.clone(),
+            user: job.user.clone(),
             read: 0,
             delivered,
             at: now.wall_ms,
         };
-        self.add_mark(conversation, mark, None);
+        let waits = (!job.is_silent()).then_some(job);
+        if let Some(job) = self.add_mark(conversation, mark, waits) {
+            self.give_up(job, Code::Overloaded, BUSY_RETRY_MS);
+        }
     }
 
     /// Adds to the next batch; gives the job back if there is no room.
@@ -213,7 +244,7 @@ impl Node {
             }
             for job in waiting {
                 match error {
-                    None => self.finish(&job, read_ack(&job, mark.conversation)),
+                    None => self.finish(&job, marked_answer(&job, mark.conversation)),
                     Some(code) => self.give_up(job, code, BUSY_RETRY_MS),
                 }
             }
@@ -345,8 +376,11 @@ impl Node {
     }
 }
 
-/// The answer to a read marker: no entry, and no time either, so that a repeat gets the same.
-fn read_ack(job: &Job, conversation: ConversationId) -> ServerFrame {
+/// The answer to a marker. To a read marker: no entry, and no time either, so that a repeat gets the same.
+fn marked_answer(job: &Job, conversation: ConversationId) -> ServerFrame {
+    if matches!(job.task, Task::Frame(ClientFrame::Delivered(_))) {
+        return ServerFrame::Done(Done { reserved: 0 });
+    }
     ServerFrame::Ack(Ack {
         nonce: job.nonce().unwrap_or_default(),
         conversation: Some(conversation),

@@ -29,7 +29,9 @@ pub(crate) fn plugin(app: &mut App) {
 pub(crate) fn window_plugin(app: &mut App) {
     app.add_systems(
         Last,
-        (ready, place, focus, written, hint, bubbles, scrolled),
+        (
+            ready, frames, place, focus, written, hint, bubbles, scrolled,
+        ),
     );
 }
 
@@ -46,6 +48,16 @@ fn ready(mut frames: Local<u32>, host: Res<Host>, window: Single<&Window>) {
             window.height(),
             host.address
         ));
+    }
+}
+
+/// Frames between two lines that say how far they are.
+const FRAMES_TOLD: u32 = 4;
+
+fn frames(mut frames: Local<u32>) {
+    *frames = frames.wrapping_add(1);
+    if frames.is_multiple_of(FRAMES_TOLD) {
+        tell(format_args!("frame {}", *frames));
     }
 }
 

@@ -54,6 +54,9 @@ fn pictures() -> anyhow::Result<PathBuf> {
     Ok(folder)
 }
 
+/// Lines of `trace frame`, each four frames, before a picture is taken.
+const FRAMES_BEFORE_PICTURE: usize = 3;
+
 fn arena() -> anyhow::Result<Command> {
     let mut command = Command::new(program("arena")?);
     command.env_remove("WAYLAND_DISPLAY").env_remove("RUST_LOG");
@@ -184,7 +187,12 @@ impl<'a> Game<'a> {
         self.wait(&begins, from, |line| line.starts_with(&begins))
     }
 
+    /// A fact is told a frame or two before it is drawn, and a row of the log is measured before it is shown.
     fn picture(&self, pictures: &Path, name: &str) -> anyhow::Result<()> {
+        let mut at = self.told.now();
+        for _ in 0..FRAMES_BEFORE_PICTURE {
+            at = self.fact(at, "frame ")?;
+        }
         self.desktop
             .picture(&pictures.join(format!("arena-{name}.png")))
     }

@@ -216,8 +216,8 @@ impl Session {
         }
         let keep = std::mem::take(&mut applied.keep);
         self.settle_by_page(&keep);
+        self.mark_delivered(id, keep.iter().map(|kept| &kept.entry));
         self.after(id, keep, &applied);
-        self.deliver_held(id);
         self.older_arrived(id);
         self.trim_window(id);
         self.want_page(id);

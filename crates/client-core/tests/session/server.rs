@@ -239,6 +239,8 @@ pub(crate) struct Server {
     pub(crate) records: Vec<UserRecord>,
     /// The next commands are refused with these.
     pub(crate) refuse: Vec<Refused>,
+    /// The next delivered marks are refused with these.
+    pub(crate) refuse_marks: Vec<Refused>,
     /// The next log-ins are refused with these.
     pub(crate) refuse_login: Vec<Refused>,
     pub(crate) token_expires: u64,
@@ -256,6 +258,7 @@ impl Server {
             outcomes: BTreeMap::new(),
             records: Vec::new(),
             refuse: Vec::new(),
+            refuse_marks: Vec::new(),
             refuse_login: Vec::new(),
             token_expires: 0,
             seen: Vec::new(),
@@ -349,6 +352,10 @@ impl Server {
                 now: 2_000_000,
             }
             .into()),
+            ClientFrame::Delivered(_) if request != 0 => one(match self.refuse_marks.pop() {
+                Some(refused) => refused.into(),
+                None => Done { reserved: 0 }.into(),
+            }),
             ClientFrame::SetToken(_) => one(Done { reserved: 0 }.into()),
             ClientFrame::HeadsRequest(heads) => one(self.heads(Some(heads))),
             ClientFrame::PageRequest(page) => match self.logs.get(&page.conversation) {

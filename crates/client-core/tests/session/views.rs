@@ -7,7 +7,7 @@ use fireside_client_core::{
 };
 use fireside_protocol::{
     ClientFrame, Code, ServerFrame,
-    frames::{Receipt, TypingOf},
+    frames::{Receipt, Refused, TypingOf},
 };
 
 use crate::{server::user, world::World};
@@ -101,7 +101,61 @@ fn marks(world: &World) -> Vec<u64> {
     world.server.seen.iter().filter_map(mark).collect()
 }
 
-/// It has no answer: whether it got through is not known.
+/// The server may have too much to do: nothing comes after the mark that would bring it.
+#[test]
+fn a_refused_delivered_mark_is_said_again() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.connect();
+    for code in [Code::RateLimited, Code::StorageUnavailable] {
+        let mut refused = Refused::new(code);
+        refused.retry_after_ms = 3_000;
+        world.server.refuse_marks.push(refused);
+    }
+    world.server.log(direct).text(&user("bob"), "x");
+    let frame = world.server.log(direct).live(1);
+    world.live(frame);
+    assert_eq!(marks(&world), [1]);
+    world.advance(2_500);
+    assert_eq!(marks(&world), [1]);
+    world.advance(1_000);
+    assert_eq!(marks(&world), [1, 1]);
+    world.advance(60_000);
+    assert_eq!(marks(&world), [1, 1, 1]);
+}
+
+#[test]
+fn a_delivered_mark_refused_for_good_is_not_said_again() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.connect();
+    let refused = Refused::new(Code::NotFound);
+    world.server.refuse_marks.push(refused);
+    world.server.log(direct).text(&user("bob"), "x");
+    let frame = world.server.log(direct).live(1);
+    world.live(frame);
+    world.advance(60_000);
+    assert_eq!(marks(&world), [1]);
+}
+
+/// What this user's other device said since is not on this device yet, and hides the other's message in the head.
+#[test]
+fn a_newer_own_message_does_not_keep_a_lost_delivered_mark_back() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.connect();
+    world.server.log(direct).text(&user("bob"), "x");
+    let frame = world.server.log(direct).live(1);
+    world.live(frame);
+    world.cut();
+    world.server.log(direct).text(&user("ada"), "y");
+    let mut world = world.restart();
+    world.server.seen.clear();
+    world.connect();
+    assert!(marks(&world).contains(&1), "{:?}", marks(&world));
+}
+
+/// Whether the answer or the mark was lost is not known.
 #[test]
 fn a_delivered_mark_lost_with_its_link_is_said_again() {
     let mut world = World::new();

@@ -495,8 +495,9 @@ fn load(connection: &Connection) -> Result<Loaded, Failure> {
             }
         }
     };
-    let mut statement = connection
-        .prepare_cached("SELECT head, covered, changes_to, last_known, rights FROM conversation")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT head, covered, changes_to, last_known, rights, got FROM conversation",
+    )?;
     let rows = statement.query_map([], |row| {
         Ok((
             blob(row, 0)?,
@@ -504,11 +505,12 @@ fn load(connection: &Connection) -> Result<Loaded, Failure> {
             number(row, 2)?,
             number(row, 3)?,
             number(row, 4)?,
+            number(row, 5)?,
         ))
     })?;
     let mut conversations = Vec::new();
     for row in rows {
-        let (head, covered, changes_to, last_known, rights) = row?;
+        let (head, covered, changes_to, last_known, rights, got) = row?;
         let head: Head = decoded("head", &head)?;
         let covered: Vec<Range> = decoded("covered", &covered)?;
         conversations.push(ConversationRecord {
@@ -517,6 +519,7 @@ fn load(connection: &Connection) -> Result<Loaded, Failure> {
             changes_to,
             last_known,
             rights,
+            got,
         });
     }
     let mut statement = connection.prepare_cached(
@@ -553,7 +556,9 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
     }
     for record in &changes.conversations {
         connection
-            .prepare_cached("INSERT OR REPLACE INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached(
+                "INSERT OR REPLACE INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
             .execute(params![
                 record.head.conversation.0,
                 encode(&record.head),
@@ -561,6 +566,7 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
                 signed(record.changes_to),
                 signed(record.last_known),
                 signed(record.rights),
+                signed(record.got),
             ])?;
     }
     for item in &changes.items {

@@ -65,6 +65,8 @@ CREATE VIRTUAL TABLE item_text USING fts5 (
     words, content = 'item_words', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );
 INSERT INTO item_text (item_text, rank) VALUES ('secure-delete', 1);
+", "
+ALTER TABLE conversation ADD COLUMN got INTEGER NOT NULL DEFAULT 0;
 "];
 
 /// For every connection. A crash of the process loses nothing; a power cut may lose the last moments, which the server still has,

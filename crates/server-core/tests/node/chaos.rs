@@ -221,7 +221,7 @@ impl Chaos {
                 let Some(key) = self.session() else { return };
                 let name = USERS[self.sessions[&key].0];
                 let frame = self.frame(name);
-                let silent = matches!(frame, ClientFrame::Typing(_) | ClientFrame::Delivered(_));
+                let silent = matches!(frame, ClientFrame::Typing(_));
                 let kind = frame.kind();
                 let request = self.world.request(key, frame);
                 if !silent && let Some((_, waiting)) = self.sessions.get_mut(&key) {

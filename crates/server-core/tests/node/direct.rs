@@ -631,6 +631,40 @@ fn a_delivered_mark_outlives_a_full_disk() {
     assert!(matches!(&live[..], [ServerFrame::Receipt(receipt)] if receipt.delivered == 1));
 }
 
+/// A mark is never lost unsaid: whoever gave it an id knows when it is durable, or when to say it again.
+#[test]
+fn a_delivered_mark_is_answered() {
+    let mut world = pair();
+    let send = world.message_to("ann", "bob", "a");
+    world.acked(1, send);
+    let conversation = direct("ann", "bob");
+    let mark = |upto| Delivered { conversation, upto };
+    world.failing = Some(StoreError::Full);
+    let refused = world.refused(2, mark(1));
+    assert!(refused.code().retryable() && refused.retry_after_ms > 0);
+    world.failing = None;
+    world.later(5_000);
+    assert!(matches!(world.ask(2, mark(1)), ServerFrame::Done(_)));
+    assert!(
+        matches!(world.ask(2, mark(1)), ServerFrame::Done(_)),
+        "again"
+    );
+    let nowhere = Delivered {
+        conversation: direct("ann", "cyd"),
+        upto: 1,
+    };
+    assert_eq!(world.refused(2, nowhere).code(), Code::NotFound);
+    // Too fast.
+    let mut answers = (0..60).map(|upto| world.ask(2, mark(upto)));
+    let refused = answers.find_map(|answer| match answer {
+        ServerFrame::Refused(refused) => Some(refused),
+        _ => None,
+    });
+    let refused = refused.expect("one is too many");
+    assert_eq!(refused.code(), Code::RateLimited);
+    assert!(refused.retry_after_ms > 0);
+}
+
 #[test]
 fn typing_reaches_who_looks_and_nobody_else() {
     let mut world = pair();

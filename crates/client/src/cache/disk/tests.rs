@@ -95,6 +95,7 @@ fn full() -> Transaction {
             changes_to: 4,
             last_known: 11,
             rights: 4,
+            got: 9,
         }],
         items: (1..=9)
             .map(|n| item(HERE, n, n, &format!("message {n}")))

@@ -1,0 +1,308 @@
+//! What takes a number, and what is done with it.
+
+use super::*;
+
+impl Database {
+    pub(super) fn append(&mut self, append: Append) -> Appended {
+        let command = &append.command;
+        if let Some(outcome) = self.known(&command.user, command.nonce) {
+            return Appended::Known(outcome);
+        }
+        if command
+            .after
+            .is_some_and(|after| !self.nonces.contains_key(&(command.user.clone(), after)))
+        {
+            return Appended::OutOfOrder;
+        }
+        let (entries, bumps_version, members, records) = match append.effect {
+            Effect::Refuse(code) => {
+                let outcome = Outcome::Refused(code);
+                self.remember(command, outcome);
+                return Appended::Done(Done {
+                    outcome,
+                    entries: Vec::new(),
+                    version: 0,
+                    records: Vec::new(),
+                    members: Vec::new(),
+                });
+            }
+            Effect::Entries {
+                entries,
+                bumps_version,
+                members,
+                records,
+            } => (entries, bumps_version, members, records),
+        };
+        let version = self
+            .conversations
+            .get(&append.conversation)
+            .map(|conversation| conversation.version);
+        if version != append.expected_version && !(self.breaks.removal_race && version.is_some()) {
+            return Appended::Stale;
+        }
+        if let Some(new) = append
+            .create
+            .as_ref()
+            .filter(|new| new.kind == ConversationKind::Direct)
+        {
+            let pairs = new.members.iter().flat_map(|(one, _)| {
+                new.members
+                    .iter()
+                    .map(move |(other, _)| (one.clone(), other.clone()))
+            });
+            if pairs.into_iter().any(|pair| self.blocks.contains(&pair))
+                && entries.iter().any(|entry| !entry.private)
+            {
+                return Appended::Stale;
+            }
+        }
+        for entry in &entries {
+            if let Some((target, rev)) = entry.target {
+                let item = self
+                    .conversations
+                    .get(&append.conversation)
+                    .and_then(|c| c.get(target));
+                if item.is_none_or(|item| {
+                    item.meta.rev != rev || item.entry.tombstone.is_some() || item.meta.target != 0
+                }) {
+                    return Appended::Stale;
+                }
+            }
+        }
+        let mut changed = BTreeSet::new();
+        if let Some(new) = append.create {
+            let conversation = Conversation {
+                kind: new.kind,
+                version: 1,
+                name: new.name,
+                history: new.history_for_joiners,
+                entries: Vec::new(),
+                members: BTreeMap::new(),
+            };
+            self.conversations
+                .entry(append.conversation)
+                .or_insert(conversation);
+            for (user, role) in new.members {
+                let name = self.name(&user);
+                if let Some(conversation) = self.conversations.get_mut(&append.conversation) {
+                    let member = conversation.member(&user, &name);
+                    member.role = Some(role);
+                    member.intervals.push(Interval {
+                        from: 1,
+                        until: None,
+                    });
+                    changed.insert(user);
+                }
+            }
+        }
+        let next = self.last(append.conversation) + 1;
+        let mut done = Vec::new();
+        for entry in entries {
+            let member = entry.member.clone();
+            let made = self.add(append.conversation, entry);
+            if let Some(op) = member {
+                changed.insert(self.member_op(append.conversation, made.meta.sequence, op));
+            }
+            done.push(made);
+        }
+        for op in members {
+            changed.insert(self.member_op(append.conversation, next, op));
+        }
+        let Some(conversation) = self.conversations.get_mut(&append.conversation) else {
+            return Appended::Stale;
+        };
+        conversation.version += u64::from(bumps_version);
+        let version = conversation.version;
+        let members = changed
+            .iter()
+            .filter_map(|user| conversation.members.get(user).cloned())
+            .collect();
+        let first = done.first();
+        let outcome = Outcome::Done {
+            conversation: Some(append.conversation),
+            sequence: first.map_or(0, |entry| entry.meta.sequence),
+            ordinal: first.map_or(0, |entry| entry.meta.ordinal),
+            at: first.map_or(append.command.now, |entry| entry.meta.at),
+        };
+        self.remember(&append.command, outcome);
+        let records = records
+            .into_iter()
+            .map(|(user, record)| self.record(user, record))
+            .collect();
+        Appended::Done(Done {
+            outcome,
+            entries: done,
+            version,
+            records,
+            members,
+        })
+    }
+
+    /// Gives an entry its number and keeps it; what is returned is what readers get live.
+    fn add(&mut self, id: ConversationId, new: NewEntry) -> StoredEntry {
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            // The version check above has found it.
+            return StoredEntry {
+                meta: empty_meta(&new.sender),
+                body: Bytes::new(),
+            };
+        };
+        let sequence = conversation.last() + 1;
+        let before = conversation
+            .entries
+            .last()
+            .map_or((0, 0), |last| (last.meta.ordinal, last.meta.at));
+        let mut entry = Entry {
+            conversation: id,
+            sequence,
+            kind: new.kind,
+            sender: new.sender.clone(),
+            at: new.at.max(before.1),
+            ordinal: 0,
+            rev: 0,
+            nonce: new.nonce,
+            target: new.target.map_or(0, |(target, _)| target),
+            header: new.header,
+            content: new.content,
+            edited: false,
+            tombstone: new.tombstone,
+            member: new
+                .member
+                .as_ref()
+                .filter(|_| new.kind != EntryKind::Message)
+                .map(|op| {
+                    member_change(
+                        op,
+                        if new.kind == EntryKind::Created {
+                            conversation.name.clone()
+                        } else {
+                            String::new()
+                        },
+                    )
+                }),
+        };
+        let countable = entry.is_countable();
+        entry.ordinal = before.0 + u64::from(countable);
+        let mut meta = EntryMeta {
+            sequence,
+            kind: entry.kind,
+            sender: new.sender,
+            at: entry.at,
+            ordinal: entry.ordinal,
+            countable,
+            rev: sequence,
+            private: new.private,
+            target: entry.target,
+            target_sender: None,
+            target_private: false,
+            mentions: entry
+                .header
+                .as_ref()
+                .map_or_else(Vec::new, |header| header.mentions.clone()),
+            mention_all: entry
+                .header
+                .as_ref()
+                .is_some_and(|header| header.mention_all),
+        };
+        let live = entry.clone();
+        if let Some(target) = conversation.get_mut(entry.target) {
+            meta.target_sender = Some(target.meta.sender.clone());
+            meta.target_private = target.meta.private;
+            target.entry.apply(&entry);
+            target.meta.rev = sequence;
+            if entry.kind == EntryKind::Recall {
+                target.meta.mentions.clear();
+                target.meta.mention_all = false;
+            }
+            entry.content = Bytes::new();
+        }
+        conversation.entries.push(Stored {
+            meta: meta.clone(),
+            entry,
+        });
+        StoredEntry {
+            meta,
+            body: encode(&live).into(),
+        }
+    }
+
+    fn member_op(&mut self, id: ConversationId, at: Sequence, op: MemberOp) -> UserId {
+        let user = match &op {
+            MemberOp::Join { user, .. }
+            | MemberOp::Leave { user }
+            | MemberOp::SetRole { user, .. }
+            | MemberOp::Invite { user, .. }
+            | MemberOp::Uninvite { user } => user.clone(),
+        };
+        let name = self.name(&user);
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return user;
+        };
+        let member = conversation.member(&user, &name);
+        match op {
+            MemberOp::Join { role, history, .. } => {
+                member.role = Some(role);
+                member.invited_by = None;
+                let from = if history == 0 {
+                    at
+                } else {
+                    at.saturating_sub(history).max(1)
+                };
+                // What reaches into an earlier membership takes it in.
+                let mut from = from;
+                while let Some(last) = member.intervals.last()
+                    && last.until.is_some_and(|until| until + 1 >= from)
+                {
+                    from = from.min(last.from);
+                    member.intervals.pop();
+                }
+                member.intervals.push(Interval { from, until: None });
+            }
+            MemberOp::Leave { .. } => {
+                member.role = None;
+                if let Some(interval) = member.intervals.last_mut() {
+                    interval.until = Some(at);
+                }
+            }
+            MemberOp::SetRole { role, .. } => member.role = Some(role),
+            MemberOp::Invite { by, .. } => member.invited_by = Some(by),
+            MemberOp::Uninvite { .. } => member.invited_by = None,
+        }
+        user
+    }
+}
+
+fn empty_meta(sender: &UserId) -> EntryMeta {
+    EntryMeta {
+        sequence: 0,
+        kind: EntryKind::Message,
+        sender: sender.clone(),
+        at: 0,
+        ordinal: 0,
+        countable: false,
+        rev: 0,
+        private: false,
+        target: 0,
+        target_sender: None,
+        target_private: false,
+        mentions: Vec::new(),
+        mention_all: false,
+    }
+}
+
+fn member_change(op: &MemberOp, name: String) -> MemberChange {
+    match op {
+        MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role } => MemberChange {
+            user: user.clone(),
+            role: Some(*role),
+            name,
+        },
+        MemberOp::Leave { user } | MemberOp::Invite { user, .. } | MemberOp::Uninvite { user } => {
+            MemberChange {
+                user: user.clone(),
+                role: None,
+                name,
+            }
+        }
+    }
+}

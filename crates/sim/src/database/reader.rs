@@ -1,0 +1,171 @@
+//! What pages, heads and changes are read from.
+
+use super::*;
+
+impl LogReader for Database {
+    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError> {
+        Ok(self
+            .conversations
+            .get(&id)
+            .map(|conversation| conversation.row(id)))
+    }
+
+    fn member(
+        &mut self,
+        id: ConversationId,
+        user: &UserId,
+    ) -> Result<Option<MemberRow>, StoreError> {
+        Ok(self
+            .conversations
+            .get(&id)
+            .and_then(|conversation| conversation.members.get(user))
+            .cloned())
+    }
+
+    fn peer(&mut self, id: ConversationId, user: &UserId) -> Result<Option<MemberRow>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(None);
+        };
+        if conversation.kind != ConversationKind::Direct {
+            return Ok(None);
+        }
+        Ok(conversation
+            .members
+            .values()
+            .find(|member| member.user != *user)
+            .cloned())
+    }
+
+    fn member_count(&mut self, id: ConversationId) -> Result<u32, StoreError> {
+        let found = self.conversations.get(&id);
+        Ok(found.map_or(0, |c| {
+            c.members
+                .values()
+                .filter(|member| member.role.is_some())
+                .count() as u32
+        }))
+    }
+
+    fn members(
+        &mut self,
+        id: ConversationId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let rows = conversation
+            .members
+            .values()
+            .filter(|member| member.role.is_some());
+        Ok(rows
+            .filter(|member| after.is_none_or(|after| member.user > *after))
+            .take(limit as usize)
+            .cloned()
+            .collect())
+    }
+
+    fn memberships(
+        &mut self,
+        user: &UserId,
+    ) -> Result<Vec<(ConversationRow, MemberRow)>, StoreError> {
+        let rows = self.conversations.iter().filter_map(|(id, c)| {
+            c.members
+                .get(user)
+                .map(|member| (c.row(*id), member.clone()))
+        });
+        Ok(rows
+            .filter(|(_, member)| !member.intervals.is_empty())
+            .collect())
+    }
+
+    fn blocked(&mut self, user: &UserId) -> Result<HashSet<UserId>, StoreError> {
+        Ok(self
+            .blocks
+            .iter()
+            .filter(|(by, _)| by == user)
+            .map(|(_, of)| of.clone())
+            .collect())
+    }
+
+    fn entries_below(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let end = usize::try_from(below.saturating_sub(1))
+            .unwrap_or(usize::MAX)
+            .min(conversation.entries.len());
+        Ok(conversation.entries[..end]
+            .iter()
+            .rev()
+            .take(limit as usize)
+            .map(stored)
+            .collect())
+    }
+
+    fn entries_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let start = usize::try_from(above)
+            .unwrap_or(usize::MAX)
+            .min(conversation.entries.len());
+        Ok(conversation.entries[start..]
+            .iter()
+            .take(limit as usize)
+            .map(stored)
+            .collect())
+    }
+
+    fn metas_above(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Vec<EntryMeta>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let start = usize::try_from(above)
+            .unwrap_or(usize::MAX)
+            .min(conversation.entries.len());
+        Ok(conversation.entries[start..]
+            .iter()
+            .take(limit as usize)
+            .map(|stored| stored.meta.clone())
+            .collect())
+    }
+
+    fn changed(
+        &mut self,
+        id: ConversationId,
+        since: Rev,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
+        let Some(conversation) = self.conversations.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let mut changed: Vec<&Stored> = conversation
+            .entries
+            .iter()
+            .filter(|s| s.meta.rev > since && s.meta.rev != s.meta.sequence)
+            .collect();
+        changed.sort_by_key(|stored| stored.meta.rev);
+        Ok(changed
+            .into_iter()
+            .take(limit as usize)
+            .map(stored)
+            .collect())
+    }
+}
