@@ -244,7 +244,8 @@ impl Session {
         }
         self.cache.keep(id, keep);
         self.cache.touch(id);
-        if applied.shown || applied.new {
+        // What is accounted for is no hole any more, whether it shows or not.
+        if applied.shown || applied.new || applied.covered {
             self.timeline_dirty(id);
         }
         self.list.touch(id);
