@@ -254,6 +254,8 @@ pub struct Shown<'a> {
     pub view: Option<View>,
     /// The open timeline's messages that have a number; a hole is `None`.
     pub rows: Option<Vec<(Sequence, Option<Look>, MessageState)>>,
+    /// The newest number that the timeline may show.
+    pub top: Sequence,
 }
 
 /// To whom, where, which number, in which state.

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use fireside_client_core::{
     Command,
-    view::{ConversationRow, MessageState, TimelineRow},
+    view::{ConversationRow, MessageState, TIMELINE_ROWS_MAX, TimelineRow},
 };
 use fireside_protocol::{ClientFrame, ConversationId, DeviceId, Entry, Sequence, UserId, decode};
 use fireside_server_core::Login;
@@ -116,11 +116,7 @@ impl World {
     fn is_settled(&self) -> bool {
         self.devices.iter().all(|device| {
             let pending = device.disk.outbox.values().any(|record| record.failed == 0);
-            let behind = device
-                .disk
-                .conversations
-                .values()
-                .any(|record| is_open_ended(device, record));
+            let behind = device.disk.conversations.values().any(is_open_ended);
             device.connected && !pending && !behind
         })
     }
@@ -138,7 +134,7 @@ impl World {
                 .disk
                 .conversations
                 .values()
-                .filter(|record| is_open_ended(device, record))
+                .filter(|record| is_open_ended(record))
                 .map(|record| {
                     format!(
                         "{} known to {}, covered {:?}",
@@ -338,14 +334,15 @@ fn shown(device: &Device, id: ConversationId) -> Shown<'_> {
         id,
         view,
         rows: timeline.map(|rows| rows.iter().filter_map(row).collect()),
+        // Full, it may be scrolled to older ones.
+        top: timeline
+            .filter(|rows| rows.len() == TIMELINE_ROWS_MAX)
+            .and_then(|rows| rows.last()?.sequence)
+            .unwrap_or(Sequence::MAX),
     }
 }
 
-fn is_open_ended(
-    device: &Device,
-    record: &fireside_client_core::storage::ConversationRecord,
-) -> bool {
-    let _ = device;
+fn is_open_ended(record: &fireside_client_core::storage::ConversationRecord) -> bool {
     let covered_end = record.covered.last().map_or(0, |range| range.last);
     record.head.role.is_some() && covered_end < record.last_known
 }

@@ -137,7 +137,7 @@ impl Oracle<'_> {
         // Behind a block receipts stand still.
         let still = |peer| self.closed(peer, user, (0, Moment::MAX)) != Some(false);
         let still = peer.is_some_and(still);
-        let mut items = visible.iter().rev();
+        let mut items = visible.range(..=device.top).rev();
         for (n, look, state) in rows.iter().rev() {
             let item = items.next().filter(|(number, _)| *number == n);
             let now = item.map(|(_, item)| &item.now);

@@ -46,6 +46,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const LOOK_FOR: Duration = Duration::from_secs(2);
 /// Nothing that is awaited takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// One attack is over after this time: a server that reads no further from who does not read keeps it waiting.
+const ATTACK_FOR: Duration = Duration::from_secs(40);
+/// And an act, from the first connection to the last look.
+const ACT_WITHIN: Duration = Duration::from_secs(240);
 /// The allocator's own, in bytes a server: pages it keeps, growth by steps.
 const ALLOCATOR_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -141,7 +145,12 @@ fn measure(act: Act, scale: Scale, runtime: &tokio::runtime::Runtime) -> Result<
         .to_owned();
     let mut server = plan.start()?;
     let measured = runtime
-        .block_on(act_out(act, scale, &plan, &server))
+        .block_on(async {
+            let acted = act_out(act, scale, &plan, &server);
+            tokio::time::timeout(ACT_WITHIN, acted)
+                .await
+                .unwrap_or_else(|_| bail!("not over within {ACT_WITHIN:?}"))
+        })
         .with_context(|| plan.log_tail())?;
     server.check()?;
     Ok(measured)
@@ -311,10 +320,9 @@ impl Hostile {
             other => bail!("no welcome but {other:?}"),
         }
         living.connection = Some(connection.clone());
-        // What the server refuses, it refuses by ending the connection: that is counted, not an error.
-        let _ = self
-            .attack(&connection, &mut send, &socket, &mut living.streams)
-            .await;
+        // What the server refuses, it refuses by ending the connection, or by reading no further: that is counted, not an error.
+        let attack = self.attack(&connection, &mut send, &socket, &mut living.streams);
+        let _ = tokio::time::timeout(ATTACK_FOR, attack).await;
         living.streams.push((send, receive));
         Ok(living)
     }
