@@ -13,6 +13,7 @@ use quinn::{Connection, Incoming, RecvStream, SendStream, VarInt, ZeroRttAccepte
 use crate::{
     addresses::Taken,
     health::{count, uncount},
+    in_order::{InOrder, Next, SESSION_PIECES_MAX},
     inbox::Input,
     log_in::LogIn,
     page_stream,
@@ -23,6 +24,8 @@ use crate::{
 
 /// Bytes taken from a stream at once.
 const READ_BYTES: usize = 16 * 1024;
+/// A stream begins with its kind.
+const KIND_BYTES: u64 = 1;
 /// A connection that ends waits this long for its last frames to be acknowledged.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
@@ -271,6 +274,18 @@ pub(crate) fn bad_frame(session: &Session, shared: &Shared, request: u32, code: 
     session.close(code);
 }
 
+/// Ends a connection that leaves more holes than a network does, or does not listen. At once: what comes meanwhile would be kept by
+/// nobody who counts it.
+pub(crate) fn break_off(session: &Session, shared: &Shared) {
+    count(&shared.counts.bad_frames);
+    tracing::debug!(
+        session = session.key,
+        "too many holes, or nothing acknowledged"
+    );
+    session.close(Code::TooManyRequests);
+    close(&session.connection, Code::TooManyRequests);
+}
+
 /// The reading side of a connection.
 struct Peer {
     session: Arc<Session>,
@@ -278,25 +293,30 @@ struct Peer {
     log_in: LogIn,
 }
 
-async fn read_session(peer: &mut Peer, mut receive: RecvStream) -> End {
+async fn read_session(peer: &mut Peer, receive: RecvStream) -> End {
     let mut buffer = FrameBuffer::new(FRAME_BYTES_MAX);
     let session = peer.session.clone();
+    let mut stream = InOrder::new(&session, receive, KIND_BYTES, SESSION_PIECES_MAX);
     let mut held = session.hold();
     loop {
         peer.session.may_read().await;
         if peer.session.has(CLOSING) {
             return std::future::pending().await;
         }
-        let chunk = match receive.read_chunk(READ_BYTES, true).await {
-            Ok(Some(chunk)) => chunk.bytes,
-            Ok(None) => {
+        let chunk = match stream.next(READ_BYTES).await {
+            Next::Bytes(bytes) => bytes,
+            Next::End => {
                 // No more requests; answers still go out, until the client closes the connection.
                 if let Err(error) = buffer.finish() {
                     bad_frame(&peer.session, &peer.shared, 0, error.code());
                 }
                 return std::future::pending().await;
             }
-            Err(_) => return End::Lost,
+            Next::TooScattered | Next::Deaf => {
+                break_off(&peer.session, &peer.shared);
+                return std::future::pending().await;
+            }
+            Next::Gone => return End::Lost,
         };
         buffer.extend(&chunk);
         drop(chunk);
@@ -384,7 +404,7 @@ impl Peer {
 
     /// Hands a request to the node; room is reserved.
     fn push(&self, request: u32, frame: ClientFrame) {
-        let unanswered = matches!(frame, ClientFrame::Delivered(_) | ClientFrame::Typing(_));
+        let unanswered = matches!(frame, ClientFrame::Typing(_));
         if request != 0 && !unanswered {
             self.session.request_sent();
         }

@@ -9,6 +9,7 @@ mod drain;
 mod driver;
 mod gateway;
 pub mod health;
+mod in_order;
 mod inbox;
 pub mod keys;
 mod log_in;

@@ -12,7 +12,8 @@ use fireside_server_core::Origin;
 use quinn::{RecvStream, SendStream};
 
 use crate::{
-    connection::{bad_frame, stop},
+    connection::{bad_frame, break_off, stop},
+    in_order::{InOrder, Next, PAGE_PIECES_MAX},
     inbox::Input,
     session::{CLOSING, Session, WELCOMED},
     shared::Shared,
@@ -27,13 +28,19 @@ pub(crate) async fn run(
     session: Arc<Session>,
     shared: Arc<Shared>,
     mut send: SendStream,
-    mut receive: RecvStream,
+    receive: RecvStream,
 ) {
-    let read = tokio::time::timeout(REQUEST_WAIT, read_request(&session, &mut receive));
-    let raw = match read.await {
+    let mut stream = InOrder::new(&session, receive, 0, PAGE_PIECES_MAX);
+    let read = tokio::time::timeout(REQUEST_WAIT, read_request(&session, &mut stream)).await;
+    let mut receive = stream.into_inner();
+    let raw = match read {
         Ok(Read::Request(raw)) => raw,
         Ok(Read::Bad(error)) => {
             bad_frame(&session, &shared, 0, error.code());
+            return;
+        }
+        Ok(Read::BreakOff) => {
+            break_off(&session, &shared);
             return;
         }
         Ok(Read::Gone) => return,
@@ -43,6 +50,7 @@ pub(crate) async fn run(
             return;
         }
     };
+    drop(receive);
     let request = raw.request;
     let frame = match raw.client() {
         Ok(frame) if frame.lane() == Lane::Page => frame,
@@ -70,31 +78,35 @@ enum Read {
     Request(RawFrame),
     OtherKind,
     Bad(FrameError),
+    BreakOff,
     Gone,
 }
 
-/// Reads the stream's kind and its only frame; a length over the limit is not waited for. In order and copied: pieces that wait for
-/// others would hold the packets they came in.
-async fn read_request(session: &Session, receive: &mut RecvStream) -> Read {
-    let mut kind = [0];
-    if receive.read_exact(&mut kind).await.is_err() {
-        return Read::Gone;
-    }
-    if u16::from(kind[0]) != StreamKind::Page.number() {
-        return Read::OtherKind;
-    }
+/// Reads the stream's kind and its only frame; a length over the limit is not waited for.
+async fn read_request(session: &Session, stream: &mut InOrder<'_>) -> Read {
     let (mut buffer, mut held) = (FrameBuffer::new(PAGE_REQUEST_BYTES_MAX), session.hold());
-    let mut frame = None;
+    let (mut kind, mut frame) = (None, None);
     loop {
-        match receive.read_chunk(PAGE_REQUEST_BYTES_MAX, true).await {
-            Ok(Some(chunk)) => {
-                buffer.extend(&chunk.bytes);
-                held.set(buffer.held());
-            }
+        let bytes = match stream.next(PAGE_REQUEST_BYTES_MAX).await {
+            Next::Bytes(bytes) => bytes,
+            Next::End if kind.is_none() => return Read::Gone,
             // Nothing at all is a frame that is cut, too.
-            Ok(None) => return frame.map_or(Read::Bad(FrameError::Cut), Read::Request),
-            Err(_) => return Read::Gone,
+            Next::End => return frame.map_or(Read::Bad(FrameError::Cut), Read::Request),
+            Next::TooScattered | Next::Deaf => return Read::BreakOff,
+            Next::Gone => return Read::Gone,
+        };
+        let mut rest = &*bytes;
+        if kind.is_none() {
+            let Some((first, after)) = rest.split_first() else {
+                continue;
+            };
+            if u16::from(*first) != StreamKind::Page.number() {
+                return Read::OtherKind;
+            }
+            (kind, rest) = (Some(*first), after);
         }
+        buffer.extend(rest);
+        held.set(buffer.held());
         if frame.is_none() {
             match buffer.next_frame() {
                 Ok(next) => frame = next,
