@@ -57,7 +57,9 @@ impl Node {
         let id = user.id.clone();
         match &frame {
             ClientFrame::Typing(typing) => return self.typing(key, typing, now),
-            ClientFrame::Delivered(_) => return self.delivered(key, origin, id, frame, now),
+            ClientFrame::Delivered(delivered) => {
+                return self.delivered(key, origin, delivered.clone(), now);
+            }
             // Messages have limits of their own, once it is known where they go.
             ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Recall(_) => {}
             _ => {

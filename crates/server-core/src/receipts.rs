@@ -87,43 +87,39 @@ impl Node {
         &mut self,
         key: SessionKey,
         origin: Origin,
-        user: UserId,
-        frame: ClientFrame,
+        frame: Delivered,
         now: Now,
     ) {
-        let ClientFrame::Delivered(Delivered {
-            conversation: id, ..
-        }) = frame
-        else {
+        let Some(session) = self.sessions.get(&key) else {
             return;
         };
-        let rate = self.sessions.get(&key).and_then(|session| {
-            let user = self.users.get_mut(session.user)?;
-            Some(user.ephemeral.take(EPHEMERAL_PER_S, now.monotonic_ms))
-        });
-        let known = self.conversations.key(id).filter(|conversation| {
-            let session = self.sessions.get(&key);
-            let user = session.and_then(|session| self.users.get(session.user));
-            user.is_some_and(|user| user.is_in(*conversation))
-        });
-        let refusal = match (rate, known) {
-            _ if self.draining => Some((Code::Draining, DRAINING_RETRY_MS)),
-            (Some(Err(wait)), _) => Some((Code::RateLimited, wait)),
-            (None, _) | (_, None) => Some((Code::NotFound, 0)),
-            _ => None,
+        let Some(user) = self.users.get_mut(session.user) else {
+            return;
         };
+        let id = frame.conversation;
+        let key_of = self.conversations.key(id);
+        let is_in = key_of.is_some_and(|conversation| user.is_in(conversation));
+        let refusal = if self.draining {
+            Some((Code::Draining, DRAINING_RETRY_MS))
+        } else if let Err(wait) = user.ephemeral.take(EPHEMERAL_PER_S, now.monotonic_ms) {
+            Some((Code::RateLimited, wait))
+        } else {
+            (!is_in).then_some((Code::NotFound, 0))
+        };
+        let user = user.id.clone();
+        let answered = origin.request != 0;
         if let Some((code, wait)) = refusal {
-            if origin.request != 0 {
+            if answered {
                 self.refuse(key, origin, code, wait, None);
             }
             return;
         }
-        if origin.request != 0 {
+        if answered {
             self.begin_request(key);
         }
-        let job = Job::new(key, origin, user, Task::Frame(frame));
+        let task = Task::Frame(ClientFrame::Delivered(frame));
         let conversation = self.conversations.open(id);
-        self.run(conversation, job, now);
+        self.run(conversation, Job::new(key, origin, user, task), now);
         self.conversations.release(conversation);
     }
 
