@@ -13,6 +13,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    hint::black_box,
     io::{self, BufRead, Write},
     path::PathBuf,
     thread,
@@ -40,6 +41,8 @@ pub const END: &str = "/fireside-game/end";
 const TICK: (usize, Duration) = (64, Duration::from_micros(20));
 /// Ticks, looks at the numbers and signs of typing in a frame: more than a game makes, so that rare times are seen.
 const REPEATED: usize = 4;
+/// Steps of the work that touches nothing: about as long as the usual call.
+const FLOOR_STEPS: u32 = 1_000;
 /// Between two frames.
 const FRAME: Duration = Duration::from_millis(1);
 /// A client logs in within this time.
@@ -122,6 +125,8 @@ struct Game {
 struct Times {
     /// Thread processor time in ns, of all calls.
     cpu: Vec<u64>,
+    /// And of as many pieces of work that touch nothing: what the machine adds (interrupts are charged to the thread they meet).
+    floor: Vec<u64>,
     /// The largest of each kind: (processor time, wall time) in ns.
     worst: BTreeMap<&'static str, (u64, u64)>,
 }
@@ -134,6 +139,11 @@ impl Times {
         let cpu = thread_ns() - before;
         let wall = wall.elapsed().as_nanos() as u64;
         self.cpu.push(cpu);
+        let before = thread_ns();
+        for step in 0..FLOOR_STEPS {
+            black_box(step);
+        }
+        self.floor.push(thread_ns() - before);
         let worst = self.worst.entry(name).or_default();
         *worst = (worst.0.max(cpu), worst.1.max(wall));
         result
@@ -141,11 +151,12 @@ impl Times {
 
     fn told(mut self) -> Value {
         self.cpu.sort_unstable();
-        let at = |q: f64| {
-            let index =
-                ((self.cpu.len() as f64 * q) as usize).min(self.cpu.len().saturating_sub(1));
-            self.cpu.get(index).copied().unwrap_or_default() as f64 / 1e3
+        self.floor.sort_unstable();
+        let of = |times: &[u64], q: f64| {
+            let index = ((times.len() as f64 * q) as usize).min(times.len().saturating_sub(1));
+            times.get(index).copied().unwrap_or_default() as f64 / 1e3
         };
+        let at = |q: f64| of(&self.cpu, q);
         let worst: BTreeMap<_, _> = (self.worst.iter())
             .map(|(name, (cpu, wall))| (*name, json!([*cpu as f64 / 1e3, *wall as f64 / 1e3])))
             .collect();
@@ -157,6 +168,7 @@ impl Times {
             .unwrap_or_default();
         json!({
             "calls": self.cpu.len(), "p50_us": at(0.5), "p99_us": at(0.99), "p999_us": at(0.999), "p9999_us": at(0.9999),
+            "floor_p50_us": of(&self.floor, 0.5), "floor_p999_us": of(&self.floor, 0.999), "floor_p9999_us": of(&self.floor, 0.9999),
             "wall_max_us": wall as f64 / 1e3, "worst_us": worst,
         })
     }
@@ -194,7 +206,9 @@ impl Game {
         let client = self.client()?.clone();
         let mut times = Times::default();
         // Room for what is measured: the game's own growth is not the client's.
-        times.cpu.reserve(time.as_millis() as usize * 16 + 1_024);
+        let calls = time.as_millis() as usize * 16 + 1_024;
+        times.cpu.reserve(calls);
+        times.floor.reserve(calls);
         let (mut taken, mut refused) = (0_u64, 0_u64);
         let end = Instant::now() + time;
         // The clock's first call looks for the kernel's fast one.

@@ -9,10 +9,10 @@ use fireside_protocol::limits::{TOKEN_LEEWAY_MS, USER_ID_BYTES_MAX};
 use libfuzzer_sys::fuzz_target;
 use ring::hmac;
 
-#[allow(dead_code, unused_imports, reason = "the server uses the rest")]
+#[expect(dead_code, unused_imports, reason = "the server uses the rest")]
 #[path = "../../../server/src/token.rs"]
 mod token;
-#[allow(dead_code, unused_imports, reason = "the server uses the rest")]
+#[expect(dead_code, reason = "the server uses the rest")]
 #[path = "../../../server/src/token_key.rs"]
 mod token_key;
 
