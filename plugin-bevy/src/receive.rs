@@ -423,8 +423,14 @@ fn drop_listed(world: &mut World, entity: Entity) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use bevy_app::App;
-    use bevy_ecs::{observer::On, system::ResMut};
-    use fireside_client::core::event::ConnectionState;
+    use std::time::{Duration, Instant};
+
+    use bevy_ecs::{
+        message::{MessageCursor, Messages},
+        observer::On,
+        system::ResMut,
+    };
+    use fireside_client::{Trust, core::event::ConnectionState};
     use fireside_protocol::{Code, ConversationKind};
 
     use super::*;
@@ -470,6 +476,40 @@ mod tests {
         let list = app.world().get::<ConversationList>(client).unwrap();
         let name = |entity| app.world().get::<Title>(entity).unwrap().0.clone();
         list.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_frame_takes_no_more_than_its_budget() {
+        const CALLS: usize = 20;
+        let mut app = App::new();
+        app.add_plugins(FiresidePlugin::default());
+        let chat = ChatClient::new("localhost:9", Trust::Pinned([0; 32]), "a.b.c");
+        let budget = FrameBudget {
+            events_max: 3,
+            ..FrameBudget::default()
+        };
+        let entity = app.world_mut().spawn((chat, budget)).id();
+        let client = app.world().get::<Link>(entity).unwrap().0.clone();
+        // Without a server each fails at once: an event each.
+        for _ in 0..CALLS {
+            let nowhere = fireside_protocol::ConversationId([1; 16]);
+            client.members(nowhere, None).unwrap();
+        }
+        let patience = Instant::now() + Duration::from_secs(20);
+        while client.stats().waiting_events < CALLS {
+            assert!(Instant::now() < patience, "{:?}", client.stats());
+            std::thread::yield_now();
+        }
+        let (mut cursor, mut finished, mut frames) = (MessageCursor::default(), 0, 0);
+        while finished < CALLS {
+            app.update();
+            let messages = app.world().resource::<Messages<CallFinished>>();
+            let told = cursor.read(messages).count();
+            assert!(told <= budget.events_max, "{told} in one frame");
+            (finished, frames) = (finished + told, frames + 1);
+            assert!(frames < 1_000, "{finished} of {CALLS}");
+        }
+        assert!(frames >= CALLS / budget.events_max);
     }
 
     #[test]

@@ -92,6 +92,7 @@ pub(super) fn run(scale: Scale) -> Result<()> {
         .enable_all()
         .build()?;
     let mut broken = Vec::new();
+    let mut forgiven = !scale.full;
     for act in ACTS {
         let measured = measure(act, scale, &runtime).with_context(|| format!("{act:?}"))?;
         println!(
@@ -104,12 +105,14 @@ pub(super) fn run(scale: Scale) -> Result<()> {
         );
         let noise = ALLOCATOR_BYTES / measured.connections as u64;
         if measured.each() > SESSION_BYTES_MAX as u64 + noise {
+            // Who leaves holes is broken off before it holds anything to speak of: that a slice shows too.
+            forgiven &= act != Act::Holes;
             broken.push(format!("{act:?}: {} KiB", measured.each() / 1024));
         }
     }
     let limit = SESSION_BYTES_MAX / 1024;
     // With a slice's few connections what the allocator keeps for itself is many times what a session holds: told, not judged.
-    if !scale.full && !broken.is_empty() {
+    if forgiven && !broken.is_empty() {
         println!(
             "fuzz: OVER {limit} KiB a connection in this slice, which the full proof does not forgive: {broken:?}"
         );
