@@ -6,7 +6,7 @@ use fireside_client_core::{
     view::{MessageState, TIMELINE_ROWS_MAX},
 };
 use fireside_protocol::{
-    ClientFrame, Code, ServerFrame,
+    ClientFrame, Code, ConversationId, ServerFrame,
     frames::{Receipt, Refused, TypingOf},
 };
 
@@ -84,13 +84,18 @@ fn delivered_marks_are_few() {
     let mut world = World::new();
     let direct = world.server.direct("bob");
     world.connect();
-    for number in 1..=10 {
-        world.server.log(direct).text(&user("bob"), "x");
-        let frame = world.server.log(direct).live(number);
-        world.live(frame);
+    for _ in 1..=10 {
+        say_live(&mut world, direct);
     }
     world.advance(2_000);
     assert_eq!(marks(&world), [1, 10]);
+}
+
+/// Bob says something, and it comes live.
+fn say_live(world: &mut World, direct: ConversationId) {
+    let said = world.server.log(direct).text(&user("bob"), "x");
+    let frame = world.server.log(direct).live(said.sequence);
+    world.live(frame);
 }
 
 fn marks(world: &World) -> Vec<u64> {
@@ -112,9 +117,7 @@ fn a_refused_delivered_mark_is_said_again() {
         refused.retry_after_ms = 3_000;
         world.server.refuse_marks.push(refused);
     }
-    world.server.log(direct).text(&user("bob"), "x");
-    let frame = world.server.log(direct).live(1);
-    world.live(frame);
+    say_live(&mut world, direct);
     assert_eq!(marks(&world), [1]);
     world.advance(2_500);
     assert_eq!(marks(&world), [1]);
@@ -131,9 +134,7 @@ fn a_delivered_mark_refused_for_good_is_not_said_again() {
     world.connect();
     let refused = Refused::new(Code::NotFound);
     world.server.refuse_marks.push(refused);
-    world.server.log(direct).text(&user("bob"), "x");
-    let frame = world.server.log(direct).live(1);
-    world.live(frame);
+    say_live(&mut world, direct);
     world.advance(60_000);
     assert_eq!(marks(&world), [1]);
 }
@@ -144,9 +145,7 @@ fn a_newer_own_message_does_not_keep_a_lost_delivered_mark_back() {
     let mut world = World::new();
     let direct = world.server.direct("bob");
     world.connect();
-    world.server.log(direct).text(&user("bob"), "x");
-    let frame = world.server.log(direct).live(1);
-    world.live(frame);
+    say_live(&mut world, direct);
     world.cut();
     world.server.log(direct).text(&user("ada"), "y");
     let mut world = world.restart();
@@ -161,9 +160,7 @@ fn a_delivered_mark_lost_with_its_link_is_said_again() {
     let mut world = World::new();
     let direct = world.server.direct("bob");
     world.connect();
-    world.server.log(direct).text(&user("bob"), "x");
-    let frame = world.server.log(direct).live(1);
-    world.live(frame);
+    say_live(&mut world, direct);
     assert_eq!(marks(&world), [1]);
     world.cut();
     world.advance(10_000);
