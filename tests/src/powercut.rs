@@ -109,6 +109,12 @@ impl PowerCut {
         Ok(damage)
     }
 
+    /// Whether the process came to load the library: one that was killed before that has written nothing.
+    #[must_use]
+    pub fn has_journal(&self) -> bool {
+        self.journal.exists()
+    }
+
     fn graveyard(&self) -> PathBuf {
         self.journal.with_extension("d")
     }

@@ -75,6 +75,8 @@ pub fn run(scale: Scale) -> anyhow::Result<()> {
 struct Total {
     sum: Damage,
     early: u32,
+    /// Of those, killed before they loaded the library.
+    unborn: u32,
     whole: u32,
     acked: u64,
     heard: u64,
@@ -96,11 +98,12 @@ impl std::fmt::Display for Total {
         } = self.sum;
         write!(
             f,
-            "{} whole, {} while starting; {:.0} s of load; {} messages acknowledged, {} heard by others, {} in the logs; \
+            "{} whole, {} while starting ({} before the first instruction); {:.0} s of load; {} messages acknowledged, {} heard by others, {} in the logs; \
              {writes} writes, {unsynced} unsynced; {sectors_undone} sectors undone, {sectors_kept} kept, {torn} writes torn, \
              {resized} files resized, {names_undone} names undone; integrity_check clean {} times",
             self.whole,
             self.early,
+            self.unborn,
             self.seconds_up,
             self.acked,
             self.heard,
@@ -204,6 +207,11 @@ impl Run {
         self.plan
             .start_and_kill(Duration::from_millis(chance.between(1, 150)))?;
         self.total.early += 1;
+        // Killed before its loader was done: there is nothing to undo.
+        if !self.power.has_journal() {
+            self.total.unborn += 1;
+            return Ok(());
+        }
         self.cut(chance)
     }
 }
