@@ -1,7 +1,5 @@
 //! Heads: a conversation in one line, as its reader sees it.
 
-use std::ops::RangeInclusive;
-
 use fireside_protocol::{
     ConversationId, ConversationKind, Entry, EntryKind, Sequence, UserId, WallMs, decode, encode,
     frames::{Head, HeadsPage, HeadsRequest},
@@ -242,12 +240,11 @@ fn unread(
     let mut on = newest.entries.iter().all(|entry| count(&entry.meta));
     let mut below = newest.entries.last().map_or(0, |entry| entry.meta.sequence);
     let mut scans_left = HEAD_SCANS_MAX;
-    if on && below > floor + 1 + u64::from(NEWEST_ENTRIES) {
-        let rest = floor + 1..=below - 1;
-        if let Some(more) = plain_unread(reader, viewer, rest)? {
-            let all = more.saturating_add(unread);
-            return Ok((all.min(UNREAD_COUNT_MAX + 1), mentions));
-        }
+    if on
+        && below > floor + 1
+        && let Some(counts) = tallied_unread(reader, viewer, newest, floor)?
+    {
+        return Ok(counts);
     }
     while on && below > floor + 1 && scans_left > 0 {
         let metas = reader.metas_below(viewer.id, below, SCAN_BATCH)?;
@@ -259,29 +256,55 @@ fn unread(
     Ok((unread, mentions))
 }
 
-/// Unread messages among `numbers` where that is plain: nothing of the user's own, nobody named, nobody blocked, one membership.
-fn plain_unread(
+/// The same by ordinals, whatever the number of messages between. `None` where it takes a look at each: several memberships, messages
+/// of somebody blocked, too many that are apart, or more than are counted with mentions among them.
+fn tallied_unread(
     reader: &mut impl LogReader,
     viewer: &Viewer,
-    numbers: RangeInclusive<Sequence>,
-) -> Result<Option<u32>, StoreError> {
+    newest: &Newest,
+    floor: Sequence,
+) -> Result<Option<(u32, u32)>, StoreError> {
     let rights = &viewer.rights;
+    let above = floor.max(reader.newest_of(viewer.id, &rights.user)?);
     let one_membership = rights.intervals.iter().any(|interval| {
-        interval.from <= *numbers.start()
-            && interval.until.is_none_or(|until| *numbers.end() <= until)
+        interval.from <= above + 1 && interval.until.is_none_or(|until| viewer.horizon <= until)
     });
-    let few = numbers.end() - numbers.start() < HEAD_SCANS_MAX as u64;
-    if !(few && one_membership && rights.blocked.is_empty()) {
+    if !one_membership || rights.blocked.len() > TALLY_BLOCKED_MAX {
         return Ok(None);
     }
-    let tally = reader.tally(viewer.id, &rights.user, numbers)?;
-    let plain = tally.filter(|tally| tally.own == 0 && tally.mentioning == 0);
-    Ok(plain.map(|tally| u32::try_from(tally.countable).unwrap_or(u32::MAX)))
+    for blocked in &rights.blocked {
+        if reader.newest_of(viewer.id, blocked)? > above {
+            return Ok(None);
+        }
+    }
+    let tally = reader.tally(viewer.id, above, TALLY_APART_MAX)?;
+    if tally.apart.len() >= TALLY_APART_MAX as usize {
+        return Ok(None);
+    }
+    let counts = tally.apart.iter().filter(|meta| meta.countable);
+    let (seen, withheld): (Vec<_>, Vec<_>) = counts.partition(|meta| visible(meta, rights));
+    let mentions = seen
+        .iter()
+        .filter(|meta| meta.mention_all || meta.mentions.contains(&rights.user))
+        .count();
+    let unread = newest
+        .ordinal
+        .saturating_sub(tally.ordinal)
+        .saturating_sub(withheld.len() as u64);
+    let most = u64::from(UNREAD_COUNT_MAX) + 1;
+    if unread > most && mentions > 0 {
+        return Ok(None);
+    }
+    Ok(Some((unread.min(most) as u32, mentions as u32)))
 }
 
 /// Newest entries read with their bodies for a head: most heads need no more.
 const NEWEST_ENTRIES: u32 = 4;
 /// Entries read at once when a head needs more.
 const SCAN_BATCH: u32 = 256;
+/// Entries apart that a count by ordinals takes in.
+const TALLY_APART_MAX: u32 = 256;
+/// Blocked users whose last message is looked up for it.
+const TALLY_BLOCKED_MAX: usize = 64;
 /// Entries looked at for one number of a head: 1,000 unread and as many withheld.
 const HEAD_SCANS_MAX: usize = 2_048;

@@ -1,7 +1,7 @@
 //! What the core wants kept, as data: operations, their replies, and the reading side of a log.
 //! `fireside-store` has the `Store` trait that carries them out and the suite every store must pass.
 
-use std::{collections::HashSet, ops::RangeInclusive, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use fireside_protocol::{
@@ -499,15 +499,13 @@ impl StoreError {
     }
 }
 
-/// A stretch of a log in sums.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+/// What a count above a number of a log needs, without reading what is counted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tally {
-    /// Countable entries that are not private.
-    pub countable: u64,
-    /// Messages of the user themselves.
-    pub own: u64,
-    /// Entries that name somebody or everybody.
-    pub mentioning: u64,
+    /// Countable messages up to and including the number.
+    pub ordinal: Ordinal,
+    /// What does not count alike for everybody above it: entries that are private, or name somebody. Ascending.
+    pub apart: Vec<EntryMeta>,
 }
 
 /// The reading side of a store within one snapshot. Pages, heads and the rest are built on it by [`crate::log`].
@@ -572,16 +570,16 @@ pub trait LogReader {
         let entries = self.entries_below(id, below, limit)?;
         Ok(entries.into_iter().map(|entry| entry.meta).collect())
     }
-    /// What the entries of `numbers` (both ends included) come to for `user`, counted where they are: reading each of them is most
-    /// of the work of a log-in after a long time. `None`: this store can not, read them.
+    /// The number of a user's last message here; 0: none.
+    fn newest_of(&mut self, id: ConversationId, user: &UserId) -> Result<Sequence, StoreError>;
+    /// What a count above a number needs: reading each message that is counted is most of the work of a log-in after a long time.
+    /// At most `limit` entries that are apart.
     fn tally(
         &mut self,
-        _id: ConversationId,
-        _user: &UserId,
-        _numbers: RangeInclusive<Sequence>,
-    ) -> Result<Option<Tally>, StoreError> {
-        Ok(None)
-    }
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Tally, StoreError>;
     /// Items changed after `since` (rev over it and over their own number), by rev ascending.
     fn changed(
         &mut self,

@@ -126,15 +126,43 @@ async fn ask(
     request: u32,
     frame: ClientFrame,
 ) {
-    // One at a time: what waits for its turn is a small request, what is under way a page.
-    let turn = session.page_turn().await;
+    // What waits for its turn is a small request, what is under way a page.
+    let mut turn = session.page_turn(false).await;
+    let Some(mut page) = read(session, shared, send, request, frame.clone()).await else {
+        return;
+    };
+    if is_overloaded(&page) {
+        // Most likely it found no room beside another: alone it has. If the node has too much to do it says so again.
+        session.sent(1, page.len());
+        drop(turn);
+        turn = session.page_turn(true).await;
+        let Some(again) = read(session, shared, send, request, frame).await else {
+            return;
+        };
+        page = again;
+    }
+    let bytes = page.len();
+    let _ = send.set_priority(PAGE_PRIORITY);
+    answer(send, page).await;
+    session.sent(1, bytes);
+    drop(turn);
+}
+
+/// What the node answers; `None`: the session ends.
+async fn read(
+    session: &Session,
+    shared: &Shared,
+    send: &SendStream,
+    request: u32,
+    frame: ClientFrame,
+) -> Option<Bytes> {
     // The session stream is 0, so this is not.
     let stream = send.id().index();
     shared.inbox.reserve().await;
     if session.has(CLOSING) {
         // Room was taken that no input gives back.
         shared.inbox.unreserve();
-        return;
+        return None;
     }
     let expected = session.expect_page(stream);
     shared.inbox.push(Input::Request {
@@ -142,14 +170,20 @@ async fn ask(
         origin: Origin { stream, request },
         frame,
     });
-    let Ok(frame) = expected.await else {
-        return;
+    expected.await.ok()
+}
+
+fn is_overloaded(frame: &[u8]) -> bool {
+    const REFUSED_BYTES_MAX: usize = 512;
+    if frame.len() > REFUSED_BYTES_MAX {
+        return false;
+    }
+    let mut buffer = FrameBuffer::new(REFUSED_BYTES_MAX);
+    buffer.extend(frame);
+    let Ok(Some(raw)) = buffer.next_frame() else {
+        return false;
     };
-    let bytes = frame.len();
-    let _ = send.set_priority(PAGE_PRIORITY);
-    answer(send, frame).await;
-    session.sent(1, bytes);
-    drop(turn);
+    matches!(raw.server(), Ok(ServerFrame::Refused(refused)) if refused.code() == Code::Overloaded)
 }
 
 async fn answer(send: &mut SendStream, frame: Bytes) {

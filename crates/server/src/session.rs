@@ -37,8 +37,9 @@ pub(crate) const LOGGING_IN: u8 = 16;
 /// Bytes queued to a client above which nothing more is read from it: who does not read its answers gets no more of them.
 const READ_PAUSE_BYTES: usize = SESSION_QUEUE_BYTES_MAX / 2;
 
-/// Pages of one session that are made and written at a time: a page has up to half of a session's queue.
-const PAGES_AT_ONCE: usize = 1;
+/// Pages of one session that are made and written at a time: while one is written the next is made. The largest fit a session's queue
+/// only alone, usual ones together.
+const PAGES_AT_ONCE: usize = 2;
 
 /// Bytes of a session's queue that parts of a frame take, until dropped.
 pub(crate) struct Held<'a> {
@@ -85,7 +86,7 @@ pub(crate) struct Session {
     reader_paused: AtomicBool,
     /// Of the outbound bytes, those of frames that are not whole yet.
     held: AtomicUsize,
-    /// Whose page is made and written.
+    /// Who makes and writes a page.
     pages: Semaphore,
     in_flight: AtomicU32,
 }
@@ -240,9 +241,10 @@ impl Session {
         }
     }
 
-    /// Waits until no other page of this session is made or written. `None` never: it is not closed.
-    pub(crate) async fn page_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.pages.acquire().await.ok()
+    /// Waits until few other pages of this session are made or written; `alone`: none. `None` never: it is not closed.
+    pub(crate) async fn page_turn(&self, alone: bool) -> Option<SemaphorePermit<'_>> {
+        let turns = if alone { PAGES_AT_ONCE } else { 1 };
+        self.pages.acquire_many(turns as u32).await.ok()
     }
 
     /// Counts a request whose answer will come on the session stream.

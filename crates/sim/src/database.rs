@@ -23,7 +23,8 @@ use fireside_server_core::{
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
         LoadedConversation, LoadedUser, LogReader, Mark, MemberOp, MemberRow, NewEntry,
-        NewUserRecord, Op, Outcome, PutDevice, Reply, SetBlock, StoreError, StoredEntry, Target,
+        NewUserRecord, Op, Outcome, PutDevice, Reply, SetBlock, StoreError, StoredEntry, Tally,
+        Target,
     },
 };
 

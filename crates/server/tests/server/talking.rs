@@ -45,6 +45,45 @@ async fn a_message_reaches_the_other_and_is_in_the_page() {
     assert_eq!((page.first, page.last, page.items.len()), (1, 3, 3));
 }
 
+/// Of the largest pages, one fills most of a session's queue: what finds no room beside another comes after it, and is not refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn large_pages_asked_for_at_once_all_come() {
+    let fixture = Fixture::with(|settings| {
+        settings.limits.rate_direct_per_s = 100_000;
+        settings.limits.rate_conversation_per_s = 100_000;
+    });
+    let network = fixture.network();
+    let mut ada = network.log_in(&fixture, "ada").await;
+    let text = "x".repeat(2_000);
+    for number in 1..=32 {
+        assert_eq!(ada.say("bob", &text).await, number);
+    }
+    let conversation =
+        ConversationId::direct(&UserId::new("ada").unwrap(), &UserId::new("bob").unwrap());
+    let request = PageRequest {
+        conversation,
+        anchor: 0,
+        number: 0,
+        to: 0,
+        limit: 500,
+        since: 0,
+        held: Vec::new(),
+    };
+    for _ in 0..10 {
+        let pages = std::array::from_fn::<_, 6, _>(|_| ada.page(request.clone()));
+        let [a, b, c, d, e, f] = pages;
+        let pages = tokio::join!(a, b, c, d, e, f);
+        let pages: [ServerFrame; 6] = pages.into();
+        for page in pages {
+            let ServerFrame::Page(page) = page else {
+                panic!("no page: {page:?}")
+            };
+            let bytes: usize = page.items.iter().map(|item| item.0.len()).sum();
+            assert!(bytes > 60_000, "{bytes} bytes");
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_of_sends_keeps_its_order() {
     let fixture = Fixture::with(|settings| {

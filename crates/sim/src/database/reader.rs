@@ -147,6 +147,36 @@ impl LogReader for Database {
             .collect())
     }
 
+    fn newest_of(&mut self, id: ConversationId, user: &UserId) -> Result<Sequence, StoreError> {
+        let entries = self.conversations.get(&id).map(|c| c.entries.iter());
+        let own = |meta: &&EntryMeta| meta.kind == EntryKind::Message && meta.sender == *user;
+        Ok(entries
+            .into_iter()
+            .flatten()
+            .map(|stored| &stored.meta)
+            .rfind(own)
+            .map_or(0, |meta| meta.sequence))
+    }
+
+    fn tally(
+        &mut self,
+        id: ConversationId,
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Tally, StoreError> {
+        let metas: Vec<EntryMeta> = self.metas_above(id, 0, u32::MAX)?;
+        let (below, after): (Vec<_>, Vec<_>) =
+            (metas.into_iter()).partition(|meta| meta.sequence <= above);
+        let apart =
+            |meta: &EntryMeta| meta.private || meta.mention_all || !meta.mentions.is_empty();
+        Ok(Tally {
+            ordinal: below.last().map_or(0, |meta| meta.ordinal),
+            apart: (after.into_iter().filter(apart))
+                .take(limit as usize)
+                .collect(),
+        })
+    }
+
     fn changed(
         &mut self,
         id: ConversationId,

@@ -272,6 +272,10 @@ impl Writer<'_> {
     }
 
     fn insert(&mut self, conversation: i64, meta: &EntryMeta, body: &[u8]) -> Result<(), Trouble> {
+        if meta.kind == EntryKind::Message {
+            self.sent
+                .insert((conversation, meta.sender.clone()), meta.sequence);
+        }
         self.insert_entry.execute(params![
             conversation,
             int(meta.sequence),

@@ -1,12 +1,9 @@
 //! Reads: one snapshot per batch, `server_core::log` on top of it.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    ops::RangeInclusive,
-};
+use std::collections::{HashSet, VecDeque};
 
 use fireside_protocol::{
-    ConversationId, Entry, EntryKind, Nonce, Rev, Sequence, UserId,
+    ConversationId, Entry, Nonce, Rev, Sequence, UserId,
     frames::{Device, DevicesPage},
 };
 use fireside_server_core::{
@@ -22,9 +19,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::{
     queue::Queued,
     rows::{
-        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META, PRIVATE,
-        blob, conversation, conversation_id, decode_body, device_id, entry_meta, int, member,
-        stored_entry, text, uint, user,
+        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, META, blob, conversation,
+        conversation_id, decode_body, device_id, entry_meta, int, member, stored_entry, text, uint,
+        user,
     },
     trouble::Trouble,
     user_log::{ends, user_log},
@@ -36,6 +33,9 @@ const CONVERSATIONS_MAX: i64 = 10_000;
 
 /// The entries of the conversation with the id `?1`.
 const IN_CONVERSATION: &str = "conversation = (SELECT number FROM conversations WHERE id = ?1)";
+
+/// As the index of such entries says it, word for word: else it is not used.
+const APART: &str = "(flags & 10 OR mentions IS NOT NULL)";
 
 /// One snapshot of the file.
 #[derive(Debug)]
@@ -384,32 +384,33 @@ impl LogReader for Snapshot<'_> {
         Ok(self.rows(&sql, &[&id.0, &number(below), &limit], entry_meta)?)
     }
 
+    fn newest_of(&mut self, id: ConversationId, user: &UserId) -> Result<Sequence, StoreError> {
+        let sql = format!("SELECT seq FROM senders WHERE {IN_CONVERSATION} AND user = ?2");
+        let found = self.row(&sql, &[&id.0, &user.as_str()], |row| uint(row, 0))?;
+        Ok(found.unwrap_or(0))
+    }
+
     fn tally(
         &mut self,
         id: ConversationId,
-        user: &UserId,
-        numbers: RangeInclusive<Sequence>,
-    ) -> Result<Option<Tally>, StoreError> {
+        above: Sequence,
+        limit: u32,
+    ) -> Result<Tally, StoreError> {
+        // The number itself may be gone: then the next one says what was counted before it.
         let sql = format!(
-            "SELECT count(CASE WHEN flags & {COUNTABLE} AND NOT flags & {PRIVATE} THEN 1 END), \
-             count(CASE WHEN kind = ?4 AND sender = ?5 THEN 1 END), \
-             count(CASE WHEN mentions IS NOT NULL OR flags & {MENTION_ALL} THEN 1 END) \
-             FROM entries WHERE {IN_CONVERSATION} AND seq >= ?2 AND seq <= ?3"
+            "SELECT seq, ordinal, flags FROM entries WHERE {IN_CONVERSATION} AND seq >= ?2 ORDER BY seq LIMIT 1"
         );
-        let params: &[&dyn ToSql] = &[
-            &id.0,
-            &number(*numbers.start()),
-            &number(*numbers.end()),
-            &EntryKind::Message.number(),
-            &user.as_str(),
-        ];
-        Ok(self.row(&sql, params, |row| {
-            Ok(Tally {
-                countable: uint(row, 0)?,
-                own: uint(row, 1)?,
-                mentioning: uint(row, 2)?,
-            })
-        })?)
+        let ordinal = self.row(&sql, &[&id.0, &number(above)], |row| {
+            let counts = uint(row, 0)? > above && uint(row, 2)? & COUNTABLE != 0;
+            Ok(uint(row, 1)?.saturating_sub(u64::from(counts)))
+        })?;
+        let sql = format!(
+            "SELECT {META} FROM entries WHERE {IN_CONVERSATION} AND seq > ?2 AND {APART} ORDER BY seq LIMIT ?3"
+        );
+        Ok(Tally {
+            ordinal: ordinal.unwrap_or(0),
+            apart: self.rows(&sql, &[&id.0, &number(above), &limit], entry_meta)?,
+        })
     }
 
     fn changed(

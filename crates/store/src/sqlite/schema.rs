@@ -13,7 +13,10 @@ use super::trouble::Trouble;
 /// Says in the file's header whose it is: "Fire".
 const APPLICATION_ID: i64 = 0x4669_7265;
 /// One step per version, run in order; a released step is never edited.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 /// How long a connection waits for a lock of another one. Only start, checkpoints and outside tools ever hold one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log is cut back to this after a checkpoint that emptied it, in bytes.

@@ -1,11 +1,12 @@
 //! The one writer: batches, commits, answers, checkpoints.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use fireside_protocol::{
     ConversationId, ConversationKind, Nonce, Ordinal, Sequence, UserId, WallMs,
 };
 use fireside_server_core::storage::{Op, Outcome, Reply, StoreError, Ticket};
+use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 
 use super::{
@@ -52,6 +53,8 @@ pub(super) struct Writer<'c> {
     /// The largest clock a command came with.
     pub(super) now: WallMs,
     pub(super) round: Round,
+    /// Whose last message of this transaction is where, by number of the conversation.
+    pub(super) sent: HashMap<(i64, UserId), Sequence, RandomState>,
     /// The two statements of every message: prepared once, not looked up.
     pub(super) insert_entry: Statement<'c>,
     insert_nonce: Statement<'c>,
@@ -65,6 +68,7 @@ impl<'c> Writer<'c> {
             nonces: Recent::new(NONCES_KEPT_MAX),
             now: 0,
             round: Round::default(),
+            sent: HashMap::default(),
             insert_entry: conn.prepare(
                 "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
@@ -119,7 +123,9 @@ impl<'c> Writer<'c> {
             };
             let step = |sql| self.conn.prepare_cached(sql)?.execute([]).map(|_| ());
             step("SAVEPOINT op")?;
-            let result = self.op(op);
+            let result = self
+                .op(op)
+                .and_then(|reply| Ok(self.note_senders().map(|()| reply)?));
             if result.is_err() {
                 self.forget();
             }
@@ -145,15 +151,30 @@ impl<'c> Writer<'c> {
     }
 
     pub(super) fn commit(&mut self) -> Result<(), Trouble> {
-        let result = self
-            .conn
-            .prepare_cached("COMMIT")
-            .and_then(|mut commit| commit.execute([]));
-        result.map(|_| ()).map_err(|error| {
+        let result = self.note_senders().and_then(|()| {
+            let mut commit = self.conn.prepare_cached("COMMIT")?;
+            commit.execute([]).map(|_| ())
+        });
+        result.map_err(|error| {
             let trouble = error.into();
             self.roll_back();
             trouble
         })
+    }
+
+    /// Once per sender and commit, not per message.
+    fn note_senders(&mut self) -> rusqlite::Result<()> {
+        if self.sent.is_empty() {
+            return Ok(());
+        }
+        let mut put = self.conn.prepare_cached(
+            "INSERT INTO senders (conversation, user, seq) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET seq = excluded.seq",
+        )?;
+        for ((conversation, user), sequence) in self.sent.drain() {
+            put.execute(params![conversation, user.as_str(), int(sequence)])?;
+        }
+        Ok(())
     }
 
     pub(super) fn roll_back(&mut self) {
@@ -174,6 +195,7 @@ impl<'c> Writer<'c> {
     fn forget(&mut self) {
         self.heads.clear();
         self.nonces.clear();
+        self.sent.clear();
     }
 
     fn op(&mut self, op: &Op) -> Result<Reply, Trouble> {

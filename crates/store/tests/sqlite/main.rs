@@ -6,7 +6,10 @@ mod appends;
 use std::{path::Path, sync::Arc};
 
 use appends::{command, direct, message, messages};
-use fireside_protocol::{Entry, EntryKind, decode, frames::PageRequest};
+use fireside_protocol::{
+    Entry, EntryKind, UserId, decode,
+    frames::{HeadsRequest, PageRequest},
+};
 use fireside_server_core::storage::{
     Append, Appended, Effect, NewEntry, Op, Outcome, Reply, StoreError, Target,
 };
@@ -471,4 +474,71 @@ fn closing_carries_out_what_was_submitted() {
         ),
         "{again:?}"
     );
+}
+
+fn by_bob(n: u64) -> Append {
+    let Op::Append(append) = message(n, Some(1), "x") else {
+        unreachable!()
+    };
+    let bob = UserId::new("bob").unwrap();
+    let mut append = *append;
+    append.command.user = bob.clone();
+    if let Effect::Entries { entries, .. } = &mut append.effect {
+        entries[0].sender = bob;
+    }
+    append
+}
+
+/// A folder of the first schema is brought forward: what unread is counted from is made of the log.
+#[test]
+fn a_file_of_the_first_schema_counts_unread_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.db");
+    let heads = |harness: &mut StoreHarness| {
+        let answers = harness.run(
+            ["ann", "bob"]
+                .map(|user| Op::Heads {
+                    user: UserId::new(user).unwrap(),
+                    request: HeadsRequest {
+                        since: 0,
+                        before_at: 0,
+                        before: None,
+                        limit: 0,
+                        only: Vec::new(),
+                    },
+                    only: Vec::new(),
+                })
+                .into(),
+        );
+        let unread = |answer: Result<Reply, StoreError>| match answer {
+            Ok(Reply::Heads(page)) => page.heads[0].unread,
+            other => panic!("no heads: {other:?}"),
+        };
+        answers.into_iter().map(unread).collect::<Vec<_>>()
+    };
+    let mut store = harness(&path, |_| ());
+    let first = message(1, None, "x");
+    assert!(store.run(vec![first]).iter().all(is_done));
+    assert!(store.run(messages(2..=30).collect()).iter().all(is_done));
+    let answer = Op::Append(Box::new(by_bob(31)));
+    assert!(store.run(vec![answer]).iter().all(is_done));
+    assert!(store.run(messages(32..=70).collect()).iter().all(is_done));
+    assert_eq!(heads(&mut store), [0, 39]);
+    drop(store);
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    conn.execute_batch("DROP TABLE senders; DROP INDEX entries_apart; PRAGMA user_version = 1")
+        .unwrap();
+    drop(conn);
+    let mut store = harness(&path, |_| ());
+    assert_eq!(heads(&mut store), [0, 39]);
+    drop(store);
+    let conn = rusqlite::Connection::open(&path).unwrap();
+    let plan: String = conn
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT seq FROM entries WHERE conversation = 1 AND seq > 3 AND (flags & 10 OR mentions IS NOT NULL)",
+            [],
+            |row| row.get(3),
+        )
+        .unwrap();
+    assert!(plan.contains("entries_apart"), "{plan}");
 }
