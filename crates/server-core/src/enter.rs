@@ -48,7 +48,6 @@ impl Node {
             })),
             open: Vec::new(),
             behind: None,
-            sync: None,
             requests: 0,
             typing_counter: 0,
             typing_seen: 0,

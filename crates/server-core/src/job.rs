@@ -1,6 +1,6 @@
 //! A command on its way, and what each reply of the store is for.
 
-use fireside_protocol::{ClientFrame, ConversationId, Nonce, Now, UserId};
+use fireside_protocol::{ClientFrame, ConversationId, Nonce, Now, UserId, UserSequence};
 
 use crate::{
     conversation::ConversationKey,
@@ -120,8 +120,8 @@ pub(crate) enum Pending {
     Block(ConversationKey, Box<Job>),
     Marks,
     Read(SessionKey, Origin),
-    SyncLog(SessionKey),
-    SyncHeads(SessionKey),
+    /// With the cursor of the user log.
+    Sync(SessionKey, UserSequence),
     JoinHead(ConversationKey, UserId),
     BehindHeads(SessionKey),
     Revoke(Box<Job>),

@@ -51,8 +51,7 @@ impl Node {
             Pending::Block(conversation, job) => self.block_set(conversation, job, result, now),
             Pending::Marks => self.marked(result, now),
             Pending::Read(key, origin) => self.read_done(key, origin, result),
-            Pending::SyncLog(key) => self.sync_log(key, result),
-            Pending::SyncHeads(key) => self.sync_heads(key, result),
+            Pending::Sync(key, cursor) => self.synced(key, cursor, result),
             Pending::JoinHead(conversation, user) => {
                 self.join_head(conversation, &user, result, now);
             }

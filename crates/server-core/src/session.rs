@@ -2,8 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
-use fireside_protocol::{ClientFrame, ConversationId, DeviceId, UserSequence, WallMs};
+use fireside_protocol::{ClientFrame, ConversationId, DeviceId, WallMs};
 use foldhash::fast::RandomState;
 
 use crate::{
@@ -34,8 +33,6 @@ pub(crate) struct Session {
     /// Conversations on screen.
     pub(crate) open: Vec<ConversationKey>,
     pub(crate) behind: Option<Box<Behind>>,
-    /// First pages of the sync that are still to come.
-    pub(crate) sync: Option<Box<Sync>>,
     /// Requests that wait for their answer.
     pub(crate) requests: u16,
     /// Of the typing marks sent to it.
@@ -49,16 +46,6 @@ pub(crate) struct Session {
 pub(crate) struct Entering {
     pub(crate) login: crate::node::Login,
     pub(crate) waiting: Vec<(Origin, ClientFrame)>,
-}
-
-/// The sync after a log-in.
-#[derive(Debug)]
-pub(crate) struct Sync {
-    pub(crate) cursor: UserSequence,
-    /// The user log went out.
-    pub(crate) log_sent: bool,
-    /// Heads that came before it.
-    pub(crate) heads: Option<Bytes>,
 }
 
 /// What a session that reads too slowly did not get.

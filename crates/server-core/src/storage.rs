@@ -78,6 +78,17 @@ pub enum Op {
         /// Wall clock, for the age of tombstones.
         now: WallMs,
     },
+    /// Reads the user log and heads on one snapshot, for a log-in.
+    Sync {
+        /// For whom.
+        user: UserId,
+        /// The user log after this number.
+        cursor: UserSequence,
+        /// Which heads.
+        request: HeadsRequest,
+        /// Wall clock, for the age of tombstones.
+        now: WallMs,
+    },
     /// Reads members; `NotFound` for who is not one.
     Members {
         /// For whom.
@@ -319,6 +330,8 @@ pub enum Reply {
     Page(Box<Page>),
     /// Of [`Op::Heads`].
     Heads(HeadsPage),
+    /// Of [`Op::Sync`].
+    Sync(Box<(UserLogPage, HeadsPage)>),
     /// Of [`Op::UserLog`].
     UserLog(UserLogPage),
     /// Of [`Op::Members`].

@@ -1,6 +1,5 @@
 //! Reads: the sync after a log-in, and whatever the page lane asks for.
 
-use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, Lane, Now, ServerFrame, UserId, UserSequence, WallMs,
     frames::{HeadsPage, HeadsRequest, UserLogPage},
@@ -10,7 +9,6 @@ use fireside_protocol::{
 use crate::{
     job::Pending,
     node::{Node, Origin, SessionKey, refused},
-    session::Sync,
     storage::{Op, Reply, StoreError},
 };
 
@@ -23,94 +21,58 @@ impl Node {
         heads_since: WallMs,
         now: Now,
     ) {
-        let Some(session) = self.sessions.get_mut(&key) else {
+        let user = (self.sessions.get(&key)).and_then(|session| self.users.get(session.user));
+        let Some(user) = user.map(|user| user.id.clone()) else {
             return;
         };
-        session.sync = Some(Box::new(Sync {
+        let op = Op::Sync {
+            user,
             cursor,
-            log_sent: false,
-            heads: None,
-        }));
-        let Some(user) = self.users.get(session.user).map(|user| user.id.clone()) else {
-            return;
-        };
-        let log = Op::UserLog {
-            user: user.clone(),
-            cursor,
+            request: HeadsRequest {
+                since: heads_since.saturating_sub(HEADS_OVERLAP_MS),
+                before_at: 0,
+                before: None,
+                limit: 0,
+                only: Vec::new(),
+            },
             now: now.wall_ms,
         };
-        self.submit(log, Pending::SyncLog(key), now);
-        let request = HeadsRequest {
-            since: heads_since.saturating_sub(HEADS_OVERLAP_MS),
-            before_at: 0,
-            before: None,
-            limit: 0,
-            only: Vec::new(),
-        };
-        let heads = Op::Heads {
-            user,
-            request,
-            only: Vec::new(),
-        };
-        self.submit(heads, Pending::SyncHeads(key), now);
+        self.submit(op, Pending::Sync(key, cursor), now);
     }
 
-    /// The first page of the user log came. If it did not, the client is told to ask for it.
-    pub(crate) fn sync_log(&mut self, key: SessionKey, result: Result<Reply, StoreError>) {
-        let Some(session) = self.sessions.get_mut(&key) else {
+    /// The first pages came. If they did not, the client is told to ask for them.
+    pub(crate) fn synced(
+        &mut self,
+        key: SessionKey,
+        cursor: UserSequence,
+        result: Result<Reply, StoreError>,
+    ) {
+        let (log, heads) = match result {
+            Ok(Reply::Sync(pages)) => {
+                let (log, heads) = *pages;
+                (log, self.finish_heads(key, heads))
+            }
+            _ => (
+                UserLogPage {
+                    records: Vec::new(),
+                    cursor,
+                    reload: false,
+                    more: true,
+                },
+                HeadsPage {
+                    heads: Vec::new(),
+                    more: true,
+                    stamp: 0,
+                },
+            ),
+        };
+        let Some(session) = self.sessions.get(&key) else {
             return;
         };
-        let Some(sync) = &mut session.sync else {
-            return;
-        };
-        let page = match result {
-            Ok(Reply::UserLog(page)) => page,
-            _ => UserLogPage {
-                records: Vec::new(),
-                cursor: sync.cursor,
-                reload: false,
-                more: true,
-            },
-        };
-        sync.log_sent = true;
-        let heads = sync.heads.take();
-        let frame = ServerFrame::UserLogPage(page).encode(0);
-        self.push_sync(key, frame, false);
-        if let Some(heads) = heads {
-            self.push_sync(key, heads, true);
-        }
-    }
-
-    /// The first page of heads came; it goes out behind the user log.
-    pub(crate) fn sync_heads(&mut self, key: SessionKey, result: Result<Reply, StoreError>) {
-        let page = match result {
-            Ok(Reply::Heads(page)) => self.finish_heads(key, page),
-            _ => HeadsPage {
-                heads: Vec::new(),
-                more: true,
-                stamp: 0,
-            },
-        };
-        let frame = ServerFrame::HeadsPage(page).encode(0);
-        let session = self.sessions.get_mut(&key);
-        let Some(sync) = session.and_then(|session| session.sync.as_mut()) else {
-            return;
-        };
-        if sync.log_sent {
-            self.push_sync(key, frame, true);
-        } else {
-            sync.heads = Some(frame);
-        }
-    }
-
-    fn push_sync(&mut self, key: SessionKey, frame: Bytes, last: bool) {
-        let Some(session) = self.sessions.get_mut(&key) else {
-            return;
-        };
-        if last {
-            session.sync = None;
-        }
-        self.out.push(key, session, Lane::Page, 0, last, frame);
+        let log = ServerFrame::UserLogPage(log).encode(0);
+        let heads = ServerFrame::HeadsPage(heads).encode(0);
+        self.out.push(key, session, Lane::Page, 0, false, log);
+        self.out.push(key, session, Lane::Page, 0, true, heads);
     }
 
     /// What only the core knows of heads.

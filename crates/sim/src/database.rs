@@ -234,6 +234,15 @@ impl Database {
                 only,
             } => Reply::Heads(log::heads(self, &user, &request, &only)?),
             Op::UserLog { user, cursor, now } => Reply::UserLog(self.user_log(&user, cursor, now)),
+            Op::Sync {
+                user,
+                cursor,
+                request,
+                now,
+            } => {
+                let log = self.user_log(&user, cursor, now);
+                Reply::Sync(Box::new((log, log::heads(self, &user, &request, &[])?)))
+            }
             Op::Members { user, request } => match log::members(self, &user, &request)? {
                 Some(page) => Reply::Members(page),
                 None => Reply::NotFound,

@@ -2,13 +2,14 @@
 
 use fireside_protocol::{
     ConversationId,
-    frames::{UserRecord, UserRecordKind},
+    frames::{HeadsRequest, UserRecord, UserRecordKind},
     limits::{USER_RECORDS_MAX, USER_TOMBSTONE_MS},
 };
+use fireside_server_core::storage::{Op, Reply};
 
 use super::{
     Check,
-    world::{World, conversation, record, user},
+    world::{World, conversation, heads_request, record, user},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -25,6 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
         tombstones,
     ),
     ("a reload of a long log comes to an end", long_reload),
+    ("a sync is the user log and the heads", sync),
 ];
 
 fn membership(id: ConversationId, value: u64, gone: bool, at: u64) -> UserRecord {
@@ -33,6 +35,33 @@ fn membership(id: ConversationId, value: u64, gone: bool, at: u64) -> UserRecord
         gone,
         at,
         ..record(UserRecordKind::Membership, Some(id))
+    }
+}
+
+fn sync(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    w.group(1, &ann, &[&bob]);
+    let stamp = w.now + 1;
+    w.group(2, &ann, &[&bob]);
+    for since in [0, stamp] {
+        let request = HeadsRequest {
+            since,
+            ..heads_request()
+        };
+        let heads = w.heads(&bob, request.clone());
+        assert_eq!(heads.heads.len(), if since == 0 { 2 } else { 1 });
+        for cursor in [0, 1] {
+            let op = Op::Sync {
+                user: bob.clone(),
+                cursor,
+                request: request.clone(),
+                now: w.now,
+            };
+            let Reply::Sync(pages) = w.one(op) else {
+                panic!("a sync is answered with its pages");
+            };
+            assert_eq!(*pages, (w.user_log(&bob, cursor), heads.clone()));
+        }
     }
 }
 

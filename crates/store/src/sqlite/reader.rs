@@ -100,6 +100,16 @@ impl Snapshot<'_> {
                 request,
                 only,
             } => Ok(Reply::Heads(log::heads(self, user, request, only)?)),
+            Op::Sync {
+                user,
+                cursor,
+                request,
+                now,
+            } => {
+                let log = user_log(self.conn, user, *cursor, *now)?;
+                let heads = log::heads(self, user, request, &[])?;
+                Ok(Reply::Sync(Box::new((log, heads))))
+            }
             Op::Members { user, request } => {
                 Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
             }
