@@ -4,8 +4,9 @@
 pub const PENDING_CALLS_MAX: usize = 1_024;
 /// Connection states and the like that wait beside the completions.
 pub const STATES_MAX: usize = 64;
-/// View events that wait for a tick; the rest stays in the core, where diffs are merged.
-pub const VIEW_EVENTS_MAX: usize = 256;
+/// View events that wait for a tick; the rest stays in the core, where diffs are merged, and comes a frame later: what eight messages a
+/// frame change is shown at once, and a burst costs the frame no event for each.
+pub const VIEW_EVENTS_MAX: usize = 16;
 /// Notices that wait for a tick; more become `missed`.
 pub const NOTICES_MAX: usize = 1_024;
 /// Ephemeral events that wait for a tick.

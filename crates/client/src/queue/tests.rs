@@ -139,7 +139,7 @@ fn time_is_a_budget_too() {
     });
     assert_eq!(tick.delivered, count);
     assert!((1..=4).contains(&count), "{count} events of 2 ms in 5 ms");
-    assert_eq!(tick.left, 100 - count);
+    assert_eq!(tick.left, VIEW_EVENTS_MAX - count);
     let tick = link.tick(10, Duration::ZERO, &mut |_| ());
     assert_eq!(tick.delivered, 1, "even no time gets on");
 }
