@@ -1249,21 +1249,21 @@ extern "C" {
  *
  * Threads: any. Ownership: static text, NUL-terminated. Errors: none.
  */
-const char *fireside_status_name(int32_t status);
+const char *fireside_status_name(fireside_status status);
 
 /**
  * What was wrong and what to do, in one sentence.
  *
  * Threads: any. Ownership: static text, NUL-terminated. Errors: none.
  */
-const char *fireside_status_text(int32_t status);
+const char *fireside_status_text(fireside_status status);
 
 /**
  * 1: the same call may succeed later without being changed; 0: it will not.
  *
  * Threads: any. Errors: none.
  */
-uint32_t fireside_status_retryable(int32_t status);
+uint32_t fireside_status_retryable(fireside_status status);
 
 /**
  * The library's FIRESIDE_ABI_VERSION. Compare it with the header's before anything else; within one version, functions, constants and
@@ -1403,7 +1403,7 @@ fireside_status fireside_client_events(fireside_client client,
 
 /**
  * Calls wake with user_data when something can be ticked: once, until the next tick. NULL: no more calls. For programs that sleep
- * between frames; a game that ticks each frame needs none. The answer of a search alone does not wake.
+ * between frames; a game that ticks each frame needs none.
  *
  * The callback comes from a thread of the library, or from within fireside_client_close and fireside_client_destroy. It must not
  * block, and any call of this library from it is refused with IN_WAKE.

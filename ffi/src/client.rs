@@ -265,7 +265,7 @@ pub unsafe extern "C" fn fireside_client_events(
 }
 
 /// Calls wake with user_data when something can be ticked: once, until the next tick. NULL: no more calls. For programs that sleep
-/// between frames; a game that ticks each frame needs none. The answer of a search alone does not wake.
+/// between frames; a game that ticks each frame needs none.
 ///
 /// The callback comes from a thread of the library, or from within fireside_client_close and fireside_client_destroy. It must not
 /// block, and any call of this library from it is refused with IN_WAKE.

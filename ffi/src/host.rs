@@ -33,7 +33,7 @@ pub(crate) struct Host {
     /// What the last tick delivered.
     pub(crate) batch: Mutex<Batch>,
     searches: Mutex<Vec<(u64, Answer)>>,
-    /// How many there are, so that an idle tick takes no lock.
+    /// How many there are or may be, so that an idle tick takes no lock.
     searching: AtomicUsize,
     next_search: AtomicU64,
 }
@@ -61,14 +61,16 @@ impl Host {
         if searches.len() >= SEARCHES_MAX {
             return Err(status::of(Code::Busy));
         }
-        let answer = self
-            .client
-            .search(text, conversation, limit)
-            .map_err(|error| status::of(error.code))?;
-        let request = SEARCH_BIT | self.next_search.fetch_add(1, Ordering::Relaxed);
-        searches.push((request, answer));
+        // Before the answer can wake anybody: a tick that it causes must look here, and waits for the lock.
+        self.searching.store(searches.len() + 1, Ordering::SeqCst);
+        let asked = self.client.search(text, conversation, limit);
+        let asked = asked.map_err(|error| status::of(error.code)).map(|answer| {
+            let request = SEARCH_BIT | self.next_search.fetch_add(1, Ordering::Relaxed);
+            searches.push((request, answer));
+            request
+        });
         self.searching.store(searches.len(), Ordering::SeqCst);
-        Ok(request)
+        asked
     }
 
     /// Searches whose answer was not ticked yet.

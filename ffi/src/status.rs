@@ -214,7 +214,7 @@ const WIRE: &[(Code, &CStr, &CStr)] = &[
 ///
 /// Threads: any. Ownership: static text, NUL-terminated. Errors: none.
 #[unsafe(no_mangle)]
-pub extern "C" fn fireside_status_name(status: i32) -> *const c_char {
+pub extern "C" fn fireside_status_name(status: fireside_status) -> *const c_char {
     words(status).0.as_ptr()
 }
 
@@ -222,7 +222,7 @@ pub extern "C" fn fireside_status_name(status: i32) -> *const c_char {
 ///
 /// Threads: any. Ownership: static text, NUL-terminated. Errors: none.
 #[unsafe(no_mangle)]
-pub extern "C" fn fireside_status_text(status: i32) -> *const c_char {
+pub extern "C" fn fireside_status_text(status: fireside_status) -> *const c_char {
     words(status).1.as_ptr()
 }
 
@@ -230,7 +230,7 @@ pub extern "C" fn fireside_status_text(status: i32) -> *const c_char {
 ///
 /// Threads: any. Errors: none.
 #[unsafe(no_mangle)]
-pub extern "C" fn fireside_status_retryable(status: i32) -> u32 {
+pub extern "C" fn fireside_status_retryable(status: fireside_status) -> u32 {
     let own = status == FIRESIDE_STATUS_IN_USE || status == FIRESIDE_STATUS_THREAD_UNAVAILABLE;
     u32::from(own || code(status).is_some_and(Code::retryable))
 }

@@ -247,6 +247,17 @@ fn every_code_has_a_status_with_its_number() {
 }
 
 #[test]
+fn a_status_is_always_called_one() {
+    let header = committed();
+    assert!(header.contains("typedef int32_t fireside_status;\n"));
+    let plain: Vec<_> = header
+        .lines()
+        .filter(|line| line.contains("int32_t status"))
+        .collect();
+    assert!(plain.is_empty(), "{plain:?}");
+}
+
+#[test]
 fn every_function_says_threads_and_errors() {
     let header = committed();
     let mut doc = String::new();

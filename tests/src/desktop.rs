@@ -27,7 +27,15 @@ impl Desktop {
     /// # Errors
     /// When Xvfb is not there or does not start.
     pub fn start(width: u32, height: u32) -> anyhow::Result<Self> {
-        let screen = format!("{width}x{height}x24");
+        Self::with_depth(width, height, 24)
+    }
+
+    /// Starts one whose pixels have so many bits.
+    ///
+    /// # Errors
+    /// When Xvfb is not there or does not start.
+    pub fn with_depth(width: u32, height: u32, bits: u32) -> anyhow::Result<Self> {
+        let screen = format!("{width}x{height}x{bits}");
         let mut server = Command::new("Xvfb")
             .args([
                 "-displayfd",

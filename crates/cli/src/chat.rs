@@ -146,13 +146,7 @@ fn live(
             screen.draw(|frame| draw::draw(frame, &mut app, &clock))?;
         }
         dirty = false;
-        let first = incoming
-            .recv_timeout(if searches.is_empty() {
-                REFRESH
-            } else {
-                Duration::from_millis(20)
-            })
-            .ok();
+        let first = incoming.recv_timeout(REFRESH).ok();
         dirty |= app.time(Instant::now());
         for signal in first.into_iter().chain(incoming.try_iter()) {
             match signal {

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     limits::{STORE_BATCH_MAX, STORE_HOLD_MS},
+    search::SearchQuery,
     trust::hex,
 };
 
@@ -64,14 +65,6 @@ fn found(body: &Bytes, text: &str) -> Option<Found> {
         at: entry.at,
         text: Arc::from(text),
     })
-}
-
-/// A search on its way to the cache.
-pub(crate) struct SearchQuery {
-    pub(crate) text: String,
-    pub(crate) conversation: Option<ConversationId>,
-    pub(crate) limit: u32,
-    pub(crate) reply: Sender<Result<Vec<Found>, StoreError>>,
 }
 
 /// One or the other.
@@ -173,14 +166,15 @@ impl Cache {
         }
     }
 
-    /// Answers through the query's own channel.
+    /// Answers through the query's own channel, at once or later.
     pub(crate) fn search(&mut self, query: SearchQuery) {
         self.release();
         match self {
             Self::Memory(memory) => {
-                let _ = query.reply.try_send(Ok(memory.search(&query)));
+                let found = memory.search(&query);
+                query.answer(Ok(found));
             }
-            // If the thread is gone, so is the sender of the reply.
+            // If the thread is gone, this ends the query without an answer.
             Self::Disk(disk) => drop(disk.jobs.send(Job::Search(query))),
         }
     }

@@ -19,13 +19,14 @@ use parking_lot::Mutex;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{
-    cache::{self, Cache, Found, SearchQuery, StoreError},
+    cache::{self, Cache, Found, StoreError},
     config::{ClientConfig, StartError, Trust, split_server},
     connection::{self, Link, Target},
     driver::{Clock, Driver},
     limits::{SEARCH_RESULTS_MAX, SHUTDOWN_MS_MAX},
     queue::{Queues, Tick},
     route::RouteWatch,
+    search::{Reply, SearchQuery},
     trust::{VerifierCalls, tls},
 };
 
@@ -284,12 +285,13 @@ impl Client {
         self.owner.queues.tick(max_events, max_time, on_event)
     }
 
-    /// Calls `wake` from the client's thread when something can be ticked; once, until the next tick. It must not block.
+    /// Calls `wake` from a thread of the client when something can be ticked or a search was answered; once, until the next tick.
+    /// It must not block.
     pub fn set_wake(&self, wake: impl Fn() + Send + 'static) {
         self.owner.queues.set_wake(Some(Box::new(wake)));
     }
 
-    /// Waits until something can be ticked; `false`: nothing came in time. For tools and tests, not for a game's thread.
+    /// Waits until something can be ticked or a search was answered; `false`: nothing came in time. For tools and tests, not for a game's thread.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         self.owner.queues.wait(timeout)
@@ -313,7 +315,8 @@ impl Client {
     }
 
     /// Searches the texts this device holds, newest first: every word (as its beginning) must be in the message, characters of
-    /// Chinese, Japanese and Korean in their order. The answer comes through the receiver: poll it with `try_recv`.
+    /// Chinese, Japanese and Korean in their order. The answer comes through the receiver: poll it with `try_recv`, after
+    /// [`Client::tick`]. It wakes the game as an event does.
     ///
     /// # Errors
     /// `busy`: too many searches wait; `cancelled`: the client was shut down.
@@ -323,7 +326,7 @@ impl Client {
         conversation: Option<ConversationId>,
         limit: u32,
     ) -> Result<Receiver<Result<Vec<Found>, StoreError>>, CommandError> {
-        let (reply, answer) = bounded(1);
+        let (reply, answer) = Reply::new(Arc::downgrade(&self.owner.queues));
         let limit = limit.min(SEARCH_RESULTS_MAX);
         self.owner.queues.search(SearchQuery {
             text: text.to_owned(),

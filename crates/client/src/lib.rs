@@ -8,6 +8,7 @@ mod driver;
 pub mod limits;
 mod queue;
 mod route;
+mod search;
 mod trust;
 
 pub use cache::{Found, StoreError};

@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
-    cache::SearchQuery,
     limits::{
         EPHEMERAL_KEYS_MAX, EPHEMERAL_MAX, NOTICES_MAX, PENDING_CALLS_MAX, SEARCHES_MAX,
         STATES_MAX, VIEW_EVENTS_MAX,
     },
+    search::SearchQuery,
 };
 
 /// Events between two looks at the clock in a tick, once so many were delivered.
@@ -35,7 +35,7 @@ pub struct Tick {
     pub left: usize,
 }
 
-/// Called when something can be ticked.
+/// Called when something can be ticked, or a search was answered.
 pub(crate) type Wake = Box<dyn Fn() + Send>;
 
 struct Queue {
@@ -71,6 +71,8 @@ pub(crate) struct Queues {
     starved: AtomicBool,
     /// The game was woken and has not ticked since.
     woken: AtomicBool,
+    /// A search was answered since the last tick.
+    answered: AtomicBool,
     wake: Mutex<Option<Wake>>,
     wait: (Sender<()>, Receiver<()>),
     searches: (Sender<SearchQuery>, Receiver<SearchQuery>),
@@ -96,6 +98,7 @@ impl Queues {
             low_credit: AtomicUsize::new(0),
             starved: AtomicBool::new(false),
             woken: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             wake: Mutex::new(None),
             wait: bounded(1),
             searches: bounded(SEARCHES_MAX),
@@ -135,6 +138,7 @@ impl Queues {
     ) -> Tick {
         // Before the queues are looked at: what comes in from now on wakes again.
         self.woken.store(false, Ordering::SeqCst);
+        self.answered.store(false, Ordering::SeqCst);
         let start = Instant::now();
         // Looking at the clock costs as much as a small event: it is done for the first events and then for every few.
         let late = |eighths: u32, delivered: usize| {
@@ -234,12 +238,12 @@ impl Queues {
         self.notify.notify_one();
     }
 
-    /// Waits until something can be ticked. `false`: nothing came in time.
+    /// Waits until there is something to wake for. `false`: nothing came in time.
     pub(crate) fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        while self.waiting() == 0 {
+        while !self.has_news() {
             if self.wait.1.recv_deadline(deadline).is_err() {
-                return self.waiting() > 0;
+                return self.has_news();
             }
         }
         true
@@ -247,9 +251,17 @@ impl Queues {
 
     pub(crate) fn search(&self, query: SearchQuery) -> Result<(), CommandError> {
         if self.closing.load(Ordering::SeqCst) {
+            query.refuse();
             return Err(Code::Cancelled.into());
         }
-        self.searches.0.try_send(query).map_err(|_| Code::Busy)?;
+        if let Err(full) = self.searches.0.try_send(query) {
+            full.into_inner().refuse();
+            return Err(Code::Busy.into());
+        }
+        // Shut down meanwhile: nobody may be there to take it any more.
+        if self.closing.load(Ordering::SeqCst) {
+            self.searches.1.try_iter().for_each(SearchQuery::refuse);
+        }
         self.notify.notify_one();
         Ok(())
     }
@@ -282,9 +294,10 @@ impl Queues {
         debug_assert!(pushed.is_ok(), "a call without its place in the queue");
     }
 
-    /// Completes everything that is pending as cancelled. Safe to call from both sides at once.
+    /// Completes everything that is pending as cancelled, and ends the searches. Safe to call from both sides at once.
     pub(crate) fn cancel_all(&self) {
         self.cancel_untaken();
+        self.searches.1.try_iter().for_each(drop);
         let left = std::mem::take(&mut *self.outstanding.lock());
         for request in left {
             self.push_completion(request, Err(cancelled()));
@@ -298,9 +311,20 @@ impl Queues {
         }
     }
 
-    /// Tells the game, if it does not know, that something can be ticked.
+    /// A search has its answer, or will never have one.
+    pub(crate) fn answered(&self) {
+        self.answered.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Something can be ticked, or a search was answered since the last tick.
+    fn has_news(&self) -> bool {
+        self.answered.load(Ordering::SeqCst) || self.waiting() > 0
+    }
+
+    /// Tells the game, if it does not know, that there is something for it.
     pub(crate) fn wake(&self) {
-        if self.waiting() == 0 || self.woken.swap(true, Ordering::SeqCst) {
+        if !self.has_news() || self.woken.swap(true, Ordering::SeqCst) {
             return;
         }
         let _ = self.wait.0.try_send(());

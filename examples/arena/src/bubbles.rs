@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use bevy::{prelude::*, text::LineHeight};
 use bevy_fireside::{TypingUsers, UserId};
-use fireside_protocol::text::is_direction;
 
 use crate::{
     camera::CameraMoved,
     chat::rooms::Rooms,
     figures::{Figure, HEAD},
-    speech::Spoken,
+    speech::{Spoken, plain},
     stage::Me,
     theme,
 };
@@ -280,14 +279,7 @@ fn fit(wish: Rect, window: Vec2, placed: &[Rect]) -> Rect {
         moved(rect.min.clamp(Vec2::splat(GAP), room))
     };
     let mut rect = inside(wish);
-    let chat = Rect::from_corners(
-        Vec2::new(
-            theme::PANEL_MARGIN,
-            window.y - theme::PANEL_MARGIN - theme::PANEL_HEIGHT,
-        ),
-        Vec2::new(theme::PANEL_MARGIN + theme::PANEL_WIDTH, window.y),
-    )
-    .inflate(GAP);
+    let chat = theme::chat_box(window).inflate(GAP);
     if !rect.intersect(chat).is_empty() {
         let (up, right) = (rect.max.y - chat.min.y, chat.max.x - rect.min.x);
         rect = if up < right {
@@ -309,11 +301,10 @@ fn fit(wish: Rect, window: Vec2, placed: &[Rect]) -> Rect {
     inside(rect)
 }
 
-/// What fits into a bubble, without characters that turn the direction of what follows.
+/// What fits into a bubble.
 fn shorten(text: &str) -> String {
-    let mut words: String = text
+    let mut words: String = plain(text)
         .chars()
-        .filter(|c| !is_direction(*c))
         .map(|c| if c == '\n' { ' ' } else { c })
         .take(CHARACTERS)
         .collect();

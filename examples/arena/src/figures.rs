@@ -4,7 +4,7 @@ use bevy::{prelude::*, sprite::Text2dShadow};
 use bevy_fireside::UserId;
 
 use crate::{
-    people::{CAST, color_of},
+    people::{CAST, color_of, short},
     stage::Me,
     theme,
     walk::{Stroller, Velocity},
@@ -75,6 +75,9 @@ fn figure(user: UserId, place: Vec2) -> impl Bundle {
     )
 }
 
+/// Characters of a name over a head.
+const NAME: usize = 18;
+
 fn dress(
     figures: Query<(Entity, &Figure, Has<Player>)>,
     mut meshes: ResMut<Assets<Mesh>>,
@@ -136,7 +139,7 @@ fn dress(
                     });
                 });
             figure.spawn((
-                Text2d::new(short(about.user.as_str())),
+                Text2d::new(short(about.user.as_str(), NAME)),
                 theme::font(theme::LABEL),
                 TextColor(Color::from(color.mix(&Srgba::WHITE, 0.35))),
                 Text2dShadow {
@@ -148,16 +151,6 @@ fn dress(
             ));
         });
     }
-}
-
-/// A name over a head is not longer than this many characters.
-fn short(name: &str) -> String {
-    const CHARACTERS: usize = 18;
-    if name.chars().count() <= CHARACTERS {
-        return name.to_owned();
-    }
-    let start: String = name.chars().take(CHARACTERS - 1).collect();
-    format!("{start}…")
 }
 
 fn bob(figures: Query<(&Figure, &Children)>, mut bodies: Query<&mut Transform, With<Body>>) {

@@ -14,6 +14,8 @@ use bevy_fireside::UserId;
 use fireside_server::{Claims, RunningServer, Server, Settings, TokenKeys};
 use tempfile::TempDir;
 
+use crate::rescue;
+
 /// Log-in tokens are good for so long; a game's backend would choose less.
 const TOKEN_TIME: Duration = Duration::from_secs(12 * 3_600);
 
@@ -59,6 +61,7 @@ impl Host {
             None => {
                 let made = tempfile::Builder::new().prefix("fireside-arena-").tempdir();
                 let made = made.context("a temporary folder can not be made")?;
+                rescue::remember(made.path());
                 (made.path().to_owned(), Some(made))
             }
         };

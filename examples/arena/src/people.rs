@@ -17,6 +17,15 @@ const OTHERS: [Srgba; 4] = [
     Srgba::rgb(0.83, 0.81, 0.58),
 ];
 
+/// A name, or its beginning, in so many characters.
+pub(crate) fn short(name: &str, characters: usize) -> String {
+    if name.chars().count() <= characters {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(characters.saturating_sub(1)).collect();
+    format!("{start}…")
+}
+
 /// A person's colour: of the figure and of the name in the chat.
 pub(crate) fn color_of(user: &str, own: bool) -> Srgba {
     if own {

@@ -3,6 +3,8 @@
 use bevy::prelude::*;
 use bevy_fireside::{FiresideSystems, MessageReceived, UserId};
 
+use fireside_protocol::text::is_direction;
+
 use crate::chat::rooms::Rooms;
 
 /// Words in Camp, one's own included.
@@ -34,5 +36,39 @@ fn hear(
                 text: text.to_string(),
             });
         }
+    }
+}
+
+/// What is shown of a text. Without characters that turn the direction of what follows: nobody can disguise a line. And without a
+/// skin tone on a space: fonts have no picture of that, and Bevy then shows nothing of the paragraph, the name included.
+pub(crate) fn plain(text: &str) -> String {
+    let mut on_space = true;
+    let shown = text.chars().filter(|c| !is_direction(*c)).map(|c| {
+        let shown = match c {
+            '\u{1f3fb}'..='\u{1f3ff}' if on_space => char::REPLACEMENT_CHARACTER,
+            _ => c,
+        };
+        on_space = shown.is_whitespace()
+            || on_space && matches!(shown, '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+        shown
+    });
+    shown.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_turns_around() {
+        assert_eq!(plain("ash\u{202e} :nimda"), "ash :nimda");
+    }
+
+    #[test]
+    fn a_skin_tone_needs_a_hand() {
+        assert_eq!(plain("👍🏽 yes"), "👍🏽 yes");
+        assert_eq!(plain("👍 🏽"), "👍 \u{fffd}");
+        assert_eq!(plain("🏽"), "\u{fffd}");
+        assert_eq!(plain("a \u{200d}🏽"), "a \u{200d}\u{fffd}");
     }
 }

@@ -19,6 +19,8 @@ pub(crate) const INK: Color = Color::srgb(0.157, 0.110, 0.078);
 
 /// Behind the chat while nobody writes.
 pub(crate) const PANEL: Color = Color::srgba(0.063, 0.047, 0.043, 0.74);
+/// Behind the chat while the player's figure is behind it.
+pub(crate) const PANEL_CLEAR: Color = Color::srgba(0.063, 0.047, 0.043, 0.40);
 /// Behind the chat while the player writes.
 pub(crate) const PANEL_ACTIVE: Color = Color::srgba(0.063, 0.047, 0.043, 0.92);
 /// A hair line.
@@ -41,6 +43,12 @@ pub(crate) const LABEL: f32 = 14.0;
 pub(crate) const PANEL_WIDTH: f32 = 460.0;
 pub(crate) const PANEL_HEIGHT: f32 = 326.0;
 pub(crate) const PANEL_MARGIN: f32 = 18.0;
+
+/// Where the chat box is in a window of this size.
+pub(crate) fn chat_box(window: Vec2) -> Rect {
+    let corner = Vec2::new(PANEL_MARGIN, window.y - PANEL_MARGIN);
+    Rect::from_corners(corner, corner + Vec2::new(PANEL_WIDTH, -PANEL_HEIGHT))
+}
 
 /// A font of a size.
 pub(crate) fn font(size: f32) -> TextFont {

@@ -18,6 +18,9 @@ const AGILITY: f32 = 12.0;
 /// Pixels of one stride.
 const STRIDE: f32 = 26.0;
 
+/// Left and below of this is the chat box, for who sits by the fire.
+const CORNER: Vec2 = Vec2::new(-150.0, -110.0);
+
 /// Pixels a second.
 #[derive(Component, Debug, Default)]
 pub(crate) struct Velocity(pub(crate) Vec2);
@@ -100,6 +103,9 @@ fn stroll(
                 let angle = stroller.chance.between(0.0, std::f32::consts::TAU);
                 let far = stroller.chance.between(115.0, 330.0);
                 stroller.goal = Vec2::from_angle(angle) * far * Vec2::new(1.25, 0.8);
+                if stroller.goal.cmplt(CORNER).all() {
+                    stroller.goal.x *= -1.0;
+                }
                 stroller.rest_s = stroller.chance.between(2.5, 8.0);
             }
         } else {

@@ -41,8 +41,7 @@ pub(crate) fn app(args: &Args) -> App {
         panel::plugin,
         keys::plugin,
     ))
-    // There is a renderer by now, or there would be no frame.
-    .add_systems(First, rescue::disarm);
+    .add_systems(First, rescue::watch);
     stage::plugin(&mut app, args);
     if args.trace {
         app.add_plugins((trace::plugin, trace::window_plugin));

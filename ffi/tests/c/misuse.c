@@ -343,6 +343,43 @@ static void wakes(void)
     CHECK(pair[1] >= 1);
 }
 
+static void on_any_wake(void *data)
+{
+    int *woken = (int *)data;
+    __atomic_store_n(woken, 1, __ATOMIC_SEQ_CST);
+}
+
+/* The answer of a search wakes; nothing else happens to this client, which is neither asked to connect nor shown. */
+static void search_wakes(void)
+{
+    const struct timespec pause = {0, 1000000};
+    fireside_client client = client_of("127.0.0.1:9");
+    int woken = 0, round;
+    CHECK_OK(fireside_client_set_wake(client, on_any_wake, &woken));
+    for (round = 0; round < 20; round++) {
+        const uint64_t deadline = now_ms() + WAIT_MS;
+        fireside_events batch;
+        uint64_t request = 0;
+        size_t n, answers = 0;
+        memset(&batch, 0, sizeof batch);
+        batch.struct_size = sizeof batch;
+        CHECK_OK(fireside_message_search(client, str("fire"), NULL, 10, &request));
+        while (answers == 0) {
+            while (!__atomic_exchange_n(&woken, 0, __ATOMIC_SEQ_CST)) {
+                CHECK(now_ms() < deadline);
+                nanosleep(&pause, NULL);
+            }
+            CHECK_OK(fireside_client_tick(client, NULL, NULL));
+            CHECK_OK(fireside_client_events(client, &batch, NULL));
+            for (n = 0; n < batch.event_count; n++) {
+                answers += batch.events[n].request == request;
+            }
+        }
+        CHECK(answers == 1);
+    }
+    CHECK_OK(fireside_client_destroy(client));
+}
+
 int main(void)
 {
     memset(&junk, 0xab, sizeof junk);
@@ -351,6 +388,7 @@ int main(void)
     arguments();
     cancelled();
     wakes();
+    search_wakes();
     printf("misuse: %d checks\n", checks_made);
     return 0;
 }

@@ -31,6 +31,7 @@ pub fn run(scale: Scale) -> anyhow::Result<()> {
     let pictures = pictures()?;
     without_window(scale)?;
     let desktop = Desktop::start(1280, 720)?;
+    without_renderer(&desktop)?;
     evening(&desktop, &pictures, scale)?;
     if scale.full {
         long_evening(&desktop, &pictures)?;
@@ -140,6 +141,48 @@ fn without_library(desktop: &Desktop, library: &str, package: &str) -> anyhow::R
         "without {library}: {status}\n{told}"
     );
     Ok(true)
+}
+
+/// Of the environment: its name and what it holds.
+type Variable = (&'static str, &'static str);
+
+/// The renderer refuses: when it is asked for, when it is made, when it has a window to draw on.
+fn without_renderer(desktop: &Desktop) -> anyhow::Result<()> {
+    let palette = Desktop::with_depth(1280, 720, 8)?;
+    let no_driver = [
+        ("VK_DRIVER_FILES", "/dev/null"),
+        ("VK_ICD_FILENAMES", "/dev/null"),
+        ("__EGL_VENDOR_LIBRARY_FILENAMES", "/dev/null"),
+    ];
+    let cases: [(_, _, &[Variable], _); 3] = [
+        ("no driver", desktop, &no_driver, "mesa-vulkan-drivers"),
+        // Of another system: nobody answers to it here.
+        (
+            "no renderer",
+            desktop,
+            &[("WGPU_BACKEND", "dx12")],
+            "It says: Unable to find a GPU",
+        ),
+        ("no picture", &palette, &[], "It says: "),
+    ];
+    for (what, desktop, variables, wanted) in cases {
+        let mut command = arena()?;
+        command
+            .args(["--seconds", "1"])
+            .envs(variables.iter().copied())
+            .env("DISPLAY", desktop.display());
+        let (status, lines) = Told::start(&mut command)?.end(SOON)?;
+        let told = lines.join("\n");
+        ensure!(
+            status.success()
+                && told.contains("No window: ")
+                && told.contains(wanted)
+                && told.contains("A script plays wren"),
+            "{what}: {status}\n{told}"
+        );
+    }
+    println!("arena: a renderer that does not start is told, and the scene played");
+    Ok(())
 }
 
 // ---- the window

@@ -24,11 +24,14 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::mpsc;
 
 use super::{
-    Found, SearchQuery, Stored, found,
+    Found, Stored, found,
     schema::{MIGRATIONS, PRAGMAS},
     text,
 };
-use crate::limits::{SEARCHES_MAX, STORE_BATCH_MAX};
+use crate::{
+    limits::{SEARCHES_MAX, STORE_BATCH_MAX},
+    search::{Answer, SearchQuery},
+};
 
 /// Files up to this size, in bytes, are looked through when they are opened; larger ones when they are read.
 const CHECKED_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -182,22 +185,22 @@ impl Worker<'_> {
                 let reason = format!(
                     "{SEARCHES_MAX} searches wait for the index already; search again when they are answered"
                 );
-                reply(&query, Err(reason));
+                query.answer(failed(reason));
             }
             Ok(standing) if standing.is_behind() => {
                 self.searches.push_back((standing.newest, query));
             }
-            Ok(_) => self.answer(&query),
-            Err(reason) => reply(&query, Err(reason)),
+            Ok(_) => self.answer(query),
+            Err(reason) => query.answer(failed(reason)),
         }
     }
 
-    fn answer(&mut self, query: &SearchQuery) {
+    fn answer(&mut self, query: SearchQuery) {
         let found = match &mut self.disk {
-            Ok(disk) => disk.search(query),
-            Err(reason) => Err(reason.clone()),
+            Ok(disk) => disk.search(&query).or_else(failed),
+            Err(reason) => failed(reason.clone()),
         };
-        reply(query, found);
+        query.answer(found);
     }
 
     /// Brings the index on by a slice, and answers the searches that waited for it.
@@ -214,7 +217,7 @@ impl Worker<'_> {
                 while let Some((_, query)) = (self.searches)
                     .pop_front_if(|(needs, _)| !standing.is_behind() || *needs <= standing.upto)
                 {
-                    self.answer(&query);
+                    self.answer(query);
                 }
             }
             Err(failure) => {
@@ -230,18 +233,15 @@ impl Worker<'_> {
                 // Tried again when something is written or asked.
                 self.index = Index::Rests;
                 for (_, query) in std::mem::take(&mut self.searches) {
-                    reply(&query, Err(reason.clone()));
+                    query.answer(failed(reason.clone()));
                 }
             }
         }
     }
 }
 
-fn reply(query: &SearchQuery, found: Result<Vec<Found>, String>) {
-    // Whoever asked may be gone.
-    let _ = query
-        .reply
-        .try_send(found.map_err(|reason| StoreError { reason }));
+fn failed(reason: String) -> Answer {
+    Err(StoreError { reason })
 }
 
 #[derive(Debug)]

@@ -8,8 +8,9 @@ use fireside_client_core::storage::{
 };
 use fireside_protocol::{ConversationId, Nonce, Sequence};
 
-use super::{Found, SearchQuery, found, text};
+use super::{Found, found, text};
 use crate::limits::MEMORY_ITEMS_MAX;
+use crate::search::SearchQuery;
 
 /// Keeps everything until the process ends.
 #[derive(Default)]

@@ -7,7 +7,8 @@ use crossbeam_channel::Receiver;
 use fireside_client_core::storage::{StoreError, StoreOp, Ticket};
 use tokio::sync::mpsc;
 
-use super::{SearchQuery, Stored};
+use super::Stored;
+use crate::search::SearchQuery;
 
 /// For the thread, as with a disk.
 pub(crate) enum Job {
@@ -30,7 +31,7 @@ pub(super) fn run(_: &Path, jobs: &Receiver<Job>, results: &mpsc::UnboundedSende
                     return;
                 }
             }
-            Job::Search(query) => drop(query.reply.try_send(Err(refused()))),
+            Job::Search(query) => query.answer(Err(refused())),
             Job::Stop => return,
         }
     }

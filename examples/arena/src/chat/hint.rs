@@ -4,7 +4,10 @@ use bevy::{ecs::hierarchy::ChildSpawnerCommands, prelude::*, text::LineHeight};
 use bevy_fireside::{Code, MessageFailed, TypingUsers};
 
 use super::rooms::Rooms;
-use crate::theme;
+use crate::{people::short, theme};
+
+/// Characters of a name.
+const NAME: usize = 24;
 
 /// Something to read, until the next line is written.
 #[derive(Debug, Default, Resource)]
@@ -43,21 +46,27 @@ pub(crate) fn plugin(app: &mut App) {
 }
 
 pub(crate) fn build(panel: &mut ChildSpawnerCommands) {
-    panel.spawn((
-        HintLine,
-        Text::default(),
-        theme::font(theme::SMALL),
-        TextColor(theme::DIM),
-        TextLayout::new(Justify::Left, LineBreak::WordOrCharacter),
-        LineHeight::RelativeToFont(1.35),
-        Node {
-            min_height: px(21),
-            flex_shrink: 0.0,
-            margin: UiRect::new(px(14), px(14), px(2), px(0)),
-            ..default()
-        },
-        Pickable::IGNORE,
-    ));
+    panel
+        .spawn((
+            // A text of its own would be no higher than this, whatever it says.
+            Node {
+                min_height: px(21),
+                flex_shrink: 0.0,
+                flex_direction: FlexDirection::Column,
+                margin: UiRect::new(px(14), px(14), px(2), px(0)),
+                ..default()
+            },
+            Pickable::IGNORE,
+        ))
+        .with_child((
+            HintLine,
+            Text::default(),
+            theme::font(theme::SMALL),
+            TextColor(theme::DIM),
+            TextLayout::new(Justify::Left, LineBreak::WordOrCharacter),
+            LineHeight::RelativeToFont(1.35),
+            Pickable::IGNORE,
+        ));
 }
 
 /// A message that did not even get a row.
@@ -95,8 +104,8 @@ fn show(
 fn type_words(who: &[String]) -> String {
     match who {
         [] => String::new(),
-        [one] => format!("{one} is typing…"),
-        [one, two] => format!("{one} and {two} are typing…"),
+        [one] => format!("{} is typing…", short(one, NAME)),
+        [one, two] => format!("{} and {} are typing…", short(one, NAME), short(two, NAME)),
         more => format!("{} people are typing…", more.len()),
     }
 }

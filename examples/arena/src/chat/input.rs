@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     host::{self, Host, ServerState},
+    people::short,
     theme,
 };
 
@@ -36,6 +37,9 @@ const COUNTED_FROM: usize = TEXT_GRAPHEMES_MAX - 400;
 const HISTORY_MAX: usize = 50;
 /// Of a page, so that the eye finds its place again.
 const PAGE: f32 = 0.85;
+
+/// Characters of a name before anything is written.
+const NAME: usize = 24;
 
 /// Where the player writes.
 #[derive(Component, Debug)]
@@ -170,7 +174,7 @@ pub(crate) fn build(panel: &mut ChildSpawnerCommands) {
                 TextLayout::no_wrap(),
                 Node {
                     position_type: PositionType::Absolute,
-                    left: px(14),
+                    left: px(15),
                     ..default()
                 },
                 Pickable::IGNORE,
@@ -392,7 +396,7 @@ fn dress(
     let words = match rooms.selected().and_then(|room| facts.get(room).ok()) {
         _ if !drafts.now.is_empty() => String::new(),
         _ if !writes => "Press Enter to chat".to_owned(),
-        Some((ConversationKind::Direct, title)) => format!("Whisper to {}", title.0),
+        Some((ConversationKind::Direct, title)) => format!("Whisper to {}", short(&title.0, NAME)),
         Some((_, title)) => format!("Say something in {}, or /help", title.0),
         None => "A moment, please…".to_owned(),
     };

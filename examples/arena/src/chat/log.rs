@@ -13,7 +13,10 @@ use super::{
     row::{self, Look},
     scroll::{self, Measuring, Scroll},
 };
-use crate::{stage::Me, theme};
+use crate::{people::short, stage::Me, theme};
+
+/// Characters of a name where nothing is said yet.
+const NAME: usize = 24;
 
 /// What the rows are in; it scrolls.
 #[derive(Component, Debug)]
@@ -250,7 +253,7 @@ fn console(
         _ if !log.rows.is_empty() => String::new(),
         Some((ConversationKind::Direct, title)) => format!(
             "Only you and {} see what is said here.\nPress Enter and begin.",
-            title.0
+            short(&title.0, NAME)
         ),
         Some(_) => "Nobody has said anything yet.\nPress Enter and begin.".to_owned(),
         None => "Walking up to the fire…".to_owned(),

@@ -7,7 +7,7 @@ use super::{
     input::{self, ChatInput},
     log, pill, scroll, tabs,
 };
-use crate::theme;
+use crate::{figures::Player, theme};
 
 #[derive(Component)]
 struct Panel;
@@ -53,14 +53,23 @@ fn build(mut commands: Commands) {
         });
 }
 
-/// Who writes sees it clearly; who plays sees the game behind it.
+/// Who writes sees it clearly; who plays sees the game behind it, and himself where he walks behind it.
 fn brighten(
+    window: Single<&Window>,
+    camera: Single<(&Camera, &GlobalTransform), With<Camera2d>>,
+    player: Single<&GlobalTransform, With<Player>>,
     focus: Res<bevy::input_focus::InputFocus>,
     input: Single<Entity, With<ChatInput>>,
     mut panel: Single<&mut BackgroundColor, With<Panel>>,
 ) {
+    let (camera, camera_at) = *camera;
+    let behind = camera
+        .world_to_viewport(camera_at, player.translation())
+        .is_ok_and(|at| theme::chat_box(window.size()).contains(at));
     let color = if focus.get() == Some(*input) {
         theme::PANEL_ACTIVE
+    } else if behind {
+        theme::PANEL_CLEAR
     } else {
         theme::PANEL
     };

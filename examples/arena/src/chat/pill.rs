@@ -3,7 +3,10 @@
 use bevy::prelude::*;
 use bevy_fireside::ConnectionStatus;
 
-use crate::{host::ServerState, stage::Me, theme};
+use crate::{host::ServerState, people::short, stage::Me, theme};
+
+/// Characters of the own name.
+const NAME: usize = 24;
 
 #[derive(Component)]
 struct Dot;
@@ -102,7 +105,7 @@ fn show(
     let for_s = since.as_ref().map_or(0.0, |(_, from)| now - from);
     let (color, text) = describe(status, for_s);
     let text = if status.is_online() {
-        format!("{text} as {}", me.user)
+        format!("{text} as {}", short(me.user.as_str(), NAME))
     } else {
         text
     };

@@ -5,9 +5,8 @@ use bevy_fireside::{
     Chat, Nonce,
     prelude::{Body, MessageState, TimelineRow},
 };
-use fireside_protocol::text::is_direction;
 
-use crate::{clock, people::color_of, theme};
+use crate::{clock, people::color_of, speech::plain, theme};
 
 /// Width of the times on the left.
 const TIME_WIDTH: f32 = 38.0;
@@ -213,11 +212,6 @@ fn note(row: &mut ChildSpawnerCommands, words: &str) {
     ));
 }
 
-/// Without characters that turn the direction of what follows: nobody can disguise a line.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !is_direction(*c)).collect()
-}
-
 fn capital(text: &str) -> String {
     let mut rest = text.chars();
     rest.next().map_or_else(String::new, |first| {
@@ -230,8 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_turns_around() {
-        assert_eq!(plain("ash\u{202e} :nimda"), "ash :nimda");
+    fn reasons_begin_with_a_capital() {
         assert_eq!(
             capital("your role does not allow this"),
             "Your role does not allow this"

@@ -4,15 +4,21 @@ use bevy::{ecs::hierarchy::ChildSpawnerCommands, prelude::*};
 use bevy_fireside::{Title, Unread};
 
 use super::rooms::{Looking, Rooms};
-use crate::theme;
+use crate::{people::short, theme};
 
 /// Characters of a name in a tab.
 const CHARACTERS: usize = 14;
+/// Between the selected tab and the end of the bar, in logical pixels.
+const EDGE: f32 = 8.0;
 /// More is "99+".
 const UNREAD_MAX: u32 = 99;
 
 #[derive(Component)]
 struct TabBar;
+
+/// The tab of what is looked at.
+#[derive(Component)]
+struct Selected;
 
 /// How a tab looks.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +30,7 @@ struct Look {
 }
 
 pub(crate) fn plugin(app: &mut App) {
-    app.add_systems(Update, show);
+    app.add_systems(Update, (show, reveal).chain());
 }
 
 pub(crate) fn build(panel: &mut ChildSpawnerCommands) {
@@ -37,9 +43,10 @@ pub(crate) fn build(panel: &mut ChildSpawnerCommands) {
             column_gap: px(4),
             align_items: AlignItems::Stretch,
             border: UiRect::bottom(px(1)),
-            overflow: Overflow::clip_x(),
+            overflow: Overflow::scroll_x(),
             ..default()
         },
+        ScrollPosition::default(),
         BorderColor::all(theme::LINE),
     ));
 }
@@ -61,7 +68,7 @@ fn show(
             let seen = selected && looking.0;
             Some(Look {
                 room,
-                title: shorten(&title.0),
+                title: short(&title.0, CHARACTERS),
                 unread: if seen { 0 } else { unread.messages },
                 selected,
             })
@@ -100,6 +107,7 @@ fn tab(bar: &mut ChildSpawnerCommands, look: &Look) {
     };
     bar.spawn((
         Node {
+            flex_shrink: 0.0,
             padding: UiRect::horizontal(px(11)),
             column_gap: px(7),
             align_items: AlignItems::Center,
@@ -108,6 +116,7 @@ fn tab(bar: &mut ChildSpawnerCommands, look: &Look) {
         },
         BackgroundColor(ground),
     ))
+    .insert_if(Selected, || look.selected)
     .observe(move |_: On<Pointer<Click>>, mut rooms: ResMut<Rooms>| rooms.select(room))
     .with_children(|tab| {
         tab.spawn((
@@ -157,6 +166,30 @@ fn tab(bar: &mut ChildSpawnerCommands, look: &Look) {
     });
 }
 
+/// Scrolls the bar, if there are more tabs than it has room for.
+fn reveal(
+    bar: Single<(&ComputedNode, &UiGlobalTransform, &mut ScrollPosition), With<TabBar>>,
+    tab: Query<(&ComputedNode, &UiGlobalTransform), With<Selected>>,
+) {
+    let (bar, bar_at, mut scroll) = bar.into_inner();
+    let Ok((tab, tab_at)) = tab.single() else {
+        return;
+    };
+    // Not measured yet.
+    if tab.size().x <= 0.0 {
+        return;
+    }
+    let off = (tab_at.translation.x - bar_at.translation.x).abs();
+    let room = (bar.size().x - tab.size().x) / 2.0 - EDGE / bar.inverse_scale_factor;
+    if off > room {
+        let by = (off - room.max(0.0)).copysign(tab_at.translation.x - bar_at.translation.x);
+        let next = (scroll.x + by * bar.inverse_scale_factor).max(0.0);
+        if (next - scroll.x).abs() > 0.5 {
+            scroll.x = next;
+        }
+    }
+}
+
 fn count(unread: u32) -> String {
     if unread > UNREAD_MAX {
         format!("{UNREAD_MAX}+")
@@ -165,25 +198,15 @@ fn count(unread: u32) -> String {
     }
 }
 
-fn shorten(title: &str) -> String {
-    if title.chars().count() <= CHARACTERS {
-        return title.to_owned();
-    }
-    let start: String = title.chars().take(CHARACTERS - 1).collect();
-    format!("{start}…")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn names_and_numbers_stay_short() {
-        assert_eq!(shorten("cedar"), "cedar");
-        assert_eq!(
-            shorten("a-very-long-player-name").chars().count(),
-            CHARACTERS
-        );
+        assert_eq!(short("cedar", CHARACTERS), "cedar");
+        let long = short("a-very-long-player-name", CHARACTERS);
+        assert_eq!(long.chars().count(), CHARACTERS);
         assert_eq!((count(7), count(1_000)), ("7".to_owned(), "99+".to_owned()));
     }
 }

@@ -1,12 +1,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Weak};
 
-use crossbeam_channel::{Receiver, bounded, unbounded};
+use crossbeam_channel::{Receiver, unbounded};
 use fireside_protocol::{ConversationKind, Entry, EntryKind, TextContent};
 
 use super::*;
-use crate::cache::memory::MemoryCache;
+use crate::{cache::memory::MemoryCache, search::Reply};
 
 const HERE: ConversationId = ConversationId([7; 16]);
 const THERE: ConversationId = ConversationId([8; 16]);
@@ -114,7 +114,7 @@ fn full() -> Transaction {
     }
 }
 
-type Answer = Receiver<Result<Vec<Found>, StoreError>>;
+type Asked = Receiver<Answer>;
 
 /// FTS5 compares the index with the items under the watermark, word by word.
 fn assert_index_is_right(disk: &Disk) {
@@ -157,8 +157,8 @@ fn read_items(
     items
 }
 
-fn query(text: &str, conversation: Option<ConversationId>) -> (SearchQuery, Answer) {
-    let (reply, answer) = bounded(1);
+fn query(text: &str, conversation: Option<ConversationId>) -> (SearchQuery, Asked) {
+    let (reply, answer) = Reply::new(Weak::new());
     let query = SearchQuery {
         text: text.to_owned(),
         conversation,
@@ -486,7 +486,7 @@ fn items_with(words: &str, numbers: std::ops::RangeInclusive<u64>) -> Transactio
 }
 
 /// The cache's thread, given these jobs at once; what the searches among them find.
-fn ask(folder: &Path, given: Vec<Job>, answers: &[&Answer]) -> Vec<Vec<u64>> {
+fn ask(folder: &Path, given: Vec<Job>, answers: &[&Asked]) -> Vec<Vec<u64>> {
     let (jobs, queue) = unbounded();
     let (results, _stored) = mpsc::unbounded_channel();
     std::thread::scope(|scope| {
@@ -496,7 +496,7 @@ fn ask(folder: &Path, given: Vec<Job>, answers: &[&Answer]) -> Vec<Vec<u64>> {
         for job in given {
             jobs.send(job).unwrap();
         }
-        let sequences = |answer: &&Answer| {
+        let sequences = |answer: &&Asked| {
             let found = answer.recv_timeout(Duration::from_secs(60)).unwrap();
             let found = found.unwrap().into_iter();
             found.map(|hit| hit.sequence).collect()
