@@ -152,6 +152,22 @@ pub enum Command {
     Resume,
 }
 
+impl Command {
+    /// A person did something and waits for what comes of it. Marks and settings of the game's own are none of it.
+    pub(crate) const fn is_somebody_at_it(&self) -> bool {
+        !matches!(
+            self,
+            Self::Disconnect
+                | Self::SetToken(_)
+                | Self::MarkRead { .. }
+                | Self::Close { .. }
+                | Self::SetVisible(false)
+                | Self::SetBackgroundFill(_)
+                | Self::Suspend
+        )
+    }
+}
+
 /// Where a message goes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Recipient {

@@ -20,6 +20,8 @@ const LOGIN_TIMEOUT_MS: u64 = 10_000;
 const STABLE_MS: u64 = 5_000;
 /// The wall clock may jump this far against the monotonic one before the link is probed, in ms.
 pub(crate) const CLOCK_JUMP_MS: u64 = 5_000;
+/// Between two tries when somebody is at it, in ms.
+const HURRIED_TRY_MS: u64 = 2_000;
 /// A server's wish for patience is followed up to this, in ms.
 const RETRY_AFTER_MS_MAX: u64 = 60_000;
 
@@ -84,6 +86,10 @@ pub(crate) struct Links {
     rival: Option<Link>,
     next_id: LinkId,
     attempt: u32,
+    /// When the last link was begun, in monotonic ms.
+    tried_at: u64,
+    /// The server asked not to be tried before, in monotonic ms.
+    not_before: u64,
     ever: bool,
     token: Option<String>,
     /// The token of the last hello.
@@ -110,6 +116,8 @@ impl Links {
             rival: None,
             next_id: 1,
             attempt: 0,
+            tried_at: 0,
+            not_before: 0,
             ever: false,
             token: None,
             token_tried: None,
@@ -197,6 +205,23 @@ impl Session {
         }
     }
 
+    /// Somebody is at it: the next try does not wait for the end of a long pause, only for what the server asked.
+    pub(crate) fn hurry(&mut self, now: Now) {
+        let links = &self.links;
+        if links.main.is_some() || links.rival.is_some() || !self.timers.is_set(&Timer::Reconnect) {
+            return;
+        }
+        let soonest = (links.tried_at.saturating_add(HURRIED_TRY_MS))
+            .max(links.not_before)
+            .max(now.monotonic_ms);
+        if self.timers.set_sooner(Timer::Reconnect, soonest) {
+            self.say(ConnectionState::Reconnecting {
+                attempt: self.links.attempt,
+                next_in_ms: soonest.saturating_sub(now.monotonic_ms),
+            });
+        }
+    }
+
     pub(crate) fn disconnect(&mut self, now: Now) {
         self.links.wanted = false;
         self.links.refused = false;
@@ -225,6 +250,7 @@ impl Session {
     fn new_link(&mut self, now: Now) -> Link {
         let id = self.links.next_id;
         self.links.next_id += 1;
+        self.links.tried_at = now.monotonic_ms;
         self.timers.set(
             Timer::Login(id),
             now.monotonic_ms.saturating_add(LOGIN_TIMEOUT_MS),
@@ -412,9 +438,9 @@ impl Session {
             .saturating_mul(1u64.checked_shl(self.links.attempt).unwrap_or(u64::MAX))
             .min(max);
         self.links.attempt = (self.links.attempt + 1).min(32);
-        let delay = retry_after_ms
-            .min(RETRY_AFTER_MS_MAX)
-            .saturating_add(self.random.up_to(doubled));
+        let asked = retry_after_ms.min(RETRY_AFTER_MS_MAX);
+        self.links.not_before = now.monotonic_ms.saturating_add(asked);
+        let delay = asked.saturating_add(self.random.up_to(doubled));
         self.timers
             .set(Timer::Reconnect, now.monotonic_ms.saturating_add(delay));
         if self.links.main.is_none() {

@@ -138,6 +138,9 @@ impl Session {
             self.waiting_commands.push((request, command));
             return Ok(());
         }
+        if command.is_somebody_at_it() {
+            self.hurry(now);
+        }
         let result = self.carry_out(request, command, now);
         self.leave();
         result

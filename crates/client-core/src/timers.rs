@@ -54,11 +54,13 @@ impl Timers {
         self.queue.insert((at_ms, timer));
     }
 
-    /// Sets it unless it comes sooner already.
-    pub(crate) fn set_sooner(&mut self, timer: Timer, at_ms: u64) {
-        if self.when.get(&timer).is_none_or(|at| *at > at_ms) {
+    /// Sets it unless it comes sooner already; whether it did.
+    pub(crate) fn set_sooner(&mut self, timer: Timer, at_ms: u64) -> bool {
+        let sooner = self.when.get(&timer).is_none_or(|at| *at > at_ms);
+        if sooner {
             self.set(timer, at_ms);
         }
+        sooner
     }
 
     pub(crate) fn clear(&mut self, timer: &Timer) {

@@ -316,3 +316,37 @@ fn a_token_given_while_the_old_one_is_refused_is_tried() {
     world.advance(1_000);
     assert_eq!(world.state(), Some(ConnectionState::Connected));
 }
+
+/// A player who writes or looks does not wait for the end of a long pause; a server's wish is kept all the same.
+#[test]
+fn who_is_at_it_is_connected_sooner() {
+    let mut world = World::new();
+    let direct = world.server.direct("bob");
+    world.connect();
+    world.up = false;
+    world.cut();
+    // Far into the pauses of up to 30 s.
+    world.advance(300_000);
+    let next = |world: &World| match world.events.iter().rev().find_map(|event| match event {
+        Event::State(state) => Some(state.clone()),
+        _ => None,
+    }) {
+        Some(ConnectionState::Reconnecting { next_in_ms, .. }) => next_in_ms,
+        other => panic!("not reconnecting: {other:?}"),
+    };
+    while next(&world) < 10_000 {
+        world.advance(1_000);
+    }
+    world.up = true;
+    let before = world.links.len();
+    world.call(Command::MarkRead {
+        conversation: direct,
+        upto: 1,
+    });
+    world.advance(100);
+    assert_eq!(world.links.len(), before, "a marker is nobody at it");
+    world.send(direct, "anybody there?");
+    assert!(next(&world) <= 2_000, "{} ms", next(&world));
+    world.advance(2_000);
+    assert_eq!(world.server.log(direct).last(), 1);
+}
