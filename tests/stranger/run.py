@@ -12,6 +12,7 @@ import pathlib
 import sys
 import time
 import traceback
+from itertools import pairwise
 
 import client as wire
 from client import AFTER, AROUND, BEFORE, NEWEST, RANGE, Client, Refused, Timeline, direct_id, group_id, new_nonce, text_of
@@ -501,19 +502,24 @@ async def heads_in_pages(world):
     async with Session(world, ida) as client:
         for friend in friends:
             await client.say_to(friend, "hi " + friend)
-        seen, at, before = [], 0, None
+        heads, at, before = [], 0, None
         while True:
             body = {"l": 5, "t": at}
             if before:
                 body["c"] = before
             page = await client.page("HeadsRequest", body)
-            seen += [head["pe"] for head in page.get("h", [])]
+            heads += [(head["pe"], head["t"]) for head in page.get("h", [])]
             if not page.get("mo"):
                 break
             at, before = page["h"][-1]["t"], page["h"][-1]["c"]
+        seen = [friend for friend, _ in heads]
         equal(sorted(seen), sorted(friends), "each once")
-        times = {friend: n for n, friend in enumerate(friends)}
-        check([times[friend] for friend in seen] == sorted(times.values(), reverse=True), "newest first")
+        # Two of one millisecond may stand either way.
+        times = [at for _, at in heads]
+        equal(times, sorted(times, reverse=True), "newest first, by what they say")
+        said = {friend: n for n, friend in enumerate(friends)}
+        newest = sorted(heads, key=lambda head: (head[1], said[head[0]]), reverse=True)
+        check(all(said[one[0]] > said[other[0]] for one, other in pairwise(newest)), "newest first, as they were said")
 
 
 @scenario
