@@ -175,7 +175,14 @@ impl Conversation {
                 self.head.unread = old.unread;
                 self.head.mentions = old.mentions;
             }
-            self.head.preview = old.preview;
+            // Rights may have changed: what the head does not show any more is only right if it came later.
+            self.head.preview = match (old.preview, self.head.preview.take()) {
+                (Some(held), Some(said)) if held.sequence == said.sequence => {
+                    Some(if held.rev() > said.rev() { held } else { said })
+                }
+                (Some(held), _) if held.sequence > said_to => Some(held),
+                (_, said) => said,
+            };
             self.head.at = self.head.at.max(old.at);
             self.head.ordinal = self.head.ordinal.max(old.ordinal);
             if sure {

@@ -366,3 +366,27 @@ fn an_older_head_counts_what_a_newer_one_overtook() {
     world.poll_events();
     assert_eq!(world.line(group).unread, unread);
 }
+
+/// Of a head that is overtaken by what is no message the preview counts all the same: under new rights the one before is withheld.
+#[test]
+fn an_older_head_under_new_rights_takes_a_withheld_preview_away() {
+    let mut world = World::new();
+    let group = world.server.group(1);
+    world.server.log(group).text(&user("bob"), "seen");
+    world.server.log(group).text(&user("eve"), "withheld");
+    world.connect();
+    assert_eq!(&*world.line(group).preview, "withheld");
+    let log = world.server.log(group);
+    log.hidden.insert(2);
+    log.rights = 1;
+    let older = log.head(&user("ada"));
+    let mut joined = message(group, &user("cyd"), "", None);
+    joined.kind = EntryKind::Joined;
+    joined.header = None;
+    log.append(joined);
+    let frame = log.live(3);
+    world.hear(0, &frame);
+    world.hear(0, &ServerFrame::Head(older));
+    world.poll_events();
+    assert_eq!(&*world.line(group).preview, "seen");
+}
