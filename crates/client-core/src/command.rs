@@ -153,11 +153,13 @@ pub enum Command {
 }
 
 impl Command {
-    /// A person did something and waits for what comes of it. Marks and settings of the game's own are none of it.
+    /// A person did something and waits for what comes of it. Marks and settings of the game's own are none of it; `Connect` tries
+    /// at once by itself.
     pub(crate) const fn is_somebody_at_it(&self) -> bool {
         !matches!(
             self,
-            Self::Disconnect
+            Self::Connect
+                | Self::Disconnect
                 | Self::SetToken(_)
                 | Self::MarkRead { .. }
                 | Self::Close { .. }

@@ -19,9 +19,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::{
     queue::Queued,
     rows::{
-        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, META, blob, conversation,
-        conversation_id, decode_body, device_id, entry_meta, int, member, stored_entry, text, uint,
-        user,
+        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META, PRIVATE,
+        blob, conversation, conversation_id, decode_body, device_id, entry_meta, int, member,
+        stored_entry, text, uint, user,
     },
     trouble::Trouble,
     user_log::{ends, user_log},
@@ -36,6 +36,14 @@ const IN_CONVERSATION: &str = "conversation = (SELECT number FROM conversations 
 
 /// As the index of such entries says it, word for word: else it is not used.
 const APART: &str = "(flags & 10 OR mentions IS NOT NULL)";
+const _: () = assert!(PRIVATE | MENTION_ALL == 10);
+
+/// What is apart in the conversation `?1` above `?2`, at most `?3`.
+fn apart_above() -> String {
+    format!(
+        "SELECT {META} FROM entries WHERE {IN_CONVERSATION} AND seq > ?2 AND {APART} ORDER BY seq LIMIT ?3"
+    )
+}
 
 /// One snapshot of the file.
 #[derive(Debug)]
@@ -414,12 +422,9 @@ impl LogReader for Snapshot<'_> {
             let counts = uint(row, 0)? > above && uint(row, 2)? & COUNTABLE != 0;
             Ok(uint(row, 1)?.saturating_sub(u64::from(counts)))
         })?;
-        let sql = format!(
-            "SELECT {META} FROM entries WHERE {IN_CONVERSATION} AND seq > ?2 AND {APART} ORDER BY seq LIMIT ?3"
-        );
         Ok(Tally {
             ordinal: ordinal.unwrap_or(0),
-            apart: self.rows(&sql, &[&id.0, &number(above), &limit], entry_meta)?,
+            apart: self.rows(&apart_above(), &[&id.0, &number(above), &limit], entry_meta)?,
         })
     }
 
@@ -439,4 +444,29 @@ impl LogReader for Snapshot<'_> {
 /// A number from a request, to compare with stored ones: all larger ones are alike.
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::sqlite::schema;
+
+    #[test]
+    fn what_is_apart_is_found_by_its_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.db");
+        drop(schema::open_writer(&path, false, 1 << 20).unwrap());
+        let conn = schema::open_reader(&path, 1 << 20).unwrap();
+        let mut plan = conn
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", apart_above()))
+            .unwrap();
+        let lines = plan.query_map(params![[0u8; 16], 1, 256], |row| row.get::<_, String>(3));
+        let lines: Vec<String> = lines.unwrap().map(Result::unwrap).collect();
+        assert!(
+            lines.iter().any(|line| line.contains("entries_apart")),
+            "{lines:?}"
+        );
+    }
 }
