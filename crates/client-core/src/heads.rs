@@ -80,6 +80,10 @@ impl Conversation {
             return true;
         }
         let dense = number - self.counted_to == 1;
+        if self.counted_to == 0 {
+            // Before the first entry it is this device's own time, which may be ahead of the server's.
+            self.head.at = 0;
+        }
         self.counted_to = number;
         self.head.ordinal = self.head.ordinal.max(entry.ordinal);
         self.head.at = self.head.at.max(entry.at);

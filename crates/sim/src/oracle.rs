@@ -48,7 +48,7 @@ pub struct Oracle<'a> {
     /// Age to which a message may be changed, in ms, with what clocks may jump.
     window_ms: u64,
     logs: BTreeMap<ConversationId, Log>,
-    /// Acknowledged commands on blocks and memberships by when they came.
+    /// Acknowledged commands on blocks and memberships.
     rights: Vec<Acked<'a>>,
 }
 
@@ -58,14 +58,11 @@ impl<'a> Oracle<'a> {
         let twofold = &record.twofold;
         ensure!(twofold.is_none(), "once", "{twofold:?}");
         let rights = record.acked().filter(|acked| !acked.by.act.is_talk());
-        let mut rights: Vec<_> = rights.collect();
-        // In the log's order: a join that was asked for early may have come after a removal.
-        rights.sort_by_key(|acked| (acked.by.place, acked.sequence));
         let mut oracle = Self {
             record,
             window_ms,
             logs: BTreeMap::new(),
-            rights,
+            rights: rights.collect(),
         };
         let (mut places, mut counts) = (BTreeMap::new(), BTreeMap::new());
         for acked in record.acked().filter(|acked| acked.sequence > 0) {
@@ -162,15 +159,18 @@ impl<'a> Oracle<'a> {
 
     /// Whether something held all through a span; `None`: cannot be said. `change`: what a command makes of it.
     fn during(&self, span: Span, change: impl Fn(&Command) -> Option<bool>) -> Option<bool> {
-        let mut state = Some(false);
-        for acked in &self.rights {
-            state = match change(acked.by) {
-                Some(on) if span.0 > acked.moment => Some(on),
-                Some(on) if span.1 >= acked.by.given && state != Some(on) => None,
-                _ => state,
-            };
-        }
-        state
+        let came = self.rights.iter().filter(|acked| acked.by.given <= span.1);
+        let came = came.filter_map(|acked| Some((acked, change(acked.by)?)));
+        let (before, amid): (Vec<_>, Vec<_>) = came.partition(|(acked, _)| acked.moment < span.0);
+        // Each took place between its two moments: of those before, which was the last?
+        let later = |a: &Acked<'_>, b: &Acked<'_>| a.by.given > b.moment || a.sequence > b.sequence;
+        let last = |(b, _): &&(&Acked<'_>, bool)| !before.iter().any(|(a, _)| later(a, b));
+        let mut states = before.iter().filter(last).chain(&amid).map(|(_, on)| *on);
+        let first = before
+            .is_empty()
+            .then_some(false)
+            .or_else(|| states.next())?;
+        states.all(|on| on == first).then_some(first)
     }
 
     fn blocks(&self, by: &UserId, of: &UserId, span: Span) -> Option<bool> {

@@ -455,7 +455,7 @@ impl World {
                     self.schedule(other, What::ServerLost(key));
                 }
             }
-            360..=509 => {
+            360..=479 => {
                 let index = self.rng.below(self.devices.len() as u64) as usize;
                 self.report.count("fault: client killed");
                 self.kill_client(index);
@@ -463,7 +463,7 @@ impl World {
                 let away = self.rng.between(10, away);
                 self.schedule(away, What::ClientStart(index));
             }
-            510..=589 => {
+            480..=589 => {
                 let synced = self.rng.chance(500);
                 self.kill_server(synced);
             }

@@ -32,8 +32,12 @@ const RATES: &str = "[limits]\nrate_direct_per_s = 10000\nrate_group_per_s = 100
                      rate_conversation_per_s = 10000\nrate_requests_per_s = 10000\n";
 /// The debug switch that makes the store forget the names of commands at each start.
 const FORGETFUL: &str = "[store]\nforget_nonces = true\n";
+/// Messages that all devices write together before half of the server's kills.
+const BURST: u32 = 60;
+/// About how long the server takes for them, in ms.
+const BURST_TAKES_MS: u64 = 12;
 /// Kills within which such a server must have been found out.
-const KILLS_TO_FIND: u32 = 60;
+const KILLS_TO_FIND: u32 = 120;
 /// What must be said of it; another error is no proof.
 const FOUND_OUT: &[&str] = &["LOST", "is there twice", "was acked as", ", then "];
 /// Until everything written has arrived, after everybody is up again.
@@ -69,7 +73,9 @@ pub fn run(scale: Scale) -> anyhow::Result<()> {
                 "forgetful: {text}"
             );
             let last = text.rsplit(": ").next().unwrap_or_default();
-            println!("crash: a server that forgets names was found out: {last}");
+            let after = text.split("after kill ").nth(1).unwrap_or_default();
+            let after = after.split(':').next().unwrap_or_default();
+            println!("crash: a server that forgets names was found out after kill {after}: {last}");
         }
     }
     Ok(())
@@ -275,6 +281,9 @@ impl Stage {
         let server = both || self.chance.happens(0.4);
         if server {
             self.kills_of_server += 1;
+            if self.chance.happens(0.5) {
+                self.burst()?;
+            }
             if let Some(mut server) = self.server.take() {
                 server.check()?;
                 server.kill()?;
@@ -301,6 +310,15 @@ impl Stage {
             }
             self.server = Some(self.plan.start()?);
         }
+        Ok(())
+    }
+
+    /// Much at once, so that the kill falls between a commit and its acknowledgement.
+    fn burst(&mut self) -> anyhow::Result<()> {
+        for _ in 0..BURST {
+            self.write_something()?;
+        }
+        thread::sleep(Duration::from_millis(self.chance.below(BURST_TAKES_MS)));
         Ok(())
     }
 

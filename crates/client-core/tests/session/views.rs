@@ -337,3 +337,14 @@ fn bad_input_is_refused_at_once() {
         .unwrap_err();
     assert_eq!(error.code, Code::LimitReached);
 }
+
+#[test]
+fn the_time_of_a_conversation_is_the_servers_as_soon_as_it_has_an_entry() {
+    let mut world = World::connected();
+    let to = Recipient::User(user("zoe"));
+    let text = "hello".to_owned();
+    world.call(Command::SendText { to, text });
+    let id = ConversationId::direct(&user("ada"), &user("zoe"));
+    let said = world.server.log(id).entry(1).unwrap().at;
+    assert_eq!(world.line(id).at, said, "the device's own time stays");
+}
