@@ -354,6 +354,9 @@ impl Session {
                     Some(Code::DeviceReplaced) if self.links.rival.is_some() => {
                         self.link_down(id, 0, now);
                     }
+                    Some(Code::DeviceReplaced) if self.is_young(id, now) => {
+                        self.link_down(id, STABLE_MS, now);
+                    }
                     Some(code) if self.is_main(id) => {
                         self.link_gone(id, now);
                         self.close_all(now);
@@ -404,6 +407,17 @@ impl Session {
         }
         self.link_lost(now);
         true
+    }
+
+    /// Whether the main link did not last yet. What takes the device from it then may be a late log-in of this device's own past, of a
+    /// process that was killed and started again at once: it is tried again. Two processes that run do not fight over it for long,
+    /// because the next one to be replaced has lasted.
+    fn is_young(&self, id: LinkId, now: Now) -> bool {
+        let main = self.links.main.as_ref().filter(|link| link.id == id);
+        main.is_some_and(|link| {
+            let lasted = now.monotonic_ms.saturating_sub(link.ready_at);
+            link.stage != Stage::Ready || lasted < STABLE_MS
+        })
     }
 
     fn link_down(&mut self, id: LinkId, retry_after_ms: u64, now: Now) {

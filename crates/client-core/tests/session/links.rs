@@ -86,6 +86,42 @@ fn a_kick_for_good_is_not_answered_with_a_reconnect() {
     assert_eq!(world.links.len(), 0);
 }
 
+/// The connection ends with `device_replaced`.
+fn replace(world: &mut World) {
+    let event = LinkEvent::Down {
+        code: Some(Code::DeviceReplaced),
+        reason: "the link is gone".to_owned(),
+    };
+    let link = world.links.remove(0);
+    world.session.handle_link(link, event, world.now);
+    world.pump();
+}
+
+#[test]
+fn a_device_replaced_at_once_tries_again_and_one_that_lasted_does_not() {
+    // A log-in of its own past came late.
+    let mut world = World::connected();
+    replace(&mut world);
+    assert!(matches!(
+        world.state(),
+        Some(ConnectionState::Reconnecting { .. })
+    ));
+    world.advance(4_900);
+    assert_eq!(world.links.len(), 0, "whoever came last has time to last");
+    world.advance(10_000);
+    assert_eq!(world.state(), Some(ConnectionState::Connected));
+    // Another process with the same folder.
+    replace(&mut world);
+    world.advance(600_000);
+    assert!(matches!(
+        world.state(),
+        Some(ConnectionState::Refused {
+            code: Code::DeviceReplaced,
+            ..
+        })
+    ));
+}
+
 #[test]
 fn a_dead_server_is_noticed_within_five_seconds_of_a_call() {
     let mut world = World::new();
