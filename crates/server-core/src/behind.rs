@@ -186,12 +186,18 @@ impl Node {
                 room_again |= fell_behind(session, id, now);
             }
         }
-        if session.behind.as_ref().is_some_and(|it| it.heads_only) {
-            let at = now.monotonic_ms + HEADS_INTERVAL_MS;
-            self.timers.set(at, Due::Heads(key));
-        }
+        self.heads_later(key, now);
         if room_again {
             self.catch_up(key, now);
+        }
+    }
+
+    /// A session that gets nothing but heads gets them by a timer: whoever makes one such must call this, or it hears nothing more.
+    pub(crate) fn heads_later(&mut self, key: SessionKey, now: Now) {
+        let behind = self.sessions.get(&key).and_then(|it| it.behind.as_ref());
+        if behind.is_some_and(|it| it.heads_only) {
+            let at = now.monotonic_ms + HEADS_INTERVAL_MS;
+            self.timers.set(at, Due::Heads(key));
         }
     }
 }

@@ -356,11 +356,12 @@ impl Node {
             }
         }
         // The head that comes when there is room again brings the receipts with it: there may be no next one.
-        if missed
-            && let Some(session) = self.sessions.get_mut(&key)
-            && fell_behind(session, id, now)
-        {
-            self.catch_up(key, now);
+        if missed && let Some(session) = self.sessions.get_mut(&key) {
+            let room_again = fell_behind(session, id, now);
+            self.heads_later(key, now);
+            if room_again {
+                self.catch_up(key, now);
+            }
         }
     }
 

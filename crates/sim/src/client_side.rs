@@ -197,7 +197,10 @@ impl World {
             if let Some(device) = self.devices.get_mut(link.client) {
                 device.links.insert(link.local, new);
             }
+            // It still stands still until then.
+            let reads_again = link.slow_until_ms.max(self.now);
             self.links.insert(new, link);
+            self.schedule_at(reads_again, What::Drained(new));
         }
         new
     }

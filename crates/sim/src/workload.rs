@@ -496,7 +496,9 @@ impl World {
                         if big && link.ballast == 0 {
                             // Something big is in its queue already: a few frames more and it is behind.
                             link.ballast = LIVE_BYTES.saturating_sub(link.outbound.bytes() + room);
-                            link.outbound.add(link.ballast);
+                            if link.ballast > 0 {
+                                link.outbound.add(link.ballast);
+                            }
                         }
                     }
                     self.schedule(pause, What::Drained(key));

@@ -3,7 +3,7 @@
 use fireside_protocol::{
     Code, ServerFrame,
     frames::{Attention, Delivered, PageRequest},
-    limits::SESSION_QUEUE_BYTES_MAX,
+    limits::{SESSION_QUEUE_BYTES_MAX, SESSION_QUEUE_FRAMES_MAX},
 };
 use fireside_server_core::{Breaks, NodeConfig};
 
@@ -138,6 +138,50 @@ fn behind_for_the_third_time_means_heads_only_until_quiet() {
     let send = world.message_to("ann", "bob", "live again");
     world.acked(1, send);
     assert_eq!(shown(&world.live(2)), [format!("{} live again", last + 1)]);
+}
+
+#[test]
+fn a_receipt_without_room_can_be_the_third_time_too() {
+    let mut world = World::with(NodeConfig {
+        rate_direct_per_s: 0,
+        rate_conversation_per_s: 0,
+        ..NodeConfig::default()
+    });
+    for (name, key) in [("ann", 1), ("bob", 2), ("cyd", 3)] {
+        world.enter(name, key);
+    }
+    let send = world.message_to("ann", "bob", "first");
+    world.acked(1, send);
+    let conversation = direct("ann", "bob");
+    let open = vec![conversation];
+    world.request(1, Attention { open });
+    for _ in 0..2 {
+        world.deaf.insert(1);
+        for _ in 0..600 {
+            let send = world.message_to("cyd", "ann", "x");
+            world.acked(3, send);
+        }
+        world.later(100);
+        world.hear(1);
+    }
+    world.live(1);
+    world.deaf.insert(1);
+    while world.outbound(1).frames() < SESSION_QUEUE_FRAMES_MAX {
+        let send = world.message_to("cyd", "ann", "x");
+        world.acked(3, send);
+    }
+    let upto = 1;
+    world.request(2, Delivered { conversation, upto });
+    world.later(600);
+    world.hear(1);
+    world.live(1);
+    // Nothing but heads from now on: they come by their timer.
+    let send = world.message_to("bob", "ann", "a head tells");
+    let last = world.acked(2, send).sequence;
+    assert_eq!(shown(&world.live(1)), [] as [&str; 0]);
+    world.later(2_000);
+    let told = heads(&world.live(1));
+    assert!(told.iter().any(|head| head.last == last), "{told:?}");
 }
 
 #[test]
