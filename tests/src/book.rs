@@ -334,6 +334,8 @@ mod tests {
             edited: false,
             tombstone: None,
             member: None,
+            body_rev: 0,
+            facets: Vec::new(),
         }
     }
 

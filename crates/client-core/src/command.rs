@@ -38,6 +38,31 @@ pub enum Command {
         /// Which.
         message: MessageRef,
     },
+    /// Reacts to a message with an emoji or an id of the game's own, or takes it back. Outboxable.
+    React {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        message: MessageRef,
+        /// 1 to 64 bytes without spaces.
+        key: String,
+        /// React, or take it back.
+        on: bool,
+    },
+    /// Pins a message for everybody, or unpins it. Outboxable.
+    Pin {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        message: MessageRef,
+        /// Pin or unpin.
+        on: bool,
+    },
+    /// The pinned messages of a conversation, newest first.
+    Pins {
+        /// Which.
+        conversation: ConversationId,
+    },
     /// Tries a failed message again, as a new command at the end of the outbox.
     Retry {
         /// The failed one.

@@ -5,11 +5,11 @@ use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, Header, Nonce, Now, Role, Sequence,
     TextContent, UserId, encode,
     frames::{
-        Block, CreateGroup, DevicesRequest, Edit, Head, Invite, Join, Leave, MembersRequest, Read,
-        Recall, RemoveMember, RevokeDevice, Send, SetRole,
+        Block, CreateGroup, DevicesRequest, Edit, Head, Invite, Join, Leave, MembersRequest, Pin,
+        PinsRequest, React, Read, Recall, RemoveMember, RevokeDevice, Send, SetRole,
     },
     limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, TOKEN_BYTES_MAX},
-    text::{check_text, normalise_name},
+    text::{check_text, is_reaction_key, normalise_name},
 };
 
 use crate::{
@@ -41,6 +41,21 @@ impl Session {
                 conversation,
                 message,
             } => self.recall(request, conversation, message, now)?,
+            Command::React {
+                conversation,
+                message,
+                key,
+                on,
+            } => self.react(request, conversation, message, key, on, now)?,
+            Command::Pin {
+                conversation,
+                message,
+                on,
+            } => self.pin(request, conversation, message, on, now)?,
+            Command::Pins { conversation } => {
+                let frame = ClientFrame::PinsRequest(PinsRequest { conversation });
+                self.ask(request, frame, now)?;
+            }
             Command::Retry { nonce } => self.outbox_retry(request, nonce, now)?,
             Command::Discard { nonce } => {
                 if !self.outbox_discard(nonce) {
@@ -301,7 +316,7 @@ impl Session {
             MessageRef::Sequence(number) => {
                 let rev = items
                     .and_then(|items| items.get(&number))
-                    .map(|item| item.entry.rev());
+                    .map(|item| item.entry.body_rev());
                 Ok(((number, None), rev.unwrap_or(0)))
             }
             MessageRef::Nonce(nonce) => {
@@ -312,7 +327,7 @@ impl Session {
                         .find(|item| item.entry.nonce == Some(nonce))
                 });
                 match item {
-                    Some(item) => Ok(((item.entry.sequence, None), item.entry.rev())),
+                    Some(item) => Ok(((item.entry.sequence, None), item.entry.body_rev())),
                     None => Ok(((0, Some(nonce)), 0)),
                 }
             }
@@ -365,6 +380,51 @@ impl Session {
             conversation,
             target,
             target_nonce,
+        });
+        self.outbox_add(request, conversation, frame, now)
+    }
+
+    fn react(
+        &mut self,
+        request: RequestId,
+        conversation: ConversationId,
+        message: MessageRef,
+        key: String,
+        on: bool,
+        now: Now,
+    ) -> Result<(), Code> {
+        if !is_reaction_key(&key) {
+            return Err(Code::ArgumentInvalid);
+        }
+        let ((target, target_nonce), _) = self.target(conversation, message)?;
+        let frame = ClientFrame::React(React {
+            nonce: self.nonce(),
+            after: None,
+            conversation,
+            target,
+            target_nonce,
+            key,
+            on,
+        });
+        self.outbox_add(request, conversation, frame, now)
+    }
+
+    fn pin(
+        &mut self,
+        request: RequestId,
+        conversation: ConversationId,
+        message: MessageRef,
+        on: bool,
+        now: Now,
+    ) -> Result<(), Code> {
+        let ((target, target_nonce), _) = self.target(conversation, message)?;
+        let frame = ClientFrame::Pin(Pin {
+            nonce: self.nonce(),
+            after: None,
+            conversation,
+            target,
+            target_nonce,
+            on,
         });
         self.outbox_add(request, conversation, frame, now)
     }

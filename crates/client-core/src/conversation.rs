@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, Sequence, WallMs, decode,
+    ConversationId, ConversationKind, Entry, EntryKind, Facet, Sequence, WallMs, decode,
     frames::{Head, Page, Range},
 };
 
@@ -286,7 +286,10 @@ impl Conversation {
         if self.covered.contains(number) {
             return;
         }
-        let known = matches!(change.kind, EntryKind::Edit | EntryKind::Recall);
+        let known = matches!(
+            change.kind,
+            EntryKind::Edit | EntryKind::Recall | EntryKind::React | EntryKind::Pin
+        );
         let sane = change.target > 0 && change.target < number;
         let elsewhere = self.covered.contains(change.target) && !self.in_memory(change.target);
         if !known || (elsewhere && sane) {
@@ -297,7 +300,7 @@ impl Conversation {
         if sane {
             if let Some(item) = self.items.get_mut(&change.target) {
                 if breaks.rev_ignored {
-                    item.entry.rev = 0;
+                    (item.entry.rev, item.entry.body_rev) = (0, 0);
                 }
                 if item.entry.apply(&compact(change)) {
                     applied.shown = true;
@@ -396,19 +399,27 @@ impl Conversation {
         changed
     }
 
-    /// Merge is: the larger rev wins.
+    /// Merge is: the larger rev wins, of the body and of each facet.
     fn merge(&mut self, item: Item, raw: Option<Bytes>, breaks: Breaks, applied: &mut Applied) {
         let number = item.entry.sequence;
         let in_memory = self.in_memory(number);
         let mut keep = item.keep(raw);
         match self.items.get_mut(&number) {
-            Some(held) if held.entry.rev() < item.entry.rev() || breaks.rev_ignored => {
+            Some(held) if breaks.rev_ignored => {
                 keep.row = held.row;
                 held.entry = item.entry;
                 held.body = item.body;
                 applied.shown = true;
             }
-            Some(_) => return,
+            Some(held) => {
+                if !held.entry.merge(&item.entry) {
+                    return;
+                }
+                held.body = body_of(&held.entry);
+                let raw = keep.raw.filter(|_| held.entry == item.entry);
+                keep = held.keep(raw);
+                applied.shown = true;
+            }
             None if in_memory => {
                 self.items.insert(number, item);
                 applied.shown = true;
@@ -571,6 +582,12 @@ fn read(raw: Bytes, conversation: ConversationId, applied: &mut Applied) -> Opti
 pub(crate) fn compact(entry: &Entry) -> Entry {
     Entry {
         content: Bytes::copy_from_slice(&entry.content),
+        facets: (entry.facets.iter())
+            .map(|facet| Facet {
+                content: Bytes::copy_from_slice(&facet.content),
+                ..facet.clone()
+            })
+            .collect(),
         ..entry.clone()
     }
 }

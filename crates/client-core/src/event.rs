@@ -175,6 +175,8 @@ pub enum Completion {
     },
     /// Devices.
     Devices(Vec<Device>),
+    /// The pinned messages, newest first.
+    Pins(Vec<TimelineRow>),
 }
 
 /// Why a call failed.

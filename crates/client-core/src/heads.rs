@@ -80,13 +80,16 @@ impl Conversation {
             return true;
         }
         let dense = number - self.counted_to == 1;
-        if self.counted_to == 0 {
+        let moves = !entry.kind.is_facet_change();
+        if self.counted_to == 0 && moves {
             // Before the first entry it is this device's own time, which may be ahead of the server's.
             self.head.at = 0;
         }
         self.counted_to = number;
         self.head.ordinal = self.head.ordinal.max(entry.ordinal);
-        self.head.at = self.head.at.max(entry.at);
+        if moves {
+            self.head.at = self.head.at.max(entry.at);
+        }
         if entry.kind == EntryKind::Message {
             self.add(number, Self::classify(entry, me));
             self.remember(entry, me);
@@ -181,8 +184,9 @@ impl Conversation {
             }
             // Rights may have changed: what the head does not show any more is only right if it came later.
             self.head.preview = match (old.preview, self.head.preview.take()) {
-                (Some(held), Some(said)) if held.sequence == said.sequence => {
-                    Some(if held.rev() > said.rev() { held } else { said })
+                (Some(held), Some(mut said)) if held.sequence == said.sequence => {
+                    said.merge(&held);
+                    Some(said)
                 }
                 (Some(held), _) if held.sequence > said_to => Some(held),
                 (_, said) => said,

@@ -68,6 +68,15 @@ pub(crate) struct Outgoing {
     pub(crate) text: Option<Arc<str>>,
 }
 
+/// A wish for a facet that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PendingFacet<'a> {
+    /// React with a key, or take it back.
+    React(&'a str, bool),
+    /// Pin or unpin.
+    Pin(bool),
+}
+
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -149,6 +158,30 @@ impl Outbox {
                 }
                 _ => None,
             })
+    }
+
+    /// What those that wait will make of an item's facets, oldest first.
+    pub(crate) fn pending_facets(
+        &self,
+        id: ConversationId,
+        entry: &Entry,
+    ) -> Vec<PendingFacet<'_>> {
+        let own = entry.nonce.is_some();
+        let same = |target: Sequence, target_nonce: Option<Nonce>| {
+            (target != 0 && target == entry.sequence) || (own && target_nonce == entry.nonce)
+        };
+        (self.queue(id))
+            .filter(|outgoing| outgoing.stored && outgoing.record.failed == 0)
+            .filter_map(|outgoing| match &outgoing.frame {
+                ClientFrame::React(react) if same(react.target, react.target_nonce) => {
+                    Some(PendingFacet::React(&react.key, react.on))
+                }
+                ClientFrame::Pin(pin) if same(pin.target, pin.target_nonce) => {
+                    Some(PendingFacet::Pin(pin.on))
+                }
+                _ => None,
+            })
+            .collect()
     }
 
     fn take(&mut self, nonce: Nonce) -> Option<Outgoing> {
@@ -467,6 +500,8 @@ fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
         ClientFrame::Send(send) => send.after = after,
         ClientFrame::Edit(edit) => edit.after = after,
         ClientFrame::Recall(recall) => recall.after = after,
+        ClientFrame::React(react) => react.after = after,
+        ClientFrame::Pin(pin) => pin.after = after,
         _ => {}
     }
     frame

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use fireside_protocol::{
-    ClientFrame, Code, Now,
-    frames::{Ack, DevicesPage, MembersPage, Refused},
+    ClientFrame, Code, Entry, Now, decode,
+    frames::{Ack, DevicesPage, MembersPage, PinsPage, Refused},
+    limits::PINS_MAX,
 };
 
 use crate::{
     Event, RequestId, Session,
+    conversation::{Item, compact},
     event::{CallError, Completion},
     link::Request,
+    rows::row_of,
     timers::Timer,
 };
 
@@ -158,6 +161,17 @@ impl Session {
             members: page.members,
             more: page.more,
         };
+        self.finish(request, Ok(completion));
+    }
+
+    pub(crate) fn on_pins(&mut self, request: RequestId, page: &PinsPage) {
+        let me = self.me.as_ref();
+        let entries = page
+            .items
+            .iter()
+            .filter_map(|raw| decode::<Entry>(&raw.0).ok());
+        let rows = entries.map(|entry| row_of(&Item::new(0, compact(&entry)), me, 0, 0));
+        let completion = Completion::Pins(rows.take(PINS_MAX).collect());
         self.finish(request, Ok(completion));
     }
 

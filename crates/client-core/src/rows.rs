@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use fireside_protocol::{
-    Entry, EntryKind, MessageKind, TextContent, UserId, codec::Reader, codec::Wire, encode,
+    Entry, EntryKind, FacetKind, MessageKind, Reaction, Reactions, TextContent, UserId,
+    codec::Reader, codec::Wire, encode,
 };
 
 use crate::{
     conversation::{Item, compact},
-    view::{Body, MessageState, TimelineRow},
+    view::{Body, MessageState, ReactionRow, TimelineRow},
 };
 
 /// Bytes of a preview in the conversation list.
@@ -74,6 +75,7 @@ pub(crate) fn preview_of(entry: &Entry) -> Arc<str> {
 /// A copy for the list, which keeps one for every conversation: of a long text only the start.
 pub(crate) fn short(entry: &Entry) -> Entry {
     let mut copy = compact(entry);
+    copy.facets = Vec::new();
     if copy.content.len() > 2 * PREVIEW_BYTES_MAX {
         let text = preview_of(entry).to_string();
         copy.content = encode(&TextContent { text }).into();
@@ -100,5 +102,46 @@ pub(crate) fn row_of(item: &Item, me: Option<&UserId>, delivered: u64, read: u64
         body: item.body.clone(),
         state,
         edited: entry.edited && entry.tombstone.is_none(),
+        pinned: entry
+            .facets
+            .iter()
+            .any(|facet| facet.kind == FacetKind::Pin && !facet.content.is_empty()),
+        reactions: if entry.facets.is_empty() {
+            None
+        } else {
+            reaction_rows(&reactions_of(entry), me)
+        },
+    }
+}
+
+/// The reactions of an item.
+pub(crate) fn reactions_of(entry: &Entry) -> Reactions {
+    let state = entry.facet(FacetKind::Reactions);
+    state.unwrap_or(Reactions { keys: Vec::new() })
+}
+
+/// Reactions as a row shows them; `None`: there are none.
+pub(crate) fn reaction_rows(state: &Reactions, me: Option<&UserId>) -> Option<Arc<[ReactionRow]>> {
+    let rows = state.keys.iter().map(|one| ReactionRow {
+        key: one.key.as_str().into(),
+        mine: me.is_some_and(|me| one.users.contains(me)),
+        users: one.users.as_slice().into(),
+    });
+    (!state.keys.is_empty()).then(|| rows.collect())
+}
+
+/// Puts a user's reaction in or takes it out.
+pub(crate) fn set_reaction(state: &mut Reactions, key: &str, user: &UserId, on: bool) {
+    if !state.keys.iter().any(|one| one.key == key) && on {
+        state.keys.push(Reaction {
+            key: key.to_owned(),
+            users: Vec::new(),
+        });
+    }
+    for one in state.keys.iter_mut().filter(|one| one.key == key) {
+        one.users.retain(|other| other != user || on);
+        if on && !one.users.contains(user) {
+            one.users.push(user.clone());
+        }
     }
 }

@@ -173,6 +173,10 @@ impl Session {
                     blocked.push(user.clone());
                 }
                 self.cache.profile_dirty = true;
+                // Whose reactions show depends on it, everywhere.
+                for id in self.open.clone() {
+                    self.timeline_dirty(id);
+                }
             }
             (UserRecordKind::Rights, Some(id), _) => self.on_rights(id, record.value, live),
             // A later server's kind.

@@ -12,8 +12,9 @@ use crate::{
     conversation::{Conversation, Item, Keep, Late},
     diff::diff,
     event::Completion,
+    outbox::PendingFacet,
     pending::refusal,
-    rows::row_of,
+    rows::{body_of, reaction_rows, reactions_of, row_of, set_reaction},
     storage::ItemRecord,
     sync::SMALL_HOLE,
     view::{Body, Diff, MessageState, TIMELINE_ROWS_MAX, TimelineRow},
@@ -208,10 +209,11 @@ impl Session {
             let number = entry.sequence;
             let inside = lowest <= number && number < from;
             match conversation.items.get_mut(&number) {
-                Some(held) if held.entry.rev() < entry.rev() => {
-                    *held = Item::new(held.row, entry);
+                Some(held) => {
+                    if held.entry.merge(&entry) {
+                        held.body = body_of(&held.entry);
+                    }
                 }
-                Some(_) => {}
                 None if inside && conversation.covered.contains(number) => {
                     conversation.items.insert(number, Item::new(row, entry));
                 }
@@ -465,6 +467,8 @@ impl Session {
             body: Body::Hole,
             state: MessageState::Received,
             edited: false,
+            pinned: false,
+            reactions: None,
         });
     }
 
@@ -486,7 +490,32 @@ impl Session {
                 None => {}
             }
         }
+        if row.body != Body::Recalled {
+            self.pending_facets(conversation.id(), &item.entry, &mut row);
+        }
         row
+    }
+
+    /// What waits in the outbox shows at once, and whoever is blocked does not show.
+    fn pending_facets(&self, id: ConversationId, entry: &Entry, row: &mut TimelineRow) {
+        let pending = self.outbox.pending_facets(id, entry);
+        let blocked = &self.cache.profile.blocked;
+        if pending.is_empty() && (blocked.is_empty() || row.reactions.is_none()) {
+            return;
+        }
+        let Some(me) = &self.me else { return };
+        let mut state = reactions_of(entry);
+        for one in &mut state.keys {
+            one.users.retain(|user| !blocked.contains(user));
+        }
+        for wish in pending {
+            match wish {
+                PendingFacet::React(key, on) => set_reaction(&mut state, key, me, on),
+                PendingFacet::Pin(on) => row.pinned = on,
+            }
+        }
+        state.keys.retain(|one| !one.users.is_empty());
+        row.reactions = reaction_rows(&state, Some(me));
     }
 
     fn echo_rows(&self, id: ConversationId) -> Vec<TimelineRow> {
@@ -506,6 +535,8 @@ impl Session {
                 body: text.map_or(Body::Recalled, Body::Text),
                 state: outgoing.state(),
                 edited: false,
+                pinned: false,
+                reactions: None,
             }
         };
         self.outbox.echoes(id).map(echo).collect()

@@ -117,6 +117,21 @@ pub struct TimelineRow {
     pub state: MessageState,
     /// Its author changed it.
     pub edited: bool,
+    /// It is pinned for everybody.
+    pub pinned: bool,
+    /// Who reacted, by key in the order of first use; `None`: nobody.
+    pub reactions: Option<Arc<[ReactionRow]>>,
+}
+
+/// All who reacted to a message with one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReactionRow {
+    /// An emoji, or an id that the game made.
+    pub key: Arc<str>,
+    /// This user is one of them.
+    pub mine: bool,
+    /// They, in the order they reacted; their number is the count.
+    pub users: Arc<[UserId]>,
 }
 
 /// What a row says.

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::{
-    ConversationId, Nonce, UserId,
+    ConversationId, Nonce, UserId, Wire,
+    codec::decode,
     ids::{Ordinal, Rev, Sequence, WallMs},
     open_enum, record,
 };
@@ -47,6 +48,10 @@ open_enum! {
         32 Edit,
         /// An earlier message was taken back.
         33 Recall,
+        /// Reactions to an earlier message changed.
+        34 React,
+        /// An earlier message was pinned or unpinned.
+        35 Pin,
     }
 }
 
@@ -55,6 +60,13 @@ impl EntryKind {
     #[must_use]
     pub const fn is_change(self) -> bool {
         matches!(self.number(), 32..=63)
+    }
+
+    /// Whether it changes facets of an item and not its body: such a change moves no conversation in a list. Unknown kinds from 34 to 47
+    /// are of this sort too.
+    #[must_use]
+    pub const fn is_facet_change(self) -> bool {
+        matches!(self.number(), 34..=47)
     }
 }
 
@@ -85,6 +97,56 @@ open_enum! {
         1 Recalled,
         /// An admin took it back.
         2 RecalledByAdmin,
+    }
+}
+
+open_enum! {
+    /// What others add to an item without touching its body.
+    FacetKind {
+        /// [`Reactions`].
+        1 Reactions,
+        /// [`Pinned`].
+        2 Pin,
+    }
+}
+
+record! {
+    /// One facet of an item, whole: merging is the larger rev wins, facet by facet.
+    Facet {
+        /// What it is.
+        req "k" kind: FacetKind,
+        /// The number of the entry that changed it last; 0 stands for the number of the change that carries it.
+        opt "r" rev: Rev,
+        /// By kind; empty: nothing is left of it.
+        opt "b" content: Bytes,
+    }
+}
+
+record! {
+    /// Those who reacted with one key.
+    Reaction {
+        /// An emoji, or an id that the game made.
+        req "k" key: String,
+        /// Who, in the order they did.
+        opt "us" users: Vec<UserId>,
+    }
+}
+
+record! {
+    /// The content of [`FacetKind::Reactions`].
+    Reactions {
+        /// One for each key, in the order of its first use.
+        opt "ks" keys: Vec<Reaction>,
+    }
+}
+
+record! {
+    /// The content of [`FacetKind::Pin`].
+    Pinned {
+        /// Who pinned it.
+        req "u" by: UserId,
+        /// When.
+        opt "t" at: WallMs,
     }
 }
 
@@ -175,6 +237,10 @@ record! {
         opt "x" tombstone: Option<Tombstone>,
         /// Of created (its name), joined, left, removed, role.
         opt "m" member: Option<MemberChange>,
+        /// Of an item: the number of the last change of its body; 0 stands for its `rev`.
+        opt "br" body_rev: Rev,
+        /// Of an item: all its facets. Of a change: those it changes.
+        opt "fa" facets: Vec<Facet>,
     }
 }
 
@@ -195,33 +261,117 @@ impl Entry {
         self.kind == EntryKind::Message && self.header.as_ref().is_some_and(|header| !header.silent)
     }
 
-    /// Takes over what `change` (an edit or recall of this item) says. `false` if it is older than what is here.
+    /// The number of the last change of the body.
+    #[must_use]
+    pub const fn body_rev(&self) -> Rev {
+        if self.body_rev == 0 {
+            self.rev()
+        } else {
+            self.body_rev
+        }
+    }
+
+    /// The facet of a kind, decoded; `None` if there is none, nothing is left of it, or it can not be read.
+    #[must_use]
+    pub fn facet<T: Wire>(&self, kind: FacetKind) -> Option<T> {
+        let facet = self.facets.iter().find(|facet| facet.kind == kind)?;
+        decode(&facet.content).ok()
+    }
+
+    /// Takes over what `change` (of this item) says: of the body and of each facet, if it is newer than what is here. The order in
+    /// which changes come does not matter. `false` if nothing of it was newer.
     pub fn apply(&mut self, change: &Self) -> bool {
         debug_assert_eq!(change.target, self.sequence, "a change of another item");
-        if change.sequence <= self.rev() {
-            return false;
-        }
-        self.rev = change.sequence;
+        let number = change.sequence;
+        let (rev, body_rev) = (self.rev(), self.body_rev());
+        let is_body = matches!(change.kind, EntryKind::Edit | EntryKind::Recall);
+        let mut newer = number > if is_body { body_rev } else { rev };
         match change.kind {
-            EntryKind::Edit => {
+            EntryKind::Edit if newer => {
                 self.content = change.content.clone();
                 self.edited = true;
             }
-            EntryKind::Recall => {
-                self.content = Bytes::new();
-                // The new state does not depend on the changes before: a reader may have missed some.
-                self.edited = false;
-                self.header = self.header.take().map(|header| Header {
-                    mentions: Vec::new(),
-                    mention_all: false,
-                    reply_to: 0,
-                    ..header
-                });
-                self.tombstone = change.tombstone.or(Some(Tombstone::Recalled));
+            EntryKind::Recall if newer => {
+                let tombstone = change.tombstone.or(Some(Tombstone::Recalled));
+                self.become_tombstone(tombstone);
             }
-            // A later server's kind: the new number is kept, so that a page brings the state.
+            // Another kind may be a later server's: the new number is kept, so that a page brings the state.
             _ => {}
         }
+        for facet in &change.facets {
+            let rev = if facet.rev == 0 { number } else { facet.rev };
+            newer |= self.take_facet(facet, rev);
+        }
+        self.set_revs(
+            rev.max(number),
+            if is_body {
+                body_rev.max(number)
+            } else {
+                body_rev
+            },
+        );
+        newer
+    }
+
+    /// Takes over what another state of the same item has that is newer. `false` if nothing is.
+    pub fn merge(&mut self, state: &Self) -> bool {
+        debug_assert_eq!(state.sequence, self.sequence, "another item");
+        let (rev, body_rev) = (self.rev(), self.body_rev());
+        let mut newer = state.rev() > rev;
+        let mine = std::mem::take(&mut self.facets);
+        let other = if state.body_rev() > body_rev {
+            newer = true;
+            *self = state.clone();
+            mine
+        } else {
+            self.facets = mine;
+            state.facets.clone()
+        };
+        for facet in &other {
+            newer |= self.take_facet(facet, facet.rev);
+        }
+        self.set_revs(rev.max(state.rev()), body_rev.max(state.body_rev()));
+        newer
+    }
+
+    /// Nothing is left of it but that it was there. The new state does not depend on the changes before: a reader may have missed some.
+    fn become_tombstone(&mut self, tombstone: Option<Tombstone>) {
+        self.content = Bytes::new();
+        self.edited = false;
+        self.header = self.header.take().map(|header| Header {
+            mentions: Vec::new(),
+            mention_all: false,
+            reply_to: 0,
+            ..header
+        });
+        self.facets.clear();
+        self.tombstone = tombstone;
+    }
+
+    fn take_facet(&mut self, facet: &Facet, rev: Rev) -> bool {
+        if self.tombstone.is_some() {
+            return false;
+        }
+        let new = Facet {
+            rev,
+            ..facet.clone()
+        };
+        match self.facets.iter_mut().find(|held| held.kind == facet.kind) {
+            Some(held) if held.rev >= rev => return false,
+            Some(held) => *held = new,
+            None => {
+                let place = self
+                    .facets
+                    .partition_point(|held| held.kind.number() < facet.kind.number());
+                self.facets.insert(place, new);
+            }
+        }
         true
+    }
+
+    /// Keeps both numbers in the one form that they have.
+    const fn set_revs(&mut self, rev: Rev, body_rev: Rev) {
+        self.rev = if rev == self.sequence { 0 } else { rev };
+        self.body_rev = if body_rev == rev { 0 } else { body_rev };
     }
 }

@@ -192,6 +192,42 @@ record! {
     }
 }
 record! {
+    /// Reacts to a message, or takes the reaction back. A reaction that is there already (or gone) is done without an entry.
+    React {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The nonce before it in the outbox.
+        opt "af" after: Option<Nonce>,
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The message's number; 0 if `target_nonce` names it.
+        opt "g" target: Sequence,
+        /// The message's nonce, if it had no number yet.
+        opt "gi" target_nonce: Option<Nonce>,
+        /// An emoji, or an id that the game made: 1 to 64 bytes.
+        req "k" key: String,
+        /// React, or take it back.
+        req "on" on: bool,
+    }
+}
+record! {
+    /// Pins a message for everybody, or unpins it. Both users of a direct conversation may; in a group admins and owners.
+    Pin {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// The nonce before it in the outbox.
+        opt "af" after: Option<Nonce>,
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The message's number; 0 if `target_nonce` names it.
+        opt "g" target: Sequence,
+        /// The message's nonce, if it had no number yet.
+        opt "gi" target_nonce: Option<Nonce>,
+        /// Pin or unpin.
+        req "on" on: bool,
+    }
+}
+record! {
     /// Read up to a number. Never goes back; repeats change nothing.
     Read {
         /// Where.
@@ -361,6 +397,13 @@ record! {
     }
 }
 record! {
+    /// Asks for the pinned messages of a conversation. Page lane.
+    PinsRequest {
+        /// Of which conversation.
+        req "c" conversation: ConversationId,
+    }
+}
+record! {
     /// Asks for the user's devices. Page lane.
     DevicesRequest {
         /// Not used; keeps the body a map.
@@ -475,7 +518,7 @@ record! {
         opt "ur" unread: u32,
         /// Mentions among them.
         opt "mn" mentions: u32,
-        /// Time of the last entry this user sees.
+        /// Time of the last entry this user sees, without changes of facets.
         opt "t" at: WallMs,
         /// The last message this user sees.
         opt "p" preview: Option<Entry>,
@@ -640,6 +683,15 @@ record! {
     }
 }
 record! {
+    /// The pinned messages that the reader sees, newest first.
+    PinsPage {
+        /// Of which conversation.
+        req "c" conversation: ConversationId,
+        /// Entries, as they are now.
+        opt "e" items: Vec<Raw>,
+    }
+}
+record! {
     /// A device of the user.
     Device {
         /// Which.
@@ -752,6 +804,8 @@ frames! {
         19 Read Chat,
         20 Delivered Chat,
         21 Typing Datagram,
+        22 React Chat,
+        23 Pin Chat,
         32 CreateGroup Chat,
         33 Invite Chat,
         34 Join Chat,
@@ -765,6 +819,7 @@ frames! {
         50 UserLogRequest Page,
         51 MembersRequest Page,
         52 DevicesRequest Page,
+        53 PinsRequest Page,
     }
 }
 
@@ -789,6 +844,7 @@ frames! {
         98 UserLogPage Page,
         99 MembersPage Page,
         100 DevicesPage Page,
+        101 PinsPage Page,
     }
 }
 
@@ -821,6 +877,8 @@ impl ClientFrame {
             Self::Edit(f) => Some(f.nonce),
             Self::Recall(f) => Some(f.nonce),
             Self::Read(f) => Some(f.nonce),
+            Self::React(f) => Some(f.nonce),
+            Self::Pin(f) => Some(f.nonce),
             Self::CreateGroup(f) => Some(f.nonce),
             Self::Invite(f) => Some(f.nonce),
             Self::Join(f) => Some(f.nonce),

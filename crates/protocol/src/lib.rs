@@ -13,8 +13,8 @@ pub mod text;
 pub use code::Code;
 pub use codec::{DecodeError, Raw, Record, Wire, decode, encode};
 pub use entry::{
-    ConversationKind, Entry, EntryKind, Header, MemberChange, MessageKind, Role, TextContent,
-    Tombstone,
+    ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange, MessageKind,
+    Pinned, Reaction, Reactions, Role, TextContent, Tombstone,
 };
 pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
 pub use frames::{ClientFrame, Lane, ServerFrame};

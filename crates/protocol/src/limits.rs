@@ -34,6 +34,15 @@ pub const NAME_GRAPHEMES_MAX: usize = 64;
 /// Named mentions in a message: each is a row.
 pub const MENTIONS_MAX: usize = 50;
 
+/// Bytes of a reaction's key (an emoji with its modifiers is under 40).
+pub const REACTION_KEY_BYTES_MAX: usize = 64;
+/// Keys that a message's reactions have at most.
+pub const REACTION_KEYS_MAX: usize = 20;
+/// Reactions to a message, of all keys: with ids of usual length a change of them stays under 16 KiB.
+pub const REACTIONS_MAX: usize = 500;
+/// Pinned messages of a conversation: all fit one page.
+pub const PINS_MAX: usize = 50;
+
 /// Members of a group unless the server's settings say otherwise.
 pub const GROUP_MEMBERS_MAX: usize = 200;
 /// Users named in one invite or group creation.

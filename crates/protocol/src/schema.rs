@@ -7,8 +7,8 @@
 use crate::{
     codec::{Field, Record},
     entry::{
-        ConversationKind, Entry, EntryKind, Header, MemberChange, MessageKind, Role, TextContent,
-        Tombstone,
+        ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange, MessageKind,
+        Pinned, Reaction, Reactions, Role, TextContent, Tombstone,
     },
     frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
 };
@@ -47,6 +47,10 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<Header>(),
     record::<MemberChange>(),
     record::<TextContent>(),
+    record::<Facet>(),
+    record::<Reactions>(),
+    record::<Reaction>(),
+    record::<Pinned>(),
     record::<Range>(),
     record::<Head>(),
     record::<UserRecord>(),
@@ -71,6 +75,10 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "EntryKind",
         values: EntryKind::TABLE,
+    },
+    EnumInfo {
+        name: "FacetKind",
+        values: FacetKind::TABLE,
     },
     EnumInfo {
         name: "MessageKind",

@@ -5,7 +5,10 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
     Code,
-    limits::{NAME_BYTES_MAX, NAME_GRAPHEMES_MAX, TEXT_BYTES_MAX, TEXT_GRAPHEMES_MAX},
+    limits::{
+        NAME_BYTES_MAX, NAME_GRAPHEMES_MAX, REACTION_KEY_BYTES_MAX, TEXT_BYTES_MAX,
+        TEXT_GRAPHEMES_MAX,
+    },
 };
 
 /// Why a text or name is refused.
@@ -85,6 +88,13 @@ pub fn normalise_name(name: &str) -> Result<String, TextError> {
         return Err(TextError::BadName);
     }
     Ok(name)
+}
+
+/// Checks a reaction's key: an emoji or an id that the game made, without spaces, control or direction characters.
+#[must_use]
+pub fn is_reaction_key(key: &str) -> bool {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || is_direction(c);
+    !key.is_empty() && key.len() <= REACTION_KEY_BYTES_MAX && !key.chars().any(bad)
 }
 
 /// Whether a character changes the direction of the text around it (Unicode UAX #9, explicit formatting characters and marks).

@@ -33,7 +33,7 @@ fn text_content() -> Vec<u8> {
 }
 
 /// A value for a field: the same for the same name, and never the default of an optional one.
-fn sample(field: &Field, kind: &str, full: bool) -> Value {
+fn sample(field: &Field, kind: &str, full: Fill) -> Value {
     if let Some(inner) = kind
         .strip_prefix("Option<")
         .and_then(|rest| rest.strip_suffix('>'))
@@ -48,7 +48,7 @@ fn sample(field: &Field, kind: &str, full: bool) -> Value {
         if inner == "UserId" {
             items.push(Value::from("陈"));
         } else if RECORDS.iter().any(|record| record.name == inner) {
-            items.push(sample(field, inner, false));
+            items.push(sample(field, inner, Fill::Minimal));
         }
         return Value::Array(items);
     }
@@ -75,6 +75,7 @@ fn sample(field: &Field, kind: &str, full: bool) -> Value {
             "platform" => "linux",
             "text" => "gg wp 🎉",
             "name" => "Friday raid",
+            "key" => "👍",
             other => panic!("no sample for text field {other}"),
         }),
         "Bytes" => Value::Binary(match field.name {
@@ -91,9 +92,8 @@ fn sample(field: &Field, kind: &str, full: bool) -> Value {
             _ => 42,
         }),
         "WallMs" => Value::from(1_763_900_000_456u64),
-        "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind" => {
-            Value::from(1)
-        }
+        "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind"
+        | "FacetKind" => Value::from(1),
         "Role" => Value::from(2),
         "u8" => Value::from(1),
         "u16" => Value::from(match field.name {
@@ -111,18 +111,37 @@ fn sample(field: &Field, kind: &str, full: bool) -> Value {
     }
 }
 
-fn map(fields: &[Field], full: bool) -> Value {
+/// Fields that came into a record after its first golden line: that line stays as it is, and another one has them.
+const LATER: &[&str] = &["body_rev", "facets"];
+
+/// How much of a record a golden line has.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fill {
+    /// What must be there.
+    Minimal,
+    /// Everything that the record had in its first version.
+    Full,
+    /// Everything.
+    Later,
+}
+
+fn map(fields: &[Field], full: Fill) -> Value {
     let kind = |field: &Field| field.kind.replace(' ', "");
+    let stands = |field: &&Field| match full {
+        Fill::Minimal => field.required,
+        Fill::Full => !LATER.contains(&field.name),
+        Fill::Later => true,
+    };
     Value::Map(
         fields
             .iter()
-            .filter(|field| full || field.required)
+            .filter(stands)
             .map(|field| (Value::from(field.key), sample(field, &kind(field), full)))
             .collect(),
     )
 }
 
-fn record(name: &str, full: bool) -> Value {
+fn record(name: &str, full: Fill) -> Value {
     let info = RECORDS.iter().find(|record| record.name == name);
     map(
         info.unwrap_or_else(|| panic!("no sample for {name}"))
@@ -198,8 +217,12 @@ fn frames() -> Vec<Json> {
         ("server", ServerFrame::TABLE),
     ] {
         for info in table {
-            lines.push(frame_line(side, info, "minimal", &map(info.fields, false)));
-            lines.push(frame_line(side, info, "full", &map(info.fields, true)));
+            let body = |fill| map(info.fields, fill);
+            lines.push(frame_line(side, info, "minimal", &body(Fill::Minimal)));
+            lines.push(frame_line(side, info, "full", &body(Fill::Full)));
+            if body(Fill::Later) != body(Fill::Full) {
+                lines.push(frame_line(side, info, "later", &body(Fill::Later)));
+            }
         }
     }
     lines

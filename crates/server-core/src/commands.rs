@@ -40,6 +40,7 @@ impl Node {
                 | ClientFrame::HeadsRequest(_)
                 | ClientFrame::UserLogRequest(_)
                 | ClientFrame::MembersRequest(_)
+                | ClientFrame::PinsRequest(_)
                 | ClientFrame::DevicesRequest(_)
         );
         if session.early && !is_read {
@@ -61,7 +62,11 @@ impl Node {
                 return self.delivered(key, origin, delivered.clone(), now);
             }
             // Messages have limits of their own, once it is known where they go.
-            ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Recall(_) => {}
+            ClientFrame::Send(_)
+            | ClientFrame::Edit(_)
+            | ClientFrame::Recall(_)
+            | ClientFrame::React(_)
+            | ClientFrame::Pin(_) => {}
             _ => {
                 let rate = self.config.rate_requests_per_s;
                 let at = now.monotonic_ms;
@@ -101,6 +106,8 @@ impl Node {
             ClientFrame::Send(frame) => frame.conversation,
             ClientFrame::Edit(frame) => frame.conversation,
             ClientFrame::Recall(frame) => frame.conversation,
+            ClientFrame::React(frame) => frame.conversation,
+            ClientFrame::Pin(frame) => frame.conversation,
             ClientFrame::Read(frame) => frame.conversation,
             ClientFrame::CreateGroup(frame) => ConversationId::made(&user, frame.nonce),
             ClientFrame::Invite(frame) => frame.conversation,
@@ -178,7 +185,12 @@ impl Node {
         let is_change = job.item.is_none()
             && matches!(
                 job.task,
-                Task::Frame(ClientFrame::Edit(_) | ClientFrame::Recall(_))
+                Task::Frame(
+                    ClientFrame::Edit(_)
+                        | ClientFrame::Recall(_)
+                        | ClientFrame::React(_)
+                        | ClientFrame::Pin(_)
+                )
             );
         let parked_on = work
             .parked

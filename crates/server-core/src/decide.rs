@@ -2,15 +2,16 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, ConversationKind, EntryKind, Header, MessageKind, Now, Role,
-    TextContent, Tombstone, UserId, decode,
-    frames::{Edit, Recall, Send, UserRecord, UserRecordKind},
-    limits::{CONTENT_BYTES_MAX, MENTIONS_MAX},
-    text::check_text,
+    ClientFrame, Code, ConversationId, ConversationKind, EntryKind, Header, MessageKind, Nonce,
+    Now, Role, TextContent, Tombstone, UserId, decode,
+    frames::{Edit, Pin, React, Recall, Send, UserRecord, UserRecordKind},
+    limits::{CONTENT_BYTES_MAX, MENTIONS_MAX, PINS_MAX},
+    text::{check_text, is_reaction_key},
 };
 
 use crate::{
     config::NodeConfig,
+    facets::{self, FacetOp},
     groups,
     loaded::Loaded,
     rights::visible,
@@ -63,6 +64,8 @@ impl Case<'_> {
             ClientFrame::Send(send) => self.send(send),
             ClientFrame::Edit(edit) => self.edit(edit),
             ClientFrame::Recall(recall) => self.recall(recall),
+            ClientFrame::React(react) => self.react(react),
+            ClientFrame::Pin(pin) => self.pin(pin),
             other => groups::decide(self, other),
         };
         decided.unwrap_or_else(Decision::Refuse)
@@ -167,7 +170,9 @@ impl Case<'_> {
         if item.meta.sender != *self.me {
             return Err(Code::Forbidden);
         }
-        if item.tombstone.is_some() || (edit.seen_rev != 0 && edit.seen_rev != item.meta.rev) {
+        // Facets may have changed since: that is no conflict.
+        let is_old = edit.seen_rev != 0 && edit.seen_rev < item.body_rev;
+        if item.tombstone.is_some() || is_old {
             return Err(Code::Conflict);
         }
         self.check_window(item, self.config.edit_window_ms)?;
@@ -175,7 +180,7 @@ impl Case<'_> {
             content: own(&edit.content),
             nonce: Some(edit.nonce),
             private: item.meta.private,
-            target: Some((item.meta.sequence, item.meta.rev)),
+            target: Some((item.meta.sequence, item.body_rev)),
             ..self.entry(EntryKind::Edit)
         };
         Ok(Decision::Append(Plan {
@@ -205,7 +210,7 @@ impl Case<'_> {
         let entry = NewEntry {
             nonce: Some(recall.nonce),
             private: item.meta.private,
-            target: Some((item.meta.sequence, item.meta.rev)),
+            target: Some((item.meta.sequence, item.body_rev)),
             tombstone: Some(tombstone),
             ..self.entry(EntryKind::Recall)
         };
@@ -215,11 +220,79 @@ impl Case<'_> {
         }))
     }
 
-    fn target(
+    fn react(&self, react: &React) -> Result<Decision, Code> {
+        self.state.role(self.me).ok_or(Code::NotFound)?;
+        if !is_reaction_key(&react.key) {
+            return Err(Code::ArgumentInvalid);
+        }
+        let Some(item) = self.item else {
+            return self.target(react.target, react.target_nonce);
+        };
+        let item = self.facet_target(item.as_ref())?;
+        let state = facets::reactions(&item.facets);
+        let done = facets::reacts(&state, &react.key, self.me) == react.on;
+        if !done && !facets::allows(&state, &react.key, react.on) {
+            return Err(Code::LimitReached);
+        }
+        let key = react.key.clone();
+        let op = FacetOp::React { key, on: react.on };
+        Ok(self.change_facet(item, EntryKind::React, react.nonce, op, done))
+    }
+
+    fn pin(&self, pin: &Pin) -> Result<Decision, Code> {
+        let role = self.state.role(self.me).ok_or(Code::NotFound)?;
+        if self.state.is_group() && groups::rank(role) < groups::rank(Role::Admin) {
+            return Err(Code::Forbidden);
+        }
+        let Some(item) = self.item else {
+            return self.target(pin.target, pin.target_nonce);
+        };
+        let item = self.facet_target(item.as_ref())?;
+        let done = facets::is_pinned(&item.facets) == pin.on;
+        if pin.on && !done && item.pins >= PINS_MAX {
+            return Err(Code::LimitReached);
+        }
+        let op = FacetOp::Pin { on: pin.on };
+        Ok(self.change_facet(item, EntryKind::Pin, pin.nonce, op, done))
+    }
+
+    /// The message whose facets are to change.
+    fn facet_target<'a>(&self, item: Option<&'a Item>) -> Result<&'a Item, Code> {
+        let item = self.seen_message(item)?;
+        if item.tombstone.is_some() {
+            return Err(Code::Conflict);
+        }
+        Ok(item)
+    }
+
+    /// An entry that changes a facet; none, but an outcome, if it is as wished already. Behind a block nothing is to reach the peer of a
+    /// direct conversation, and nobody is to be told: there it is done without an effect.
+    fn change_facet(
         &self,
-        number: u64,
-        nonce: Option<fireside_protocol::Nonce>,
-    ) -> Result<Decision, Code> {
+        item: &Item,
+        kind: EntryKind,
+        nonce: Nonce,
+        op: FacetOp,
+        done: bool,
+    ) -> Decision {
+        let closed = !self.state.is_group() && self.state.is_blocked() && !item.meta.private;
+        if done || closed {
+            return Decision::Append(Plan::default());
+        }
+        let entry = NewEntry {
+            nonce: Some(nonce),
+            private: item.meta.private,
+            target: Some((item.meta.sequence, item.body_rev)),
+            facet: Some(op),
+            ..self.entry(kind)
+        };
+        Decision::Append(Plan {
+            entries: vec![entry],
+            ..Plan::default()
+        })
+    }
+
+    fn target(&self, number: u64, nonce: Option<Nonce>) -> Result<Decision, Code> {
         match (number, nonce) {
             (0, Some(nonce)) => Ok(Decision::Item(Target::Nonce(self.me.clone(), nonce))),
             (0, None) => Err(Code::ArgumentInvalid),
@@ -256,6 +329,7 @@ impl Case<'_> {
             content: Bytes::new(),
             private: false,
             target: None,
+            facet: None,
             tombstone: None,
             member: None,
         }

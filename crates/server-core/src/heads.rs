@@ -120,8 +120,10 @@ struct Newest {
 fn newest(reader: &mut impl LogReader, viewer: &Viewer) -> Result<Newest, StoreError> {
     let entries = reader.entries_below(viewer.id, viewer.horizon + 1, NEWEST_ENTRIES)?;
     let ordinal = entries.first().map_or(0, |entry| entry.meta.ordinal);
-    let seen = |entry: &&StoredEntry| visible(&entry.meta, &viewer.rights);
-    let mut at = entries.iter().find(seen).map(|entry| entry.meta.at);
+    // A reaction or a pin moves no conversation up.
+    let moves = |meta: &EntryMeta| !meta.kind.is_facet_change() && visible(meta, &viewer.rights);
+    let seen = entries.iter().find(|entry| moves(&entry.meta));
+    let mut at = seen.map(|entry| entry.meta.at);
     let mut below = entries.last().map_or(0, |entry| entry.meta.sequence);
     let mut scans_left = HEAD_SCANS_MAX;
     while at.is_none() && below > 1 && scans_left > 0 {
@@ -129,7 +131,7 @@ fn newest(reader: &mut impl LogReader, viewer: &Viewer) -> Result<Newest, StoreE
         let Some(lowest) = metas.last() else { break };
         below = lowest.sequence;
         scans_left = scans_left.saturating_sub(metas.len());
-        let seen = metas.iter().find(|meta| visible(meta, &viewer.rights));
+        let seen = metas.iter().find(|meta| moves(meta));
         at = seen.map(|meta| meta.at);
     }
     Ok(Newest {
@@ -193,7 +195,13 @@ fn preview(
 ) -> Result<Option<Entry>, StoreError> {
     let is_shown =
         |entry: &&StoredEntry| entry.meta.kind == EntryKind::Message && viewer.sees(entry);
-    let body = |entry: &StoredEntry| decode::<Entry>(&entry.body).ok();
+    let body = |entry: &StoredEntry| {
+        let entry = decode::<Entry>(&entry.body).ok()?;
+        Some(Entry {
+            facets: Vec::new(),
+            ..entry
+        })
+    };
     if let Some(entry) = newest.entries.iter().find(is_shown) {
         return Ok(body(entry));
     }

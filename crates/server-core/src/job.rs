@@ -79,6 +79,8 @@ impl Job {
             Task::Frame(ClientFrame::Send(frame)) => [frame.after, None],
             Task::Frame(ClientFrame::Edit(frame)) => [frame.after, frame.target_nonce],
             Task::Frame(ClientFrame::Recall(frame)) => [frame.after, frame.target_nonce],
+            Task::Frame(ClientFrame::React(frame)) => [frame.after, frame.target_nonce],
+            Task::Frame(ClientFrame::Pin(frame)) => [frame.after, frame.target_nonce],
             _ => [None, None],
         }
     }

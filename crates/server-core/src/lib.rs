@@ -11,6 +11,7 @@ pub mod config;
 mod conversation;
 mod decide;
 mod enter;
+pub mod facets;
 mod fanout;
 mod groups;
 mod heads;

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use fireside_protocol::{
     ConversationId, ConversationKind, Raw, Sequence, UserId,
-    frames::{Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, Range},
+    frames::{Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, PinsPage, Range},
     limits::{
         HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_CONTENT_BYTES_MAX as PAGE_BYTES,
-        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX,
+        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PINS_MAX,
     },
 };
 
@@ -140,6 +140,36 @@ pub fn members(
         more,
     }))
 }
+
+/// Builds the page of pinned messages; `None` for who is not a member.
+///
+/// # Errors
+/// What the reader answers.
+pub fn pins(
+    reader: &mut impl LogReader,
+    user: &UserId,
+    id: ConversationId,
+) -> Result<Option<PinsPage>, StoreError> {
+    let Some((_, viewer)) = open(reader, id, user)? else {
+        return Ok(None);
+    };
+    let pinned = reader.pinned(id, PINS_READ_MAX)?;
+    let seen = pinned.into_iter().filter(|entry| viewer.sees(entry));
+    let mut bytes_left = PAGE_BYTES;
+    let fits = |entry: &StoredEntry| {
+        let fits = entry.body.len() <= bytes_left;
+        bytes_left = bytes_left.saturating_sub(entry.body.len());
+        fits
+    };
+    let items = seen.take(PINS_MAX).take_while(fits);
+    Ok(Some(PinsPage {
+        conversation: id,
+        items: items.map(|entry| Raw(entry.body)).collect(),
+    }))
+}
+
+/// Pinned messages read for a page: some may be hidden from this reader, and two who pin at once may go a little over the limit.
+const PINS_READ_MAX: usize = PINS_MAX + 14;
 
 /// A reader and how far they may look.
 pub(crate) struct Viewer {

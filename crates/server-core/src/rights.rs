@@ -33,6 +33,8 @@ pub struct EntryMeta {
     pub mentions: Vec<UserId>,
     /// Everybody is named.
     pub mention_all: bool,
+    /// It is pinned.
+    pub pinned: bool,
 }
 
 /// A stretch of numbers in which a user was a member, both ends included.

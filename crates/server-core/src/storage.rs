@@ -5,15 +5,18 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, DeviceId, EntryKind, Nonce, Ordinal, Rev, Role,
+    Code, ConversationId, ConversationKind, DeviceId, EntryKind, Facet, Nonce, Ordinal, Rev, Role,
     Sequence, Tombstone, UserId, UserSequence, WallMs,
     frames::{
         DevicesPage, HeadsPage, HeadsRequest, MembersPage, MembersRequest, Page, PageRequest,
-        UserLogPage, UserRecord,
+        PinsPage, UserLogPage, UserRecord,
     },
 };
 
-use crate::rights::{EntryMeta, Interval};
+use crate::{
+    facets::FacetOp,
+    rights::{EntryMeta, Interval},
+};
 
 /// Matches a reply to its operation. Chosen by the core, never used twice in one life.
 pub type Ticket = u64;
@@ -95,6 +98,13 @@ pub enum Op {
         user: UserId,
         /// What.
         request: MembersRequest,
+    },
+    /// Reads the pinned messages; `NotFound` for who is not a member.
+    Pins {
+        /// For whom.
+        user: UserId,
+        /// Where.
+        conversation: ConversationId,
     },
     /// Reads the user's devices.
     Devices(UserId),
@@ -205,8 +215,11 @@ pub struct NewEntry {
     pub content: Bytes,
     /// Only the sender sees it.
     pub private: bool,
-    /// Of a change: the item's number and the rev it was decided on. Another rev now: [`Appended::Stale`].
+    /// Of a change: the item's number and the rev of its body that it was decided on. Another one now: [`Appended::Stale`]. Facets
+    /// that changed meanwhile make nothing stale.
     pub target: Option<(Sequence, Rev)>,
+    /// Of a change of a facet: carried out on what the item has then, by [`facets::carry_out`](crate::facets::carry_out).
+    pub facet: Option<FacetOp>,
     /// Of a recall.
     pub tombstone: Option<Tombstone>,
     /// Of a member item; carried out with this entry's number.
@@ -336,6 +349,8 @@ pub enum Reply {
     UserLog(UserLogPage),
     /// Of [`Op::Members`].
     Members(MembersPage),
+    /// Of [`Op::Pins`].
+    Pins(PinsPage),
     /// Of [`Op::Devices`]; `online` is filled in by the core.
     Devices(DevicesPage),
     /// The user may not see it, or it is not there.
@@ -479,8 +494,14 @@ pub struct LoadedUser {
 /// One item, to decide on a change of it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Item {
-    /// What the rules need; `meta.rev` goes into [`NewEntry::target`].
+    /// What the rules need.
     pub meta: EntryMeta,
+    /// The number of the last change of its body; goes into [`NewEntry::target`].
+    pub body_rev: Rev,
+    /// Its facets.
+    pub facets: Vec<Facet>,
+    /// How many messages are pinned in its conversation.
+    pub pins: usize,
     /// Why it is empty.
     pub tombstone: Option<Tombstone>,
 }
@@ -593,6 +614,8 @@ pub trait LogReader {
         above: Sequence,
         limit: u32,
     ) -> Result<Tally, StoreError>;
+    /// The pinned items, by number descending, at most `limit`.
+    fn pinned(&mut self, id: ConversationId, limit: usize) -> Result<Vec<StoredEntry>, StoreError>;
     /// Items changed after `since` (rev over it and over their own number), by rev ascending.
     fn changed(
         &mut self,

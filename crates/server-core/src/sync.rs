@@ -122,6 +122,10 @@ impl Node {
                 now: now.wall_ms,
             },
             ClientFrame::MembersRequest(request) => Op::Members { user, request },
+            ClientFrame::PinsRequest(request) => Op::Pins {
+                user,
+                conversation: request.conversation,
+            },
             _ => Op::Devices(user),
         };
         if self.is_shedding(now) {
@@ -144,6 +148,7 @@ impl Node {
             Ok(Reply::Heads(page)) => ServerFrame::HeadsPage(self.finish_heads(key, page)),
             Ok(Reply::UserLog(page)) => ServerFrame::UserLogPage(page),
             Ok(Reply::Members(page)) => ServerFrame::MembersPage(page),
+            Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
             Ok(Reply::Devices(mut page)) => {
                 let user = self.sessions.get(&key).map(|session| session.user);
                 let user = user.and_then(|user| self.users.get(user));

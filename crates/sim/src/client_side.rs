@@ -325,7 +325,7 @@ impl World {
                     entry.sequence,
                     user,
                 );
-                self.record.on_entry(user, &entry, moment);
+                self.record.on_entry(user, &entry, false, moment);
             }
             ServerFrame::Skip(skip) => {
                 self.live(key, skip.conversation, skip.first, skip.last, user);
@@ -335,7 +335,7 @@ impl World {
                 self.live.insert((key, head.conversation), None);
                 self.owed.remove(&(key, head.conversation));
                 if let Some(preview) = &head.preview {
-                    self.record.on_entry(user, preview, moment);
+                    self.record.on_entry(user, preview, true, moment);
                 }
             }
             ServerFrame::Ack(ack) => self
@@ -373,7 +373,7 @@ impl World {
             }
             ServerFrame::HeadsPage(page) => {
                 for preview in page.heads.iter().filter_map(|head| head.preview.as_ref()) {
-                    self.record.on_entry(user, preview, moment);
+                    self.record.on_entry(user, preview, true, moment);
                 }
             }
             ServerFrame::UserRecord(record) if record.kind == UserRecordKind::Rights => {
@@ -397,7 +397,7 @@ impl World {
         for raw in entries {
             match decode::<Entry>(&raw.0) {
                 Ok(entry) if entry.conversation == conversation => {
-                    self.record.on_entry(user, &entry, moment);
+                    self.record.on_entry(user, &entry, false, moment);
                 }
                 other => {
                     let seen = format!("a page of {conversation} has {other:?}");

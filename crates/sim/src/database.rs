@@ -18,7 +18,7 @@ use fireside_protocol::{
     limits,
 };
 use fireside_server_core::{
-    Breaks, log,
+    Breaks, facets, log,
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
@@ -247,6 +247,10 @@ impl Database {
                 Some(page) => Reply::Members(page),
                 None => Reply::NotFound,
             },
+            Op::Pins { user, conversation } => match log::pins(self, &user, conversation)? {
+                Some(page) => Reply::Pins(page),
+                None => Reply::NotFound,
+            },
             Op::Devices(user) => Reply::Devices(DevicesPage {
                 devices: self
                     .users
@@ -441,7 +445,12 @@ impl Database {
         let item = self.conversations.get(&id)?.get(sequence)?;
         (item.meta.target == 0).then(|| Item {
             meta: item.meta.clone(),
+            body_rev: item.entry.body_rev(),
             tombstone: item.entry.tombstone,
+            facets: item.entry.facets.clone(),
+            pins: self.conversations.get(&id).map_or(0, |it| {
+                it.entries.iter().filter(|it| it.meta.pinned).count()
+            }),
         })
     }
 

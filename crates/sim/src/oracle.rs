@@ -3,17 +3,19 @@
 
 mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_protocol::{ConversationId, EntryKind, Rev, Role, Sequence, UserId};
 
 use crate::{
-    record::{Acked, Act, Command, Look, Moment, Record},
+    record::{Acked, Act, Command, Look, Marks, Moment, Record},
     violation::{Check, Violation, ensure, some},
 };
 
 /// From when to when.
 type Span = (Moment, Moment);
+/// At rest.
+const NOW: Span = (Moment::MAX, Moment::MAX);
 /// A role now, and memberships with both ends included.
 type Member = (Option<Role>, Vec<(Sequence, Sequence)>);
 /// What a user should see of a log.
@@ -37,6 +39,8 @@ struct Log {
     items: BTreeMap<Sequence, Item>,
     /// All numbers: time, and of a change its item.
     numbers: BTreeMap<Sequence, (u64, Option<Sequence>)>,
+    /// Those that moved nothing up in a list.
+    marks: BTreeSet<Sequence>,
     members: BTreeMap<UserId, Member>,
     read: BTreeMap<UserId, Sequence>,
 }
@@ -102,6 +106,7 @@ impl<'a> Oracle<'a> {
         let closed = peer.map(|peer| self.closed(me, peer, acked.span()));
         let allowed = match &by.act {
             Act::Edit(..) | Act::Recall(..) => return self.change(log, acked, closed.flatten()),
+            Act::React(..) | Act::Pin(..) => return self.mark(log, acked, closed.flatten()),
             Act::Say(_) => log.direct || mine > 0,
             Act::Create(history, _) => {
                 log.history = *history;
@@ -141,7 +146,35 @@ impl<'a> Oracle<'a> {
             now.text.is_some() && open && (admin || now.sender == *me && fresh)
         });
         let Item { now, states, .. } = some!(item, "rights", "{acked:?} may not change {target}");
-        (now.rev, now.edited, now.text) = (n, look.text.is_some(), look.text);
+        (now.rev, now.edited) = (n, look.text.is_some());
+        now.text = look.text;
+        if now.text.is_none() {
+            now.marks = Marks::default();
+        }
+        states.insert(n, now.clone());
+        Ok(())
+    }
+
+    /// A reaction or a pin.
+    fn mark(&self, log: &mut Log, acked: Acked<'_>, closed: Option<bool>) -> Check {
+        let (n, me) = (acked.sequence, &acked.by.user);
+        let (target, mine, direct) = (self.record.target(acked.by), log.rank(me), log.direct);
+        log.numbers.insert(n, (acked.wall, Some(target)));
+        log.marks.insert(n);
+        let item = log.items.get_mut(&target).filter(|item| {
+            let open = item.private || closed != Some(true);
+            let pins = !matches!(acked.by.act, Act::Pin(..)) || direct || mine > 1;
+            item.now.text.is_some() && open && pins && (direct || mine > 0)
+        });
+        let Item { now, states, .. } = some!(item, "rights", "{acked:?} may not mark {target}");
+        match &acked.by.act {
+            Act::Pin(_, _, true) => {
+                now.marks.pinned.get_or_insert_with(|| me.clone());
+            }
+            Act::React(_, _, key, on) => now.marks.react(key, me, *on),
+            _ => now.marks.pinned = None,
+        }
+        now.rev = n;
         states.insert(n, now.clone());
         Ok(())
     }
@@ -191,8 +224,7 @@ impl<'a> Oracle<'a> {
     fn visible<'l>(&self, id: ConversationId, log: &'l Log, user: &UserId) -> Visible<'l> {
         let near = !log.direct || self.record.peer(id, user).is_some();
         let items = log.items.iter().filter(|(n, item)| {
-            let now = (Moment::MAX, Moment::MAX);
-            let hidden = || self.blocks(user, &item.now.sender, now) == Some(true);
+            let hidden = || self.blocks(user, &item.now.sender, NOW) == Some(true);
             near && log.may(user, **n, item) && !(log.hideable(user, item) && hidden())
         });
         items.map(|(n, item)| (*n, item)).collect()

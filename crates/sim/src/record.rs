@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_client_core::view::{Body, MessageState, TimelineRow};
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, EntryKind, Nonce, Ordinal, Rev, Role, Sequence,
-    TextContent, UserId, WallMs, decode,
+    ClientFrame, Code, ConversationId, Entry, EntryKind, FacetKind, Nonce, Ordinal, Pinned,
+    Reactions, Rev, Role, Sequence, TextContent, UserId, WallMs, decode,
     frames::{Ack, TypingOf},
     limits::UNREAD_COUNT_MAX,
 };
@@ -25,6 +25,10 @@ pub enum Act {
     Edit(Sequence, Option<Nonce>, String),
     /// An item back.
     Recall(Sequence, Option<Nonce>),
+    /// A reaction to an item, or that it is taken back.
+    React(Sequence, Option<Nonce>, String, bool),
+    /// An item pinned or unpinned.
+    Pin(Sequence, Option<Nonce>, bool),
     /// A group in which joiners see so much, and who is invited.
     Create(u64, Vec<UserId>),
     /// Others in.
@@ -49,7 +53,10 @@ impl Act {
     /// Whether it writes or changes a message.
     #[must_use]
     pub const fn is_talk(&self) -> bool {
-        matches!(self, Self::Say(_) | Self::Edit(..) | Self::Recall(..))
+        matches!(
+            self,
+            Self::Say(_) | Self::Edit(..) | Self::Recall(..) | Self::React(..) | Self::Pin(..)
+        )
     }
 }
 
@@ -129,6 +136,8 @@ impl Acked<'_> {
             Act::SetRole(user, _) => (EntryKind::Role, Some(user)),
             Act::Edit(..) => (EntryKind::Edit, None),
             Act::Recall(..) => (EntryKind::Recall, None),
+            Act::React(..) => (EntryKind::React, None),
+            Act::Pin(..) => (EntryKind::Pin, None),
             _ => (EntryKind::Message, None),
         };
         Look {
@@ -140,7 +149,55 @@ impl Acked<'_> {
             member: member.cloned(),
             text: self.by.text(),
             edited: false,
+            marks: Marks::default(),
         }
+    }
+}
+
+/// What others added to an item.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Marks {
+    /// Reactions by key, in the order of first use, and whose they are, in order.
+    pub reactions: Vec<(String, Vec<UserId>)>,
+    /// Who pinned it.
+    pub pinned: Option<UserId>,
+}
+
+impl Marks {
+    fn of(entry: &Entry) -> Self {
+        let reactions = entry.facet::<Reactions>(FacetKind::Reactions);
+        let keys = reactions.map_or_else(Vec::new, |it| it.keys);
+        Self {
+            reactions: keys.into_iter().map(|one| (one.key, one.users)).collect(),
+            pinned: entry.facet::<Pinned>(FacetKind::Pin).map(|it| it.by),
+        }
+    }
+
+    /// A user's reaction, or that it is taken back.
+    pub fn react(&mut self, key: &str, user: &UserId, on: bool) {
+        let all = &mut self.reactions;
+        if !all.iter().any(|(of, _)| of == key) {
+            all.push((key.to_owned(), Vec::new()));
+        }
+        for (_, users) in all.iter_mut().filter(|(of, _)| of == key) {
+            match users.iter().position(|one| one == user) {
+                Some(place) if !on => drop(users.remove(place)),
+                None if on => users.push(user.clone()),
+                _ => {}
+            }
+        }
+        all.retain(|(_, users)| !users.is_empty());
+    }
+
+    /// Without the reactions of some.
+    #[must_use]
+    pub fn without(&self, hidden: impl Fn(&UserId) -> bool) -> Self {
+        let mut marks = self.clone();
+        for (_, users) in &mut marks.reactions {
+            users.retain(|user| !hidden(user));
+        }
+        marks.reactions.retain(|(_, users)| !users.is_empty());
+        marks
     }
 }
 
@@ -163,6 +220,8 @@ pub struct Look {
     pub text: Option<String>,
     /// Its author changed it.
     pub edited: bool,
+    /// What others added; of a change: what it says of that.
+    pub marks: Marks,
 }
 
 impl Look {
@@ -180,6 +239,7 @@ impl Look {
             member: entry.member.as_ref().map(|change| change.user.clone()),
             text: text.then(|| text_of(&entry.content)),
             edited: entry.edited,
+            marks: Marks::of(entry),
         }
     }
 
@@ -189,6 +249,11 @@ impl Look {
         Self {
             rev: 0,
             ordinal: 0,
+            marks: Marks {
+                // A row says that it is pinned, not by whom.
+                pinned: self.marks.pinned.as_ref().map(|_| self.sender.clone()),
+                ..self.marks.clone()
+            },
             ..self.clone()
         }
     }
@@ -215,6 +280,12 @@ impl Look {
             member,
             text,
             edited: row.edited,
+            marks: Marks {
+                reactions: (row.reactions.iter().flat_map(|all| all.iter()))
+                    .map(|one| (one.key.to_string(), one.users.to_vec()))
+                    .collect(),
+                pinned: row.pinned.then(|| row.sender.clone()),
+            },
         })
     }
 }
@@ -258,8 +329,8 @@ pub struct Shown<'a> {
     pub top: Sequence,
 }
 
-/// To whom, where, which number, in which state.
-pub type Delivery = (UserId, ConversationId, Sequence, Rev);
+/// To whom, where, which number, in which state, and whether in a line of the list, which shows nothing that others added.
+pub type Delivery = (UserId, ConversationId, Sequence, Rev, bool);
 
 /// All that was seen.
 #[derive(Debug, Default)]
@@ -301,6 +372,15 @@ impl Record {
             ClientFrame::Recall(f) => {
                 f.after = None;
                 (f.conversation, Act::Recall(f.target, f.target_nonce))
+            }
+            ClientFrame::React(f) => {
+                f.after = None;
+                let act = Act::React(f.target, f.target_nonce, f.key.clone(), f.on);
+                (f.conversation, act)
+            }
+            ClientFrame::Pin(f) => {
+                f.after = None;
+                (f.conversation, Act::Pin(f.target, f.target_nonce, f.on))
             }
             ClientFrame::CreateGroup(f) => (
                 ConversationId::made(user, nonce),
@@ -371,8 +451,8 @@ impl Record {
         }
     }
 
-    /// A user's device got an entry: live, in a page, or as a preview.
-    pub fn on_entry(&mut self, user: &UserId, entry: &Entry, now: Moment) {
+    /// A user's device got an entry: live, in a page, or in a line of the list.
+    pub fn on_entry(&mut self, user: &UserId, entry: &Entry, in_list: bool, now: Moment) {
         if entry.sender == *user {
             self.settled.extend(entry.nonce);
         }
@@ -381,6 +461,7 @@ impl Record {
             entry.conversation,
             entry.sequence,
             entry.rev(),
+            in_list,
         );
         let look = Look::of(entry);
         let first = self
@@ -420,10 +501,14 @@ impl Record {
         acked.map(|acked| acked.by.place).collect()
     }
 
-    /// The number of the item that an edit or recall names.
+    /// The number of the item that a change names.
     #[must_use]
     pub fn target(&self, command: &Command) -> Sequence {
-        let (Act::Edit(target, name, _) | Act::Recall(target, name)) = &command.act else {
+        let (Act::Edit(target, name, _)
+        | Act::Recall(target, name)
+        | Act::React(target, name, ..)
+        | Act::Pin(target, name, _)) = &command.act
+        else {
             return 0;
         };
         let named = name.map(|name| (command.user.clone(), name));
@@ -444,7 +529,7 @@ impl Record {
     /// Whether anything of some numbers ever came to a user.
     #[must_use]
     pub fn got(&self, user: &UserId, id: ConversationId, from: Sequence, to: Sequence) -> bool {
-        let keys = (user.clone(), id, from, 0)..=(user.clone(), id, to, Rev::MAX);
+        let keys = (user.clone(), id, from, 0, false)..=(user.clone(), id, to, Rev::MAX, true);
         self.delivered.range(keys).next().is_some()
     }
 

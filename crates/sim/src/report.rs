@@ -21,6 +21,8 @@ pub const MECHANISMS: &[&str] = &[
     "messages acknowledged",
     "edits acknowledged",
     "recalls acknowledged",
+    "reactions",
+    "pins",
     "joins",
     "leaves and removals",
     "late joiners with history",

@@ -39,7 +39,8 @@ impl World {
             return;
         }
         match self.rng.below(1_000) {
-            0..=449 => self.write(index),
+            0..=399 => self.write(index),
+            400..=449 => self.mark(index),
             450..=549 => self.change(index),
             550..=649 => self.read_up(index),
             650..=769 => self.look(index),
@@ -310,6 +311,42 @@ impl World {
             ) {
                 self.report.count("edits acknowledged");
             }
+        }
+    }
+
+    /// A reaction to what stands on the screen, or a pin.
+    fn mark(&mut self, index: usize) {
+        let pin = self.rng.chance(200);
+        let Some((conversation, row)) = self.some_row(index, true) else {
+            return;
+        };
+        let message = match (row.sequence, row.nonce) {
+            (Some(sequence), _) => MessageRef::Sequence(sequence),
+            (None, Some(nonce)) => MessageRef::Nonce(nonce),
+            _ => return,
+        };
+        let command = if pin {
+            let on = !row.pinned;
+            Command::Pin {
+                conversation,
+                message,
+                on,
+            }
+        } else {
+            let keys = ["👍", "😂", "gg"];
+            let key = keys[self.rng.below(3) as usize].to_owned();
+            let mut reactions = row.reactions.iter().flat_map(|all| all.iter());
+            let on = !reactions.any(|one| *one.key == *key && one.mine);
+            Command::React {
+                conversation,
+                message,
+                key,
+                on,
+            }
+        };
+        let count = if pin { "pins" } else { "reactions" };
+        if self.command(index, command) {
+            self.report.count(count);
         }
     }
 

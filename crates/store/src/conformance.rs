@@ -22,6 +22,7 @@
 mod blocks;
 mod changes;
 mod devices;
+mod facets;
 mod harness;
 mod heads;
 mod markers;
@@ -51,6 +52,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         nonces::CHECKS,
         stale::CHECKS,
         changes::CHECKS,
+        facets::CHECKS,
         members::CHECKS,
         blocks::CHECKS,
         markers::CHECKS,

@@ -84,6 +84,7 @@ impl Pairs {
                     content: Bytes::from(vec![b'x'; CONTENT]),
                     private: false,
                     target: None,
+                    facet: None,
                     tombstone: None,
                     member: None,
                 }],

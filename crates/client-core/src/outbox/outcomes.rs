@@ -105,6 +105,8 @@ impl Session {
             edited: false,
             tombstone: None,
             member: None,
+            body_rev: 0,
+            facets: Vec::new(),
         })
     }
 

@@ -227,6 +227,8 @@ pub(crate) fn message(
         edited: false,
         tombstone: None,
         member: None,
+        body_rev: 0,
+        facets: Vec::new(),
     }
 }
 

@@ -108,6 +108,7 @@ impl Life {
             content: vec![b'x'; self.chance.below(40) as usize].into(),
             private: false,
             target,
+            facet: None,
             tombstone: None,
             member,
         };
@@ -168,7 +169,7 @@ impl Life {
                 let at = self.chance.below(entries.len() as u64) as usize;
                 let (item, meta) = &entries[at];
                 if item.kind == EntryKind::Message {
-                    let target = Some((meta.sequence, meta.rev));
+                    let target = Some((meta.sequence, item.body_rev()));
                     self.append(name, EntryKind::Edit, None, target, None);
                 }
             }
@@ -404,6 +405,7 @@ fn pages_of_heads_join_without_a_seam() {
                     content: b"x".as_slice().into(),
                     private: false,
                     target: None,
+                    facet: None,
                     tombstone: None,
                     member: None,
                 }],

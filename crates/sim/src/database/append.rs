@@ -63,7 +63,9 @@ impl Database {
                     .get(&append.conversation)
                     .and_then(|c| c.get(target));
                 if item.is_none_or(|item| {
-                    item.meta.rev != rev || item.entry.tombstone.is_some() || item.meta.target != 0
+                    item.entry.body_rev() != rev
+                        || item.entry.tombstone.is_some()
+                        || item.meta.target != 0
                 }) {
                     return Appended::Stale;
                 }
@@ -180,6 +182,8 @@ impl Database {
                         },
                     )
                 }),
+            body_rev: 0,
+            facets: Vec::new(),
         };
         let countable = entry.is_countable();
         entry.ordinal = before.0 + u64::from(countable);
@@ -203,18 +207,25 @@ impl Database {
                 .header
                 .as_ref()
                 .is_some_and(|header| header.mention_all),
+            pinned: false,
         };
+        if let (Some(op), Some(target)) = (&new.facet, conversation.get(entry.target)) {
+            let facet = facets::carry_out(&target.entry, op, &entry.sender, entry.at);
+            entry.facets.push(facet);
+        }
         let live = entry.clone();
         if let Some(target) = conversation.get_mut(entry.target) {
             meta.target_sender = Some(target.meta.sender.clone());
             meta.target_private = target.meta.private;
             target.entry.apply(&entry);
             target.meta.rev = sequence;
+            target.meta.pinned = facets::is_pinned(&target.entry.facets);
             if entry.kind == EntryKind::Recall {
                 target.meta.mentions.clear();
                 target.meta.mention_all = false;
             }
             entry.content = Bytes::new();
+            entry.facets.clear();
         }
         conversation.entries.push(Stored {
             meta: meta.clone(),
@@ -287,6 +298,7 @@ fn empty_meta(sender: &UserId) -> EntryMeta {
         target_private: false,
         mentions: Vec::new(),
         mention_all: false,
+        pinned: false,
     }
 }
 

@@ -177,6 +177,13 @@ impl LogReader for Database {
         })
     }
 
+    fn pinned(&mut self, id: ConversationId, limit: usize) -> Result<Vec<StoredEntry>, StoreError> {
+        let found = self.conversations.get(&id);
+        let entries = found.into_iter().flat_map(|it| it.entries.iter().rev());
+        let pinned = entries.filter(|it| it.meta.pinned);
+        Ok(pinned.take(limit).map(stored).collect())
+    }
+
     fn changed(
         &mut self,
         id: ConversationId,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use fireside_client_core::view::MessageState::{Delivered, Read, Received, Sent};
 use fireside_protocol::{ConversationId, EntryKind, Role, Sequence, UserId, frames::TypingOf};
 
-use super::{Log, Oracle, Visible};
+use super::{Log, NOW, Oracle, Visible};
 use crate::{
-    record::{Act, Look, MS, Moment, Shown, UNREAD_SHOWN_MAX, View},
+    record::{Act, Look, MS, Marks, Moment, Shown, UNREAD_SHOWN_MAX, View},
     violation::{Check, ensure, some},
 };
 
@@ -19,7 +19,7 @@ const DATAGRAM: Moment = 1_000 * MS;
 impl Oracle<'_> {
     /// Checks all that came to clients over the wire; an error is the first rule that does not hold.
     pub fn check_wire(&self) -> Check {
-        for ((user, id, n, rev), (target, look, moment)) in &self.record.delivered {
+        for ((user, id, n, rev, in_list), (target, look, moment)) in &self.record.delivered {
             let about = if *target == 0 { n } else { target };
             let what = (user, id, n, look);
             let log = self.logs.get(id);
@@ -31,9 +31,18 @@ impl Oracle<'_> {
             let may = near && log.may(user, *about, item);
             ensure!(may, "rights", "{what:?} of {item:?}");
             let number = (look.at, (*target > 0).then_some(*target));
-            let change = |state: &Look| *target > 0 && state.text == look.text;
-            let state = item.states.get(rev);
-            let state = state.is_some_and(|state| state == look || change(state));
+            let state = item.states.get(rev).is_some_and(|state| match look.kind {
+                EntryKind::React => state.marks.reactions == look.marks.reactions,
+                EntryKind::Pin => state.marks.pinned == look.marks.pinned,
+                _ if *target > 0 => state.text == look.text,
+                _ if *in_list => {
+                    Look {
+                        marks: Marks::default(),
+                        ..state.clone()
+                    } == *look
+                }
+                _ => state == look,
+            });
             let same = state && log.numbers.get(n) == Some(&number);
             ensure!(same, "state", "{what:?} of {item:?}");
             let open = *target > 0 || !log.hideable(user, item);
@@ -100,7 +109,9 @@ impl Oracle<'_> {
         let expected = View {
             role,
             last: log.numbers.keys().next_back().copied().unwrap_or(0),
-            at: (numbers.find(|(n, (_, of))| sees(*of, **n))).map_or(0, |(_, (at, _))| *at),
+            at: numbers
+                .find(|(n, (_, of))| !log.marks.contains(n) && sees(*of, **n))
+                .map_or(0, |(_, (at, _))| *at),
             unread: unread.min(UNREAD_SHOWN_MAX),
             sender: preview.as_ref().map(|look| look.sender.clone()),
             preview: preview.and_then(|look| look.text).unwrap_or_default(),
@@ -141,7 +152,12 @@ impl Oracle<'_> {
         for (n, look, state) in rows.iter().rev() {
             let item = items.next().filter(|(number, _)| *number == n);
             let now = item.map(|(_, item)| &item.now);
-            let plain = now.map(Look::as_row);
+            let hidden = |by: &UserId| self.blocks(user, by, NOW) == Some(true);
+            let plain = now.map(|now| {
+                let look = now.as_row();
+                let marks = look.marks.without(hidden);
+                Look { marks, ..look }
+            });
             ensure!(*look == plain, "views", "{who} {n} {look:?}, not {plain:?}");
             let message = now.filter(|now| now.kind == EntryKind::Message);
             let level = match message.filter(|now| now.sender == *user) {

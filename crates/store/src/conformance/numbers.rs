@@ -174,6 +174,8 @@ fn answered(w: &mut World) {
         edited: false,
         tombstone: None,
         member: None,
+        body_rev: 0,
+        facets: Vec::new(),
     };
     assert_eq!(entry, expected);
     let item = w.item(id, Target::Number(2)).unwrap();

@@ -51,6 +51,7 @@ pub(super) fn item(kind: EntryKind, sender: &UserId) -> NewEntry {
         content: Bytes::new(),
         private: false,
         target: None,
+        facet: None,
         tombstone: None,
         member: None,
     }
@@ -206,11 +207,8 @@ impl World {
         text: &str,
     ) -> Done {
         let version = self.version(id);
-        let rev = self
-            .item(id, Target::Number(target))
-            .expect("the target")
-            .meta
-            .rev;
+        let item_now = self.item(id, Target::Number(target));
+        let rev = item_now.expect("the target").body_rev;
         let entry = NewEntry {
             target: Some((target, rev)),
             content: Bytes::copy_from_slice(text.as_bytes()),

@@ -6,6 +6,7 @@ use fireside_protocol::{
     UserId, codec::encode,
 };
 use fireside_server_core::{
+    facets::carry_out,
     rights::EntryMeta,
     storage::{
         Append, Appended, Done, Effect, MemberOp, MemberRow, NewConversation, NewEntry,
@@ -187,7 +188,7 @@ impl Writer<'_> {
                 Some(_) => head.last + index as u64,
                 None => match self.item(head.number, target)? {
                     Some(item) if item.entry.tombstone.is_none() => {
-                        let now = item.meta.rev;
+                        let now = item.entry.body_rev();
                         changed.push(item);
                         now
                     }
@@ -255,7 +256,6 @@ impl Writer<'_> {
             .iter_mut()
             .find(|one| one.meta.sequence == entry.target);
         let meta = meta_of(entry, new.private, target.as_ref().map(|one| &one.meta));
-        let body = Bytes::from(encode(entry));
         if let Some(target) = target {
             // The change's own row says nothing: after a recall no text may be left.
             let bare = Entry {
@@ -263,12 +263,21 @@ impl Writer<'_> {
                 ..entry.clone()
             };
             self.insert(conversation, &meta, &encode(&bare))?;
-            target.entry.apply(entry);
+            let facet = (new.facet.as_ref())
+                .map(|op| carry_out(&target.entry, op, &entry.sender, entry.at));
+            let change = Entry {
+                facets: facet.into_iter().collect(),
+                ..entry.clone()
+            };
+            target.entry.apply(&change);
+            let body = Bytes::from(encode(&change));
             self.update(conversation, target)?;
+            Ok(StoredEntry { meta, body })
         } else {
+            let body = Bytes::from(encode(entry));
             self.insert(conversation, &meta, &body)?;
+            Ok(StoredEntry { meta, body })
         }
-        Ok(StoredEntry { meta, body })
     }
 
     fn insert(&mut self, conversation: i64, meta: &EntryMeta, body: &[u8]) -> Result<(), Trouble> {
@@ -362,6 +371,8 @@ fn number(
                 edited: false,
                 tombstone: tombstone(new),
                 member: member_change(new, create),
+                body_rev: 0,
+                facets: Vec::new(),
             };
             ordinal += u64::from(entry.is_countable());
             entry.ordinal = ordinal;

@@ -19,9 +19,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::{
     queue::Queued,
     rows::{
-        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META, PRIVATE,
-        blob, conversation, conversation_id, decode_body, device_id, entry_meta, int, member,
-        stored_entry, text, uint, user,
+        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META, PINNED,
+        PRIVATE, blob, conversation, conversation_id, decode_body, device_id, entry_meta, int,
+        member, stored_entry, text, uint, user,
     },
     trouble::Trouble,
     user_log::{ends, user_log},
@@ -33,6 +33,10 @@ const CONVERSATIONS_MAX: i64 = 10_000;
 
 /// The entries of the conversation with the id `?1`.
 const IN_CONVERSATION: &str = "conversation = (SELECT number FROM conversations WHERE id = ?1)";
+
+/// As the index of pinned items says it.
+const IS_PINNED: &str = "flags & 16";
+const _: () = assert!(PINNED == 16);
 
 /// As the index of such entries says it, word for word: else it is not used.
 const APART: &str = "(flags & 10 OR mentions IS NOT NULL)";
@@ -117,6 +121,9 @@ impl Snapshot<'_> {
                 let log = user_log(self.conn, user, *cursor, *now)?;
                 let heads = log::heads(self, user, request, &[])?;
                 Ok(Reply::Sync(Box::new((log, heads))))
+            }
+            Op::Pins { user, conversation } => {
+                Ok(log::pins(self, user, *conversation)?.map_or(Reply::NotFound, Reply::Pins))
             }
             Op::Members { user, request } => {
                 Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
@@ -243,10 +250,19 @@ impl Snapshot<'_> {
             let entry: Entry = decode_body(blob(row, 10)?)?;
             Ok(Item {
                 meta,
+                body_rev: entry.body_rev(),
                 tombstone: entry.tombstone,
+                facets: entry.facets,
+                pins: 0,
             })
         })?;
-        Ok(item.filter(|item| !item.meta.kind.is_change()))
+        let Some(mut item) = item.filter(|item| !item.meta.kind.is_change()) else {
+            return Ok(None);
+        };
+        let count = format!("SELECT count(*) FROM entries WHERE {IN_CONVERSATION} AND {IS_PINNED}");
+        let pins = self.row(&count, &[&id.0], |row| uint(row, 0))?;
+        item.pins = usize::try_from(pins.unwrap_or(0)).unwrap_or(usize::MAX);
+        Ok(Some(item))
     }
 
     /// The entry that a user's command made here.
@@ -426,6 +442,14 @@ impl LogReader for Snapshot<'_> {
             ordinal: ordinal.unwrap_or(0),
             apart: self.rows(&apart_above(), &[&id.0, &number(above), &limit], entry_meta)?,
         })
+    }
+
+    fn pinned(&mut self, id: ConversationId, limit: usize) -> Result<Vec<StoredEntry>, StoreError> {
+        let sql = format!(
+            "SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND {IS_PINNED} ORDER BY seq DESC LIMIT ?2"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(self.rows(&sql, &[&id.0, &limit], stored_entry)?)
     }
 
     fn changed(

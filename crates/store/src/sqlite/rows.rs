@@ -6,6 +6,7 @@ use fireside_protocol::{
     codec::{decode, encode},
 };
 use fireside_server_core::{
+    facets::is_pinned,
     rights::{EntryMeta, Interval},
     storage::{ConversationRow, MemberRow, Outcome, StoredEntry},
 };
@@ -32,6 +33,7 @@ pub(super) const COUNTABLE: u64 = 1;
 pub(super) const PRIVATE: u64 = 2;
 pub(super) const TARGET_PRIVATE: u64 = 4;
 pub(super) const MENTION_ALL: u64 = 8;
+pub(super) const PINNED: u64 = 16;
 
 /// SQLite has no unsigned numbers: the same 64 bits.
 pub(super) const fn int(value: u64) -> i64 {
@@ -104,6 +106,7 @@ pub(super) fn entry_meta(row: &Row<'_>) -> Result<EntryMeta, Trouble> {
         target_private: flags & TARGET_PRIVATE != 0,
         mentions,
         mention_all: flags & MENTION_ALL != 0,
+        pinned: flags & PINNED != 0,
     })
 }
 
@@ -122,6 +125,7 @@ pub(super) fn flags(meta: &EntryMeta) -> u64 {
         (meta.private, PRIVATE),
         (meta.target_private, TARGET_PRIVATE),
         (meta.mention_all, MENTION_ALL),
+        (meta.pinned, PINNED),
     ]
     .into_iter()
     .filter_map(|(on, bit)| on.then_some(bit))
@@ -150,6 +154,7 @@ pub(super) fn meta_of(entry: &Entry, private: bool, target: Option<&EntryMeta>) 
         target_private: target.is_some_and(|target| target.private),
         mentions: header.map_or_else(Vec::new, |header| header.mentions.clone()),
         mention_all: header.is_some_and(|header| header.mention_all),
+        pinned: is_pinned(&entry.facets),
     }
 }
 

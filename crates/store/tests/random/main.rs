@@ -8,9 +8,12 @@ use fireside_protocol::{
     Code, ConversationId, ConversationKind, EntryKind, Header, Nonce, Role, UserId,
     frames::UserRecordKind,
 };
-use fireside_server_core::storage::{
-    Append, Command, Effect, Mark, MemberOp, NewConversation, NewEntry, NewUserRecord, Op, Reply,
-    SetBlock, Target,
+use fireside_server_core::{
+    facets::FacetOp,
+    storage::{
+        Append, Command, Effect, Mark, MemberOp, NewConversation, NewEntry, NewUserRecord, Op,
+        Reply, SetBlock, Target,
+    },
 };
 use fireside_store::{
     SqliteConfig, SqliteStore,
@@ -39,7 +42,8 @@ enum Step {
         who: u8,
         to: u8,
         target: u8,
-        recall: bool,
+        /// 0 recall, 1 edit, 2 and 3 react and take it back, 4 and 5 pin and unpin.
+        what: u8,
         wrong: u8,
     },
     Member {
@@ -82,8 +86,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => (who.clone(), to.clone(), 1..3u8, prop::bool::weighted(0.2), prop::bool::weighted(0.2), prop::bool::weighted(0.2), 0..WRONG, any8())
             .prop_map(|(who, to, count, private, silent, back, wrong, after)| Step::Send { who, to, count, private, silent, back, wrong, after }),
-        4 => (who.clone(), to.clone(), any8(), any::<bool>(), 0..WRONG)
-            .prop_map(|(who, to, target, recall, wrong)| Step::Change { who, to, target, recall, wrong }),
+        4 => (who.clone(), to.clone(), any8(), 0..6u8, 0..WRONG)
+            .prop_map(|(who, to, target, what, wrong)| Step::Change { who, to, target, what, wrong }),
         4 => (who.clone(), to.clone(), 0..6u8, any8(), any::<bool>(), 0..WRONG)
             .prop_map(|(who, to, what, history, alone, wrong)| Step::Member { who, to, what, history, alone, wrong }),
         1 => (who.clone(), to.clone(), any8()).prop_map(|(who, to, after)| Step::Refuse { who, to, after }),
@@ -159,6 +163,7 @@ impl Run {
             content: Bytes::new(),
             private: false,
             target: None,
+            facet: None,
             tombstone: None,
             member: None,
         }
@@ -244,7 +249,7 @@ impl Run {
                 who,
                 to,
                 target,
-                recall,
+                what,
                 wrong,
             } => {
                 let found = self.model.conversations.get(&conversation(to))?;
@@ -252,23 +257,27 @@ impl Run {
                 let rev = found
                     .entries
                     .get(number as usize - 1)
-                    .map_or(1, |(meta, _)| meta.rev);
+                    .map_or(1, |(_, entry)| entry.body_rev());
                 let command = self.command(who, 255);
+                let (kind, facet) = match what {
+                    0 => (EntryKind::Recall, None),
+                    1 => (EntryKind::Edit, None),
+                    2 | 3 => {
+                        let key = ["👍", "gg"][usize::from(target % 2)].to_owned();
+                        let on = what == 2;
+                        (EntryKind::React, Some(FacetOp::React { key, on }))
+                    }
+                    _ => (EntryKind::Pin, Some(FacetOp::Pin { on: what == 4 })),
+                };
                 let entry = NewEntry {
                     target: Some((number, rev + u64::from(wrong == 2))),
-                    content: if recall {
-                        Bytes::new()
-                    } else {
+                    content: if kind == EntryKind::Edit {
                         Bytes::from(format!("edit {}", self.made))
+                    } else {
+                        Bytes::new()
                     },
-                    ..self.entry(
-                        if recall {
-                            EntryKind::Recall
-                        } else {
-                            EntryKind::Edit
-                        },
-                        &command,
-                    )
+                    facet,
+                    ..self.entry(kind, &command)
                 };
                 self.append(to, wrong, command, vec![entry])
             }

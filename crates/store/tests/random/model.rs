@@ -9,6 +9,7 @@ use fireside_protocol::{
     frames::{UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
+    facets::{carry_out, is_pinned},
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
@@ -286,7 +287,13 @@ impl Model {
             .get(number as usize - 1)?;
         (!meta.kind.is_change()).then(|| Item {
             meta: meta.clone(),
+            body_rev: entry.body_rev(),
             tombstone: entry.tombstone,
+            facets: entry.facets.clone(),
+            pins: (self.conversations.get(&id).into_iter())
+                .flat_map(|it| &it.entries)
+                .filter(|(meta, _)| meta.pinned)
+                .count(),
         })
     }
 
@@ -311,7 +318,7 @@ impl Conversation {
             Some((number, rev)) => {
                 let index = usize::try_from(number).ok()?.checked_sub(1)?;
                 let (meta, entry) = self.entries.get(index)?;
-                if meta.rev != rev || entry.tombstone.is_some() || meta.kind.is_change() {
+                if entry.body_rev() != rev || entry.tombstone.is_some() || meta.kind.is_change() {
                     return None;
                 }
                 Some(index)
@@ -341,6 +348,13 @@ impl Conversation {
                 .member
                 .as_ref()
                 .map(|op| member_change(op, new.kind, append)),
+            body_rev: 0,
+            facets: (new.facet.iter())
+                .filter_map(|op| {
+                    let (_, item) = self.entries.get(target?)?;
+                    Some(carry_out(item, op, &new.sender, row.last_at))
+                })
+                .collect(),
         };
         let target_meta = target.map(|index| self.entries[index].0.clone());
         let meta = EntryMeta {
@@ -360,11 +374,13 @@ impl Conversation {
                 .as_ref()
                 .map_or_else(Vec::new, |h| h.mentions.clone()),
             mention_all: false,
+            pinned: false,
         };
         if let Some(index) = target {
             let (meta, item) = &mut self.entries[index];
             assert!(item.apply(&entry));
             meta.rev = entry.sequence;
+            meta.pinned = is_pinned(&item.facets);
             meta.mentions = item
                 .header
                 .as_ref()

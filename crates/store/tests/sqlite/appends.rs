@@ -48,6 +48,7 @@ pub(crate) fn message(n: u64, version: Option<u64>, text: &str) -> Op {
                 content: Bytes::copy_from_slice(text.as_bytes()),
                 private: false,
                 target: None,
+                facet: None,
                 tombstone: None,
                 member: None,
             }],

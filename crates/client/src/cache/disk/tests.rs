@@ -38,6 +38,8 @@ fn item(conversation: ConversationId, sequence: u64, rev: u64, text: &str) -> It
         edited: false,
         tombstone: None,
         member: None,
+        body_rev: 0,
+        facets: Vec::new(),
     };
     ItemRecord {
         conversation,

@@ -1,0 +1,142 @@
+//! What others add to a message without touching its body: reactions and pins. Pure, and the same for every store: who reacts at
+//! the same time never waits for the other, because the store carries the wish out on what it has then.
+
+use bytes::Bytes;
+use fireside_protocol::{
+    Entry, Facet, FacetKind, Pinned, Reaction, Reactions, UserId, WallMs, encode,
+    limits::{REACTION_KEYS_MAX, REACTIONS_MAX},
+};
+
+/// A wish for a facet of an item.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum FacetOp {
+    /// Reacts, or takes it back.
+    React {
+        /// With what.
+        key: String,
+        /// React or not.
+        on: bool,
+    },
+    /// Pins or unpins.
+    Pin {
+        /// Pin or not.
+        on: bool,
+    },
+}
+
+/// The facet of `item` as `by` wants it at `at`. A wish that is fulfilled already, or over a limit by now, gives what is there.
+#[must_use]
+pub fn carry_out(item: &Entry, op: &FacetOp, by: &UserId, at: WallMs) -> Facet {
+    let (kind, content) = match op {
+        FacetOp::React { key, on } => {
+            let mut state = reactions(&item.facets);
+            if allows(&state, key, *on) {
+                react(&mut state, key, by, *on);
+            }
+            let content = if state.keys.is_empty() {
+                Bytes::new()
+            } else {
+                encode(&state).into()
+            };
+            (FacetKind::Reactions, content)
+        }
+        FacetOp::Pin { on: true } => {
+            let by = by.clone();
+            let held = item.facet::<Pinned>(FacetKind::Pin);
+            let pinned = held.unwrap_or(Pinned { by, at });
+            (FacetKind::Pin, encode(&pinned).into())
+        }
+        FacetOp::Pin { on: false } => (FacetKind::Pin, Bytes::new()),
+    };
+    Facet {
+        kind,
+        rev: 0,
+        content,
+    }
+}
+
+/// The reactions among facets.
+#[must_use]
+pub fn reactions(facets: &[Facet]) -> Reactions {
+    let facet = facets.iter().find(|it| it.kind == FacetKind::Reactions);
+    let state = facet.and_then(|it| fireside_protocol::decode(&it.content).ok());
+    state.unwrap_or(Reactions { keys: Vec::new() })
+}
+
+/// Whether an item with these facets is pinned.
+#[must_use]
+pub fn is_pinned(facets: &[Facet]) -> bool {
+    (facets.iter()).any(|facet| facet.kind == FacetKind::Pin && !facet.content.is_empty())
+}
+
+/// Whether a user reacts with a key.
+pub(crate) fn reacts(state: &Reactions, key: &str, user: &UserId) -> bool {
+    let one = state.keys.iter().find(|one| one.key == key);
+    one.is_some_and(|one| one.users.contains(user))
+}
+
+/// Whether one reaction more stays within the limits; taking one back always does.
+pub(crate) fn allows(state: &Reactions, key: &str, on: bool) -> bool {
+    let known = state.keys.iter().any(|one| one.key == key);
+    let all: usize = state.keys.iter().map(|one| one.users.len()).sum();
+    !on || (all < REACTIONS_MAX && (known || state.keys.len() < REACTION_KEYS_MAX))
+}
+
+fn react(state: &mut Reactions, key: &str, user: &UserId, on: bool) {
+    if on {
+        let place = state.keys.iter().position(|one| one.key == key);
+        let place = place.unwrap_or_else(|| {
+            state.keys.push(Reaction {
+                key: key.to_owned(),
+                users: Vec::new(),
+            });
+            state.keys.len() - 1
+        });
+        if let Some(one) = state.keys.get_mut(place)
+            && !one.users.contains(user)
+        {
+            one.users.push(user.clone());
+        }
+    } else {
+        for one in state.keys.iter_mut().filter(|one| one.key == key) {
+            one.users.retain(|other| other != user);
+        }
+        state.keys.retain(|one| !one.users.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(n: usize) -> UserId {
+        UserId::new(&format!("user{n}")).unwrap()
+    }
+
+    fn state(users: impl IntoIterator<Item = (usize, String)>) -> Reactions {
+        let mut state = Reactions { keys: Vec::new() };
+        for (n, key) in users {
+            react(&mut state, &key, &user(n), true);
+        }
+        state
+    }
+
+    #[test]
+    fn a_key_goes_with_its_last_user() {
+        let mut state = state([(1, "👍".to_owned()), (2, "👍".to_owned())]);
+        react(&mut state, "👍", &user(2), true);
+        assert_eq!(state.keys[0].users, [user(1), user(2)]);
+        react(&mut state, "👍", &user(1), false);
+        assert!(reacts(&state, "👍", &user(2)) && !reacts(&state, "👍", &user(1)));
+        react(&mut state, "👍", &user(2), false);
+        assert_eq!(state.keys, []);
+    }
+
+    #[test]
+    fn limits() {
+        let full = state((0..REACTIONS_MAX).map(|n| (n, "👍".to_owned())));
+        assert!(!allows(&full, "👍", true) && allows(&full, "👍", false));
+        let many = state((0..REACTION_KEYS_MAX).map(|n| (n, format!("key{n}"))));
+        assert!(allows(&many, "key3", true) && !allows(&many, "one more", true));
+    }
+}
