@@ -381,7 +381,8 @@ impl Batch {
             ..fireside_event::default()
         };
         match completion {
-            Completion::Done => fireside_event {
+            // Nothing in this header asks for pins yet.
+            Completion::Done | Completion::Pins(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,
                 ..none
             },

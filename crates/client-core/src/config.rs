@@ -56,6 +56,8 @@ pub struct Breaks {
     pub outbox_order: bool,
     /// A head counts as covered.
     pub head_as_gap: bool,
+    /// A state takes the place of an older one whole, whatever of the older one is newer.
+    pub facets_whole: bool,
 }
 
 /// What happened to a link.

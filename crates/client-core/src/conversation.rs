@@ -302,7 +302,9 @@ impl Conversation {
                 if breaks.rev_ignored {
                     (item.entry.rev, item.entry.body_rev) = (0, 0);
                 }
-                if item.entry.apply(&compact(change)) {
+                if breaks.facets_whole && number < item.entry.rev() {
+                    // What is older than the last change of anything is thought to be in it.
+                } else if item.entry.apply(&compact(change)) {
                     applied.shown = true;
                     item.body = body_of(&item.entry);
                     applied.keep.push(item.keep(None));
@@ -405,14 +407,17 @@ impl Conversation {
         let in_memory = self.in_memory(number);
         let mut keep = item.keep(raw);
         match self.items.get_mut(&number) {
-            Some(held) if breaks.rev_ignored => {
+            Some(held)
+                if breaks.rev_ignored
+                    || (breaks.facets_whole && held.entry.rev() < item.entry.rev()) =>
+            {
                 keep.row = held.row;
                 held.entry = item.entry;
                 held.body = item.body;
                 applied.shown = true;
             }
             Some(held) => {
-                if !held.entry.merge(&item.entry) {
+                if breaks.facets_whole || !held.entry.merge(&item.entry) {
                     return;
                 }
                 held.body = body_of(&held.entry);

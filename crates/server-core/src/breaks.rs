@@ -18,4 +18,8 @@ pub struct Breaks {
     pub overlay_kept: bool,
     /// Unread counts drift.
     pub unread_drift: bool,
+    /// A reaction behind the block of a direct conversation reaches the peer.
+    pub reaction_under_block: bool,
+    /// A recalled message keeps its reactions.
+    pub recall_keeps_facets: bool,
 }

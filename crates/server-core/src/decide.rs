@@ -275,7 +275,8 @@ impl Case<'_> {
         op: FacetOp,
         done: bool,
     ) -> Decision {
-        let closed = !self.state.is_group() && self.state.is_blocked() && !item.meta.private;
+        let blocked = self.state.is_blocked() && !self.config.breaks.reaction_under_block;
+        let closed = !self.state.is_group() && blocked && !item.meta.private;
         if done || closed {
             return Decision::Append(Plan::default());
         }

@@ -45,6 +45,9 @@ pub const BREAKS: &[&str] = &[
     "overlay-kept",
     "head-as-gap",
     "unread-drift",
+    "facets-whole",
+    "reaction-under-block",
+    "recall-keeps-facets",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -66,6 +69,9 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("overlay-kept") => server_breaks.overlay_kept = true,
         Some("head-as-gap") => client_breaks.head_as_gap = true,
         Some("unread-drift") => server_breaks.unread_drift = true,
+        Some("facets-whole") => client_breaks.facets_whole = true,
+        Some("reaction-under-block") => server_breaks.reaction_under_block = true,
+        Some("recall-keeps-facets") => server_breaks.recall_keeps_facets = true,
         Some(_) => return None,
     }
     Some(Plan {

@@ -21,6 +21,8 @@ fn row(text: &str) -> TimelineRow {
         body: Body::Text(Arc::from(text)),
         state: MessageState::Received,
         edited: true,
+        pinned: false,
+        reactions: None,
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use fireside_client_core::{
     Command, ConnectionState, Event, RequestId,
     event::{CallError, Completion},
-    view::{ConversationRow, MessageState, TimelineRow},
+    view::{Body, ConversationRow, MessageState, TimelineRow},
 };
 use fireside_protocol::{
     Code, ConversationId, ConversationKind, Sequence, UserId, limits::TYPING_TIMEOUT_MS,
@@ -53,6 +53,7 @@ pub(crate) enum Why {
     Create(String),
     Older(ConversationId),
     Members(ConversationId),
+    Pins(ConversationId),
     Devices,
 }
 
@@ -343,6 +344,18 @@ impl App {
                     lines.push("and more".to_owned());
                 }
                 let title = format!("Members of {}", self.title_of(conversation));
+                self.open_popup(title, lines);
+            }
+            (Why::Pins(conversation), Completion::Pins(rows)) => {
+                let line = |row: &TimelineRow| match &row.body {
+                    Body::Text(text) => format!("{}: {}", row.sender, safe_line(text)),
+                    _ => format!("{}: a message this program does not show", row.sender),
+                };
+                let mut lines: Vec<String> = rows.iter().map(line).collect();
+                if lines.is_empty() {
+                    lines.push("nothing; /pin pins the last message".to_owned());
+                }
+                let title = format!("Pinned in {}", self.title_of(conversation));
                 self.open_popup(title, lines);
             }
             (Why::Devices, Completion::Devices(devices)) => {

@@ -1,6 +1,6 @@
 //! What a line means: `/w bob hi` or plain text.
 
-use fireside_protocol::{UserId, limits::USER_ID_BYTES_MAX};
+use fireside_protocol::{UserId, limits::USER_ID_BYTES_MAX, text::is_reaction_key};
 
 use super::wrap::cut;
 
@@ -22,6 +22,17 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/members", "", "who is here"),
     ("/edit", "text", "change your last message here"),
     ("/recall", "", "take back your last message here"),
+    (
+        "/react",
+        "emoji [n]",
+        "react to the last (n-th last) message; again takes it back",
+    ),
+    (
+        "/pin",
+        "[n]",
+        "pin the last (n-th last) message, or unpin it",
+    ),
+    ("/pins", "", "what is pinned here"),
     ("/retry", "", "try failed messages here again"),
     ("/discard", "", "drop failed messages here"),
     ("/block", "user", "hear nothing of somebody any more"),
@@ -47,6 +58,10 @@ pub(crate) enum Line {
     Members,
     Edit(String),
     Recall,
+    /// With what, to which message from the end.
+    React(String, usize),
+    Pin(usize),
+    Pins,
     Retry,
     Discard,
     Block(UserId, bool),
@@ -98,6 +113,18 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         "/edit" if rest.is_empty() => Err(usage(command)),
         "/edit" => Ok(Line::Edit(rest.to_owned())),
         "/recall" => Ok(Line::Recall),
+        "/react" => {
+            let (key, place) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            match place_from_end(place) {
+                Some(place) if is_reaction_key(key) => Ok(Line::React(key.to_owned(), place)),
+                _ => Err(usage(command)),
+            }
+        }
+        "/pin" => {
+            let place = place_from_end(rest).ok_or_else(|| usage(command))?;
+            Ok(Line::Pin(place))
+        }
+        "/pins" => Ok(Line::Pins),
         "/retry" => Ok(Line::Retry),
         "/discard" => Ok(Line::Discard),
         "/block" => Ok(Line::Block(one_user()?, true)),
@@ -112,6 +139,14 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         other => Err(format!(
             "{other} is not a command; /help lists them, // starts a text with a slash"
         )),
+    }
+}
+
+/// 1, the last one, if nothing is said.
+fn place_from_end(text: &str) -> Option<usize> {
+    match text.trim() {
+        "" => Some(1),
+        number => number.parse().ok().filter(|number| *number > 0),
     }
 }
 

@@ -6,7 +6,7 @@ use fireside_client_core::{
     view::{Body, TIMELINE_ROWS_MAX},
 };
 use fireside_protocol::{
-    ConversationId, Entry, ServerFrame, UserId,
+    ConversationId, Entry, FacetKind, Reactions, ServerFrame, UserId,
     frames::{Range, UserRecord, UserRecordKind},
 };
 use proptest::prelude::*;
@@ -25,10 +25,12 @@ enum Step {
     /// Changes of what is there.
     Edit(u8),
     Recall(u8),
+    React(u8, bool),
     /// This device writes, edits, recalls, reads.
     Send,
     SendEdit(u8),
     SendRecall(u8),
+    SendReact(u8, bool),
     Read,
     /// A live frame arrives (any of them), arrives twice, is lost.
     Live(u8),
@@ -56,9 +58,11 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Hidden),
         3 => any::<u8>().prop_map(Step::Edit),
         1 => any::<u8>().prop_map(Step::Recall),
+        3 => (any::<u8>(), prop::bool::weighted(0.7)).prop_map(|(pick, on)| Step::React(pick, on)),
         2 => Just(Step::Send),
         1 => any::<u8>().prop_map(Step::SendEdit),
         1 => any::<u8>().prop_map(Step::SendRecall),
+        1 => (any::<u8>(), any::<bool>()).prop_map(|(pick, on)| Step::SendReact(pick, on)),
         1 => Just(Step::Read),
         8 => any::<u8>().prop_map(Step::Live),
         1 => any::<u8>().prop_map(Step::Twice),
@@ -174,6 +178,26 @@ impl Run {
                 if let Some(target) = self.target(pick, None) {
                     let entry = self.world.server.log(id).recall(&user("bob"), target);
                     self.publish(&entry);
+                }
+            }
+            Step::React(pick, on) => {
+                if let Some(target) = self.target(pick, None) {
+                    let key = ["👍", "gg"][usize::from(pick % 2)];
+                    let log = self.world.server.log(id);
+                    let entry = log.react(&user("bob"), target, key, on);
+                    self.publish(&entry);
+                }
+            }
+            Step::SendReact(pick, on) => {
+                if let Some(target) = self.target(pick, None) {
+                    let message = MessageRef::Sequence(target);
+                    let key = "👍".to_owned();
+                    let _ = self.world.command(Command::React {
+                        conversation: id,
+                        message,
+                        key,
+                        on,
+                    });
                 }
             }
             Step::Send => {
@@ -360,7 +384,13 @@ impl Run {
             }
             let shown: Vec<String> = (self.world.rows(id).iter())
                 .map(|row| match &row.body {
-                    Body::Text(text) => format!("{:?} {text} {}", row.sequence, row.edited),
+                    Body::Text(text) => {
+                        let all = row.reactions.iter().flat_map(|all| all.iter());
+                        let all: Vec<_> = all
+                            .map(|one| format!("{} {:?}", one.key, one.users))
+                            .collect();
+                        format!("{:?} {text} {} {all:?}", row.sequence, row.edited)
+                    }
                     other => format!("{:?} {other:?}", row.sequence),
                 })
                 .collect();
@@ -382,7 +412,12 @@ fn show(item: &Entry) -> String {
     let number = Some(item.sequence);
     match text {
         Ok(content) if item.tombstone.is_none() => {
-            format!("{number:?} {} {}", content.text, item.edited)
+            let state = item.facet::<Reactions>(FacetKind::Reactions);
+            let keys = state.map_or_else(Vec::new, |state| state.keys);
+            let all: Vec<_> = (keys.iter())
+                .map(|one| format!("{} {:?}", one.key, one.users))
+                .collect();
+            format!("{number:?} {} {} {all:?}", content.text, item.edited)
         }
         _ => format!("{number:?} {:?}", Body::Recalled),
     }
@@ -462,7 +497,7 @@ fn built_in_faults_are_noticed() {
     ];
     for (name, breaks) in faults {
         let config = ProptestConfig {
-            cases: 400,
+            cases: 4_000,
             max_shrink_iters: 0,
             failure_persistence: None,
             ..ProptestConfig::default()

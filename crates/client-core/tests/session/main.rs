@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod converge;
+mod facets;
 mod hostile;
 mod links;
 mod memory;

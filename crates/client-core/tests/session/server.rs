@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, Header, Nonce, Raw,
-    Role, ServerFrame, TextContent, Tombstone, UserId, encode,
+    ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, Facet, FacetKind,
+    Header, Nonce, Pinned, Raw, Reaction, Reactions, Role, ServerFrame, TextContent, Tombstone,
+    UserId, encode,
     frames::{
         Ack, Done, Head, HeadsPage, HeadsRequest, Page, PageRequest, Pong, Range, Refused, Skip,
         UserLogPage, UserRecord, Welcome,
@@ -74,6 +75,59 @@ impl Log {
         entry.content = Bytes::new();
         entry.tombstone = Some(Tombstone::Recalled);
         entry.target = target;
+        self.append(entry)
+    }
+
+    /// A reaction, or that it is taken back.
+    pub(crate) fn react(&mut self, sender: &UserId, target: u64, key: &str, on: bool) -> Entry {
+        let item = self.state(target, self.last()).unwrap();
+        let state = item.facet::<Reactions>(FacetKind::Reactions);
+        let mut state = state.unwrap_or(Reactions { keys: Vec::new() });
+        if !state.keys.iter().any(|one| one.key == key) {
+            let key = key.to_owned();
+            let users = Vec::new();
+            state.keys.push(Reaction { key, users });
+        }
+        for one in state.keys.iter_mut().filter(|one| one.key == key) {
+            one.users.retain(|user| user != sender);
+            one.users.extend(on.then(|| sender.clone()));
+        }
+        state.keys.retain(|one| !one.users.is_empty());
+        let content = encode(&state).into();
+        self.facet(
+            sender,
+            target,
+            EntryKind::React,
+            FacetKind::Reactions,
+            content,
+        )
+    }
+
+    pub(crate) fn pin(&mut self, sender: &UserId, target: u64, on: bool) -> Entry {
+        let by = sender.clone();
+        let content = if on {
+            encode(&Pinned { by, at: 0 }).into()
+        } else {
+            Bytes::new()
+        };
+        self.facet(sender, target, EntryKind::Pin, FacetKind::Pin, content)
+    }
+
+    fn facet(
+        &mut self,
+        sender: &UserId,
+        target: u64,
+        entry_kind: EntryKind,
+        kind: FacetKind,
+        content: Bytes,
+    ) -> Entry {
+        let mut entry = message(self.id, sender, "", None);
+        entry.kind = entry_kind;
+        entry.header = None;
+        entry.content = Bytes::new();
+        entry.target = target;
+        let rev = 0;
+        entry.facets.push(Facet { kind, rev, content });
         self.append(entry)
     }
 
@@ -367,6 +421,8 @@ impl Server {
             ClientFrame::Send(_)
             | ClientFrame::Edit(_)
             | ClientFrame::Recall(_)
+            | ClientFrame::React(_)
+            | ClientFrame::Pin(_)
             | ClientFrame::Read(_) => self.command(request, frame),
             _ => Vec::new(),
         }
@@ -385,6 +441,8 @@ impl Server {
             ClientFrame::Send(send) => send.after,
             ClientFrame::Edit(edit) => edit.after,
             ClientFrame::Recall(recall) => recall.after,
+            ClientFrame::React(react) => react.after,
+            ClientFrame::Pin(pin) => pin.after,
             _ => None,
         };
         if after.is_some_and(|after| !self.outcomes.contains_key(&after)) {
@@ -398,6 +456,10 @@ impl Server {
             ClientFrame::Recall(recall) => {
                 Some((recall.conversation, recall.target, recall.target_nonce))
             }
+            ClientFrame::React(react) => {
+                Some((react.conversation, react.target, react.target_nonce))
+            }
+            ClientFrame::Pin(pin) => Some((pin.conversation, pin.target, pin.target_nonce)),
             _ => None,
         };
         if let Some((id, number, name)) = target {
@@ -447,6 +509,23 @@ impl Server {
                     None => recall.target,
                 };
                 let entry = self.log(id).recall(&me, target);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::React(react) => {
+                let id = react.conversation;
+                let target = match react.target_nonce {
+                    Some(target) => self.outcomes[&target].sequence,
+                    None => react.target,
+                };
+                let mut entry = self.log(id).react(&me, target, &react.key, react.on);
+                entry.nonce = Some(nonce);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::Pin(pin) => {
+                let id = pin.conversation;
+                let entry = self.log(id).pin(&me, pin.target, pin.on);
                 live = Some(entry.clone());
                 (id, Some(entry))
             }

@@ -42,7 +42,7 @@ impl Disk {
         for item in transaction.items {
             let key = (item.conversation, item.sequence);
             match self.items.get_mut(&key) {
-                Some(held) if held.rev < item.rev => {
+                Some(held) if held.rev <= item.rev => {
                     *held = ItemRecord {
                         row: held.row,
                         ..item

@@ -9,6 +9,7 @@ mod database;
 
 mod chaos;
 mod direct;
+mod facets;
 mod groups;
 mod limits;
 mod pages;

@@ -217,7 +217,14 @@ impl Database {
         if let Some(target) = conversation.get_mut(entry.target) {
             meta.target_sender = Some(target.meta.sender.clone());
             meta.target_private = target.meta.private;
+            let facets = target.entry.facets.clone();
             target.entry.apply(&entry);
+            if self.breaks.recall_keeps_facets {
+                target.entry.facets = match entry.kind {
+                    EntryKind::Recall => facets,
+                    _ => std::mem::take(&mut target.entry.facets),
+                };
+            }
             target.meta.rev = sequence;
             target.meta.pinned = facets::is_pinned(&target.entry.facets);
             if entry.kind == EntryKind::Recall {

@@ -280,6 +280,8 @@ mod tests {
             body: Body::Text("x".into()),
             state,
             edited: false,
+            pinned: false,
+            reactions: None,
         }
     }
 

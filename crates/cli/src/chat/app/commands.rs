@@ -349,6 +349,40 @@ impl App {
                     Tone::Bad,
                 ),
             },
+            Line::React(key, place) => {
+                let found = self.from_end(place).map(|(message, row)| {
+                    let mut all = row.reactions.iter().flat_map(|all| all.iter());
+                    let mine = all.any(|one| *one.key == *key && one.mine);
+                    (message, !mine)
+                });
+                match found {
+                    Some((message, on)) => self.act(
+                        Command::React {
+                            conversation,
+                            message,
+                            key,
+                            on,
+                        },
+                        Why::Quiet,
+                    ),
+                    None => self.say("there is no such message here".to_owned(), Tone::Bad),
+                }
+            }
+            Line::Pin(place) => {
+                let found = self.from_end(place);
+                match found.map(|(message, row)| (message, !row.pinned)) {
+                    Some((message, on)) => self.act(
+                        Command::Pin {
+                            conversation,
+                            message,
+                            on,
+                        },
+                        Why::Quiet,
+                    ),
+                    None => self.say("there is no such message here".to_owned(), Tone::Bad),
+                }
+            }
+            Line::Pins => self.act(Command::Pins { conversation }, Why::Pins(conversation)),
             Line::Retry | Line::Discard => {
                 let failed: Vec<_> = self
                     .current()
@@ -398,6 +432,18 @@ impl App {
                 name.is_empty() || other == name || id.to_string() == name
             });
         matching.next().map(|(conversation, ..)| *conversation)
+    }
+
+    /// The text that stands so far from the end; 1 is the last.
+    fn from_end(&self, place: usize) -> Option<(MessageRef, &TimelineRow)> {
+        let rows = &self.current()?.rows;
+        let mut texts = (rows.iter().rev()).filter(|row| {
+            matches!(row.body, Body::Text(_)) && !matches!(row.state, MessageState::Failed(_))
+        });
+        let row = texts.nth(place.checked_sub(1)?)?;
+        let message =
+            (row.sequence.map(MessageRef::Sequence)).or(row.nonce.map(MessageRef::Nonce))?;
+        Some((message, row))
     }
 
     fn own_last(&self, is: impl Fn(&TimelineRow) -> bool) -> Option<MessageRef> {

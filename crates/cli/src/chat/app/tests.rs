@@ -2,7 +2,7 @@
 
 use fireside_client_core::{
     command::{MessageRef, Recipient},
-    view::{Body, Diff},
+    view::{Diff, ReactionRow},
 };
 use fireside_protocol::Role;
 use ratatui::{Terminal, backend::TestBackend};
@@ -48,6 +48,8 @@ fn message(row: u64, sender: &str, text: &str, state: MessageState) -> TimelineR
         body: Body::Text(text.into()),
         state,
         edited: false,
+        pinned: false,
+        reactions: None,
     }
 }
 
@@ -122,6 +124,16 @@ fn busy(app: &mut App) {
         message(7, "me", "waits", MessageState::Sending),
     ];
     rows[1].edited = true;
+    rows[1].pinned = true;
+    let reaction = |key: &str, mine, users: &[&str]| ReactionRow {
+        key: key.into(),
+        mine,
+        users: users.iter().map(|name| id(name)).collect(),
+    };
+    rows[1].reactions = Some(std::sync::Arc::new([
+        reaction("👍", true, &["anna", "bob", "cleo"]),
+        reaction("gg", false, &["bob"]),
+    ]));
     rows.insert(
         2,
         TimelineRow {
@@ -255,7 +267,9 @@ fn a_large_screen_shows_both() {
         "999+",
         "公会战今晚八点开始",
         "✓✓",
-        "(edited)",
+        "(edited, pinned)",
+        "👍 3",
+        "gg 1",
         "bob joined",
         "being loaded",
         "[31mhostile",

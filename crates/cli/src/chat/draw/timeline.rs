@@ -214,6 +214,30 @@ fn name_style(app: &App, user: &UserId) -> Style {
         .map_or(style, |colour| style.fg(*colour))
 }
 
+/// Who reacted, in one line under the message; those that find no place are counted.
+fn reaction_line<'a>(row: &TimelineRow, room: usize) -> Option<Line<'a>> {
+    let reactions = row.reactions.as_ref()?;
+    let mut spans = vec![Span::raw("   ")];
+    let mut used = 0;
+    for (index, one) in reactions.iter().enumerate() {
+        let text = format!("{} {}", cut(&safe_line(&one.key), 12), one.users.len());
+        if used + text.width() + 6 > room {
+            let left = reactions.len() - index;
+            spans.push(Span::styled(format!("+{left}"), DIM));
+            break;
+        }
+        used += text.width() + 2;
+        let style = if one.mine {
+            Style::new().add_modifier(Modifier::BOLD)
+        } else {
+            DIM
+        };
+        spans.push(Span::styled(text, style));
+        spans.push(Span::raw("  "));
+    }
+    Some(Line::from(spans))
+}
+
 fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
     let (mark, mark_style) = mark(&row.state);
     let (text, style) = match &row.body {
@@ -235,10 +259,11 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
     // Three cells to the left, the mark's to the right.
     let room = width.saturating_sub(3 + 4);
     let mut texts = wrap(&text, room);
-    let note = if row.edited && row.body != Body::Recalled {
-        " (edited)"
-    } else {
-        ""
+    let note = match (row.edited && row.body != Body::Recalled, row.pinned) {
+        (true, true) => " (edited, pinned)",
+        (true, false) => " (edited)",
+        (false, true) => " (pinned)",
+        (false, false) => "",
     };
     let count = texts.len();
     if !note.is_empty()
@@ -266,6 +291,7 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
         }
         lines.push(Line::from(spans));
     }
+    lines.extend(reaction_line(row, room));
     if let MessageState::Failed(code) = &row.state {
         for text in wrap(
             &format!("not sent: {} · /retry or /discard", code.text()),
