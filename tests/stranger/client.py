@@ -34,15 +34,15 @@ ANSWER_TIMEOUT = 20.0
 
 # Kinds, by the page's names.
 CLIENT = {
-    "Hello": 1, "Resume": 2, "Ping": 3, "SetToken": 4, "Attention": 5, "Send": 16, "Edit": 17, "Recall": 18, "Read": 19,
+    "Hello": 1, "Resume": 2, "Ping": 3, "SetToken": 4, "Attention": 5, "Send": 16, "Edit": 17, "Recall": 18, "Read": 19, "React": 22, "Pin": 23,
     "Delivered": 20, "Typing": 21, "CreateGroup": 32, "Invite": 33, "Join": 34, "Leave": 35, "RemoveMember": 36, "SetRole": 37,
     "Block": 38, "RevokeDevice": 39, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,
-    "DevicesRequest": 52,
+    "DevicesRequest": 52, "PinsRequest": 53,
 }
 SERVER = {
     64: "Welcome", 65: "Refused", 66: "Ack", 67: "Done", 68: "Pong", 69: "Draining", 70: "Kicked", 72: "Entry", 73: "Skip",
     74: "Head", 75: "UserRecord", 76: "Receipt", 77: "TypingOf", 96: "Page", 97: "HeadsPage", 98: "UserLogPage",
-    99: "MembersPage", 100: "DevicesPage",
+    99: "MembersPage", 100: "DevicesPage", 101: "PinsPage",
 }
 MESSAGE, CREATED, JOINED, LEFT, REMOVED, ROLE, EDIT, RECALL = 1, 2, 3, 4, 5, 6, 32, 33
 NEWEST, BEFORE, AFTER, RANGE, AROUND = 0, 1, 2, 3, 4
@@ -417,8 +417,8 @@ class Timeline:
             target = entry["g"]
             if target in self.items:
                 self._change(self.items[target], entry)
-            elif entry["n"] > self.early_changes.get(target, {"n": 0})["n"]:
-                self.early_changes[target] = entry
+            else:
+                self.early_changes.setdefault(target, []).append(entry)
         else:
             self._merge(entry)
         self._cover([entry["n"]])
@@ -426,26 +426,71 @@ class Timeline:
     def _merge(self, item):
         number = item["n"]
         held = self.items.get(number)
-        if held is None or self.rev(held) < self.rev(item):
+        if held is None:
             self.items[number] = dict(item)
-        if number in self.early_changes:
-            self._change(self.items[number], self.early_changes.pop(number))
+        else:
+            self.items[number] = self._merged(held, item)
+        for change in self.early_changes.pop(number, []):
+            self._change(self.items[number], change)
+
+    def _merged(self, held, item):
+        """The larger rev wins, of the body and of each facet."""
+        newer, older = (item, held) if self.body_rev(item) > self.body_rev(held) else (held, item)
+        merged = dict(newer)
+        merged["fa"] = list(newer.get("fa", []))
+        for facet in older.get("fa", []):
+            self._facet(merged, facet, facet["r"])
+        rev = max(self.rev(held), self.rev(item))
+        merged["r"], merged["br"] = rev, max(self.body_rev(held), self.body_rev(item))
+        return merged
 
     @staticmethod
     def rev(item):
         return item.get("r") or item["n"]
 
-    def _change(self, item, change):
-        if change["n"] <= self.rev(item):
+    @classmethod
+    def body_rev(cls, item):
+        return item.get("br") or cls.rev(item)
+
+    @staticmethod
+    def _facet(item, facet, rev):
+        if "x" in item:
             return
-        item["r"] = change["n"]
-        if change["k"] == EDIT:
-            item["b"] = change["b"]
-            item["e"] = True
-        elif change["k"] == RECALL:
-            item.pop("b", None)
-            item["x"] = change.get("x", 1)
-            item["h"] = {key: value for key, value in item["h"].items() if key not in ("mn", "ma", "re")}
+        facets = item.setdefault("fa", [])
+        for place, held in enumerate(facets):
+            if held["k"] == facet["k"]:
+                if held["r"] < rev:
+                    facets[place] = {**facet, "r": rev}
+                return
+        facets.append({**facet, "r": rev})
+
+    def _change(self, item, change):
+        number, body_rev = change["n"], self.body_rev(item)
+        if change["k"] in (EDIT, RECALL) and number > body_rev:
+            body_rev = number
+            if change["k"] == EDIT:
+                item["b"] = change["b"]
+                item["e"] = True
+            else:
+                item.pop("b", None)
+                item.pop("fa", None)
+                item["x"] = change.get("x", 1)
+                item["h"] = {key: value for key, value in item["h"].items() if key not in ("mn", "ma", "re")}
+        for facet in change.get("fa", []):
+            self._facet(item, facet, facet.get("r") or number)
+        item["r"], item["br"] = max(self.rev(item), number), body_rev
+
+    def reactions(self, number):
+        """Keys and who, of a message held."""
+        for facet in self.items[number].get("fa", []):
+            if facet["k"] == 1 and facet.get("b"):
+                return [(one["k"], one.get("us", [])) for one in msgpack.unpackb(facet["b"]).get("ks", [])]
+        return []
+
+    def pinned(self):
+        """Numbers of the pinned messages held."""
+        facets = [(number, facet) for number, item in self.items.items() for facet in item.get("fa", [])]
+        return sorted(number for number, facet in facets if facet["k"] == 2 and facet.get("b"))
 
     def _cover(self, numbers):
         self.live.update(numbers)

@@ -442,6 +442,64 @@ async def edit_and_recall(world):
         equal((recalled["n"], recalled["x"], recalled.get("b"), recalled["r"]), (3, 1, None, 6), "a tombstone")
 
 
+@scenario
+async def reactions_and_pins(world):
+    """Facets reach readers live and in pages, whole; a repeat makes nothing; a recall takes them along; refusals."""
+    anna, bob, carl = world.user("anna"), world.user("bob"), world.user("carl")
+    conversation = direct_id(anna, bob)
+    async with Session(world, anna) as a, Session(world, bob) as b, Session(world, carl) as c:
+        for text in ("one", "two", "three"):
+            await a.say_to(bob, text)
+
+        def react(target, key, on=True):
+            return {"i": new_nonce(), "c": conversation, "g": target, "k": key, "on": on}
+
+        def pin(target, on=True):
+            return {"i": new_nonce(), "c": conversation, "g": target, "on": on}
+
+        first = react(1, "👍")
+        ack = await b.command("React", first)
+        equal(ack["n"], 4, "the change's own number")
+        equal(await b.command("React", first), ack, "a repeat of the name")
+        equal((await b.command("React", react(1, "👍"))).get("n", 0), 0, "a reaction that is there")
+        equal((await b.command("React", react(1, "gg", False))).get("n", 0), 0, "one that never was")
+        await a.command("React", react(1, "👍"))
+        await a.command("React", react(1, "game:trophy"))
+        await b.command("React", react(1, "👍", False))
+        # An edit beside it is no conflict: it saw the body as it is.
+        await a.command("Edit", {"i": new_nonce(), "c": conversation, "g": 1, "r": 1, "b": wire.text_content("ONE")})
+        await b.command("Pin", pin(2))
+        await a.command("Pin", pin(1))
+        await b.command("React", react(3, "🎉"))
+        await a.command("Recall", {"i": new_nonce(), "c": conversation, "g": 3})
+        last = await a.command("Pin", pin(2, False))
+        await b.event("Entry", lambda entry: entry["n"] == last["n"])
+        live, paged, backwards = Timeline(conversation), Timeline(conversation), Timeline(conversation)
+        for name, body in b.events:
+            live.apply_event(name, body)
+        for name, body in reversed(b.events):
+            backwards.apply_event(name, body)
+        await paged.catch_up(b)
+        for line, how in ((live, "entry by entry"), (backwards, "in the wrong order"), (paged, "as a page")):
+            equal(line.reactions(1), [("👍", [anna]), ("game:trophy", [anna])], how)
+            equal((line.reactions(3), line.pinned()), ([], [1]), how)
+            equal(line.lines(), live.lines(), how)
+        equal([line[3] for line in paged.lines()], ["ONE", "two", 1], "texts")
+        pins = await b.page("PinsRequest", {"c": conversation})
+        equal([entry["n"] for entry in pins["e"]], [1], "the page of pins")
+        # Refusals.
+        for key in ("", "a b", "x" * 65, "\u202egg"):
+            equal((await refusal(b.ask("React", react(1, key)))).code, 410, f"the key {key!r}")
+        equal((await refusal(b.ask("React", react(3, "gg")))).code, 302, "a recalled message")
+        equal((await refusal(b.ask("React", react(4, "gg")))).code, 300, "a reaction to a reaction")
+        equal((await refusal(b.ask("Pin", pin(99)))).code, 300, "a message that is not")
+        equal((await refusal(c.ask("React", react(1, "gg")))).code, 300, "a stranger")
+        equal((await refusal(c.ask("PinsRequest", {"c": conversation}))).code, 300, "a stranger's page")
+        # Behind a block nobody hears of it.
+        await b.command("Block", {"i": new_nonce(), "u": anna, "on": True})
+        equal((await a.command("React", react(1, "gg"))).get("n", 0), 0, "behind a block")
+
+
 # Syncing
 
 

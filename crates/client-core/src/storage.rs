@@ -31,8 +31,8 @@ pub struct Transaction {
     pub conversations: Vec<ConversationRecord>,
     /// Conversations to forget.
     pub forget: Vec<ConversationId>,
-    /// Items to keep. The larger rev wins in the cache too: an item that is there already is replaced only by one with a larger
-    /// `rev`, and always keeps its `row`.
+    /// Items to keep, whole. The larger rev wins in the cache too: an item that is there already is replaced unless its `rev` is
+    /// larger (an equal one may bring a part that was missed), and always keeps its `row`.
     pub items: Vec<ItemRecord>,
     /// Outbox entries to add or change.
     pub outbox: Vec<OutboxRecord>,

@@ -2,7 +2,8 @@
 
 use fireside_client_core::Command;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, RawFrame, ServerFrame, UserId,
+    ConversationId, ConversationKind, Entry, EntryKind, Facet, FacetKind, RawFrame, ServerFrame,
+    UserId,
     frames::{Head, HeadsPage, Page, Range, Receipt, Skip, TypingOf, UserRecord, UserRecordKind},
 };
 use proptest::prelude::*;
@@ -40,14 +41,24 @@ fn entry() -> impl Strategy<Value = Entry> {
         Just(EntryKind::Message),
         Just(EntryKind::Edit),
         Just(EntryKind::Recall),
+        Just(EntryKind::React),
+        Just(EntryKind::Pin),
         Just(EntryKind::Joined),
         Just(EntryKind::Unknown(40)),
         Just(EntryKind::Unknown(90)),
     ];
     let numbers = (number(), number(), number(), number(), number());
-    let content = proptest::collection::vec(any::<u8>(), 0..8);
-    (conversation(), sender(), kind, numbers, content).prop_map(
-        |(id, sender, kind, (sequence, rev, target, at, ordinal), content)| Entry {
+    let content = || proptest::collection::vec(any::<u8>(), 0..8);
+    let facet = (0u16..4, number(), content()).prop_map(|(kind, rev, content)| Facet {
+        kind: FacetKind::from_number(kind),
+        rev,
+        content: content.into(),
+    });
+    let facets = (proptest::collection::vec(facet, 0..4), number());
+    (conversation(), sender(), kind, numbers, content(), facets).prop_map(
+        |(id, sender, kind, (sequence, rev, target, at, ordinal), content, facets)| Entry {
+            body_rev: facets.1,
+            facets: facets.0,
             sequence,
             rev,
             target,
