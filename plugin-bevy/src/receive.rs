@@ -28,7 +28,7 @@ use crate::{
     client::{CatchUp, ChatClient, ConnectionStatus, FrameBudget, Link},
     conversation::{
         ConversationId, ConversationIndex, ConversationList, ConversationOf, OnScreen, OwnRole,
-        Peer, Timeline, TypingUsers, facts,
+        Peer, Timeline, Title, TypingUsers, facts,
     },
     events::{
         CallFinished, ConversationAdded, ConversationRemoved, HistoryLoaded, Invited,
@@ -65,6 +65,11 @@ impl Calls {
 #[derive(Component, Debug)]
 pub(crate) struct Listed;
 
+/// Messages of a burst that are handed to Bevy at once.
+const RECEIVED_AT_ONCE: usize = 32;
+/// Conversations remembered by [`Scratch::find`]: looking through them is quicker than the index.
+const RECENT_MAX: usize = 16;
+
 /// Kept between frames, so that an idle frame allocates nothing.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -73,8 +78,8 @@ pub(crate) struct Scratch {
     finished: Vec<CallFinished>,
     typing: Vec<TypingChanged>,
     timelines: Vec<TimelineChanged>,
-    /// The conversation looked up last: messages come in runs.
-    last: Option<(Entity, ConversationId, Entity)>,
+    /// Conversations of the client being ticked that were looked up last: a busy frame is about few.
+    recent: Vec<(ConversationId, Entity)>,
 }
 
 /// Ticks every client within its budget. Runs alone on the world, in [`FiresideSystems::Receive`](crate::FiresideSystems).
@@ -94,7 +99,7 @@ pub(crate) fn receive(
                 scratch.take(world, *entity, event);
             }
         });
-        scratch.last = None;
+        scratch.recent.clear();
     }
     // The last clone of a despawned client ends here.
     ticked.clear();
@@ -136,6 +141,10 @@ impl Scratch {
                     text,
                     at,
                 });
+                // A burst goes through memory that the processor has at hand.
+                if self.received.len() >= RECEIVED_AT_ONCE {
+                    world.write_message_batch(self.received.drain(..));
+                }
             }
             Event::Timeline {
                 conversation,
@@ -146,7 +155,7 @@ impl Scratch {
                 self.timeline(world, entity, generation, diffs);
             }
             Event::Conversations { diffs, .. } => {
-                self.last = None;
+                self.recent.clear();
                 list(world, client, &diffs);
             }
             Event::Typing {
@@ -190,15 +199,16 @@ impl Scratch {
 
     /// The entity of a conversation; a new one if it is not known yet (its list row is on its way).
     fn find(&mut self, world: &mut World, client: Entity, id: ConversationId) -> Entity {
-        if let Some((of, last, entity)) = self.last
-            && of == client
-            && last == id
-            && world.get_entity(entity).is_ok()
-        {
-            return entity;
+        let known = self.recent.iter().find(|(known, _)| *known == id);
+        if let Some((_, entity)) = known.filter(|(_, entity)| world.get_entity(*entity).is_ok()) {
+            return *entity;
         }
         let entity = entity_of(world, client, id);
-        self.last = Some((client, id, entity));
+        // Also when an entity in it is gone.
+        if known.is_some() || self.recent.len() >= RECENT_MAX {
+            self.recent.clear();
+        }
+        self.recent.push((id, entity));
         entity
     }
 
@@ -366,19 +376,24 @@ fn list(world: &mut World, client: Entity, diffs: &[Diff<ConversationRow>]) {
 /// The entity of a row, with the row's facts on it; and whether it is new in the list.
 fn bring(world: &mut World, client: Entity, row: &ConversationRow) -> (Entity, bool) {
     let entity = entity_of(world, client, row.conversation.into());
-    let (kind, title, unread, head) = facts(row);
+    let (kind, unread, head) = facts(row);
     let Ok(mut conversation) = world.get_entity_mut(entity) else {
         return (entity, false);
     };
     let new = !conversation.contains::<Listed>();
     if new {
+        let title = Title(row.name.to_string());
         conversation.insert((kind, title, unread, head, Listed));
         if let Some(peer) = &row.peer {
             conversation.insert(Peer(peer.clone()));
         }
     } else {
         set(&mut conversation, kind);
-        set(&mut conversation, title);
+        if (conversation.get::<Title>()).is_none_or(|title| *title.0 != *row.name)
+            && let Some(mut title) = conversation.get_mut::<Title>()
+        {
+            title.0 = row.name.to_string();
+        }
         set(&mut conversation, unread);
         set(&mut conversation, head);
     }
@@ -434,7 +449,7 @@ mod tests {
     use fireside_protocol::{Code, ConversationKind};
 
     use super::*;
-    use crate::{FiresidePlugin, Title};
+    use crate::FiresidePlugin;
 
     /// Conversations that were removed, with how long the list was then.
     #[derive(Default, Resource)]
