@@ -12,7 +12,7 @@ use fireside_client_core::{
     event::{CallError, Completion},
 };
 use fireside_protocol::{Code, ConversationId, UserId};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
 
 /// What events weigh together between two looks at the clock in a tick, once so many were delivered.
 const CLOCK_EVERY: usize = 8;
+/// Looks at a queue's lock before the processor is left to whoever has it.
+const SPINS_MAX: u32 = 128;
 
 /// What a tick did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -38,8 +40,8 @@ pub struct Tick {
 /// Called when something can be ticked, or a search was answered.
 pub(crate) type Wake = Box<dyn Fn() + Send>;
 
-/// Events of a class, oldest first. Its lock is held for the few instructions that move one event; a channel without locks takes
-/// longer for each, and waits for a thread that was interrupted within them just the same.
+/// Events of a class, oldest first. Its lock is held for the few instructions that move one event, and nobody sleeps for it; a channel
+/// without locks takes longer for each, and waits for a thread that was interrupted within them just the same.
 struct Queue {
     limit: usize,
     /// So that an idle tick takes no lock.
@@ -65,9 +67,26 @@ impl Queue {
         self.len() >= self.limit
     }
 
+    /// Without a call into the kernel that could put the game's thread to sleep: the other one is done before it could wake it.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        let mut tries = 0;
+        loop {
+            if let Some(events) = self.events.try_lock() {
+                return events;
+            }
+            tries += 1;
+            if tries < SPINS_MAX {
+                std::hint::spin_loop();
+            } else {
+                // It was interrupted within them: let it go on.
+                std::thread::yield_now();
+            }
+        }
+    }
+
     /// `false`: there was no room.
     fn push(&self, event: Event) -> bool {
-        let mut events = self.events.lock();
+        let mut events = self.lock();
         if events.len() >= self.limit {
             return false;
         }
@@ -80,7 +99,7 @@ impl Queue {
         if self.len() == 0 {
             return None;
         }
-        let mut events = self.events.lock();
+        let mut events = self.lock();
         let event = events.pop_front();
         // Before a look at `starved` the tick has a fence for all of them.
         self.waiting.store(events.len(), Ordering::Release);
