@@ -1,6 +1,9 @@
 //! Conversations as entities: what is true of them now.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use bevy_ecs::{
     component::Component,
@@ -161,21 +164,69 @@ pub struct OnScreen;
 /// Follow it either with `Changed<Timeline>` or, line by line, with [`TimelineChanged`](crate::TimelineChanged).
 #[derive(Clone, Component, Debug, Default)]
 pub struct Timeline {
-    pub(crate) rows: Vec<TimelineRow>,
-    pub(crate) generation: u64,
+    rows: Rows,
+    generation: u64,
+}
+
+/// A reset is shared with whoever made it: rows are copied only when one of them changes.
+#[derive(Clone, Debug, Default)]
+struct Rows {
+    reset: Option<Arc<[TimelineRow]>>,
+    /// Without a reset, in one piece. What comes at the end and goes at the beginning moves no other row.
+    own: VecDeque<TimelineRow>,
 }
 
 impl Timeline {
     /// The rows, oldest first. A row's number (`row`) stays the same from the echo to the sent message and over every edit.
     #[must_use]
     pub fn rows(&self) -> &[TimelineRow] {
-        &self.rows
+        match &self.rows.reset {
+            Some(rows) => rows,
+            None => self.rows.own.as_slices().0,
+        }
     }
 
     /// Takes changes in; `false`: one did not fit, and a reset is on its way.
     pub(crate) fn apply(&mut self, generation: u64, diffs: &[Diff<TimelineRow>]) -> bool {
         self.generation = generation;
-        diffs.iter().all(|diff| diff.apply(&mut self.rows))
+        let fits = diffs.iter().all(|diff| self.rows.apply(diff));
+        self.rows.own.make_contiguous();
+        fits
+    }
+}
+
+impl Rows {
+    fn apply(&mut self, diff: &Diff<TimelineRow>) -> bool {
+        if let Diff::Reset { rows } = diff {
+            self.own.clear();
+            self.reset = Some(rows.clone());
+            return true;
+        }
+        let rows = self.own();
+        match diff {
+            Diff::Insert { index, row } if *index <= rows.len() => rows.insert(*index, row.clone()),
+            Diff::Set { index, row } => match rows.get_mut(*index) {
+                Some(slot) => slot.clone_from(row),
+                None => return false,
+            },
+            Diff::Remove { index } => return rows.remove(*index).is_some(),
+            Diff::Move { from, to } if *from < rows.len() && *to < rows.len() => {
+                if let Some(row) = rows.remove(*from) {
+                    rows.insert(*to, row);
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn own(&mut self) -> &mut VecDeque<TimelineRow> {
+        if let Some(reset) = self.reset.take() {
+            // With room at the end for as many again, before what is left of them must move to the beginning.
+            self.own.reserve(2 * reset.len());
+            self.own.extend(reset.iter().cloned());
+        }
+        &mut self.own
     }
 }
 
@@ -219,11 +270,10 @@ pub(crate) fn forget_conversation(
     }
 }
 
-/// The components of a list row that may change.
-pub(crate) fn facts(row: &ConversationRow) -> (ConversationKind, Title, Unread, Head) {
+/// The components of a list row that may change, but for its title.
+pub(crate) fn facts(row: &ConversationRow) -> (ConversationKind, Unread, Head) {
     (
         row.kind.into(),
-        Title(row.name.to_string()),
         Unread {
             messages: row.unread,
             mentions: row.mentions,
@@ -235,4 +285,65 @@ pub(crate) fn facts(row: &ConversationRow) -> (ConversationKind, Title, Unread, 
             at: row.at,
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use fireside_client::core::view::{Body, MessageState};
+
+    use super::*;
+
+    fn row(n: u64) -> TimelineRow {
+        TimelineRow {
+            row: n,
+            sequence: Some(n),
+            nonce: None,
+            sender: UserId::new("a").expect("a user"),
+            at: n,
+            body: Body::Hole,
+            state: MessageState::Received,
+            edited: false,
+        }
+    }
+
+    #[test]
+    fn a_timeline_follows_its_diffs_as_a_list_does() {
+        let (mut timeline, mut mirror) = (Timeline::default(), Vec::new());
+        let insert = |index, n| Diff::Insert { index, row: row(n) };
+        let mut diffs = vec![
+            insert(0, 1),
+            insert(1, 2),
+            insert(3, 9),
+            Diff::Remove { index: 2 },
+        ];
+        diffs.push(Diff::Reset {
+            rows: (0..200).map(row).collect(),
+        });
+        // Far more than there is room for without moving rows.
+        for n in 200..1_000 {
+            diffs.extend([Diff::Remove { index: 0 }, insert(199, n)]);
+        }
+        diffs.extend([
+            Diff::Move { from: 0, to: 199 },
+            Diff::Move { from: 199, to: 3 },
+            Diff::Move { from: 0, to: 200 },
+            Diff::Set {
+                index: 100,
+                row: row(7),
+            },
+            Diff::Set {
+                index: 200,
+                row: row(7),
+            },
+            insert(100, 8),
+            Diff::Remove { index: 50 },
+            Diff::Reset { rows: [].into() },
+            insert(0, 1),
+        ]);
+        for diff in &diffs {
+            let fits = diff.apply(&mut mirror);
+            assert_eq!(timeline.apply(1, std::slice::from_ref(diff)), fits);
+            assert_eq!(timeline.rows(), mirror);
+        }
+    }
 }

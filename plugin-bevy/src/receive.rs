@@ -9,10 +9,10 @@ use bevy_ecs::{
     change_detection::DetectChangesMut,
     component::Component,
     entity::Entity,
-    query::{QueryState, With},
+    query::{Has, QueryState, With},
     resource::Resource,
     system::Local,
-    world::World,
+    world::{Mut, World},
 };
 use fireside_client::{
     Client,
@@ -27,8 +27,8 @@ use fireside_protocol::UserId;
 use crate::{
     client::{CatchUp, ChatClient, ConnectionStatus, FrameBudget, Link},
     conversation::{
-        ConversationId, ConversationIndex, ConversationList, ConversationOf, OnScreen, OwnRole,
-        Peer, Timeline, TypingUsers, facts,
+        ConversationId, ConversationIndex, ConversationKind, ConversationList, ConversationOf,
+        Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers, Unread, facts,
     },
     events::{
         CallFinished, ConversationAdded, ConversationRemoved, HistoryLoaded, Invited,
@@ -65,6 +65,11 @@ impl Calls {
 #[derive(Component, Debug)]
 pub(crate) struct Listed;
 
+/// Messages of a burst that are handed to Bevy at once.
+const RECEIVED_AT_ONCE: usize = 32;
+/// Conversations remembered by [`Scratch::find`]: looking through them is quicker than the index.
+const RECENT_MAX: usize = 16;
+
 /// Kept between frames, so that an idle frame allocates nothing.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -73,9 +78,22 @@ pub(crate) struct Scratch {
     finished: Vec<CallFinished>,
     typing: Vec<TypingChanged>,
     timelines: Vec<TimelineChanged>,
-    /// The conversation looked up last: messages come in runs.
-    last: Option<(Entity, ConversationId, Entity)>,
+    /// Conversations of the client being ticked that were looked up last: a busy frame is about few.
+    recent: Vec<(ConversationId, Entity)>,
+    lines: Lines,
 }
+
+/// What a line of the list is on its entity, found at once; made when the first line comes.
+type Lines = Option<
+    QueryState<(
+        Option<&'static mut ConversationKind>,
+        Option<&'static mut Title>,
+        Option<&'static mut Unread>,
+        Option<&'static mut Head>,
+        Option<&'static OwnRole>,
+        Has<Listed>,
+    )>,
+>;
 
 /// Ticks every client within its budget. Runs alone on the world, in [`FiresideSystems::Receive`](crate::FiresideSystems).
 pub(crate) fn receive(
@@ -94,7 +112,7 @@ pub(crate) fn receive(
                 scratch.take(world, *entity, event);
             }
         });
-        scratch.last = None;
+        scratch.recent.clear();
     }
     // The last clone of a despawned client ends here.
     ticked.clear();
@@ -136,6 +154,10 @@ impl Scratch {
                     text,
                     at,
                 });
+                // A burst goes through memory that the processor has at hand.
+                if self.received.len() >= RECEIVED_AT_ONCE {
+                    world.write_message_batch(self.received.drain(..));
+                }
             }
             Event::Timeline {
                 conversation,
@@ -146,8 +168,8 @@ impl Scratch {
                 self.timeline(world, entity, generation, diffs);
             }
             Event::Conversations { diffs, .. } => {
-                self.last = None;
-                list(world, client, &diffs);
+                self.recent.clear();
+                list(world, &mut self.lines, client, &diffs);
             }
             Event::Typing {
                 conversation,
@@ -190,15 +212,16 @@ impl Scratch {
 
     /// The entity of a conversation; a new one if it is not known yet (its list row is on its way).
     fn find(&mut self, world: &mut World, client: Entity, id: ConversationId) -> Entity {
-        if let Some((of, last, entity)) = self.last
-            && of == client
-            && last == id
-            && world.get_entity(entity).is_ok()
-        {
-            return entity;
+        let known = self.recent.iter().find(|(known, _)| *known == id);
+        if let Some((_, entity)) = known.filter(|(_, entity)| world.get_entity(*entity).is_ok()) {
+            return *entity;
         }
         let entity = entity_of(world, client, id);
-        self.last = Some((client, id, entity));
+        // Also when an entity in it is gone.
+        if known.is_some() || self.recent.len() >= RECENT_MAX {
+            self.recent.clear();
+        }
+        self.recent.push((id, entity));
         entity
     }
 
@@ -312,14 +335,14 @@ fn entity_of(world: &mut World, client: Entity, id: ConversationId) -> Entity {
 }
 
 /// Applies changes of a client's list.
-fn list(world: &mut World, client: Entity, diffs: &[Diff<ConversationRow>]) {
+fn list(world: &mut World, lines: &mut Lines, client: Entity, diffs: &[Diff<ConversationRow>]) {
     let Some(mut list) = world.get_mut::<ConversationList>(client) else {
         return;
     };
     let mut order = std::mem::take(&mut list.0);
     let (mut added, mut removed) = (Vec::new(), Vec::new());
     let mut bring = |world: &mut World, row| {
-        let (entity, new) = bring(world, client, row);
+        let (entity, new) = bring(world, lines, client, row);
         if new {
             added.push(entity);
         }
@@ -364,42 +387,48 @@ fn list(world: &mut World, client: Entity, diffs: &[Diff<ConversationRow>]) {
 }
 
 /// The entity of a row, with the row's facts on it; and whether it is new in the list.
-fn bring(world: &mut World, client: Entity, row: &ConversationRow) -> (Entity, bool) {
+fn bring(
+    world: &mut World,
+    lines: &mut Lines,
+    client: Entity,
+    row: &ConversationRow,
+) -> (Entity, bool) {
     let entity = entity_of(world, client, row.conversation.into());
-    let (kind, title, unread, head) = facts(row);
-    let Ok(mut conversation) = world.get_entity_mut(entity) else {
+    let lines = lines.get_or_insert_with(|| world.query());
+    let Ok((kind, title, unread, head, role, listed)) = lines.get_mut(world, entity) else {
         return (entity, false);
     };
-    let new = !conversation.contains::<Listed>();
-    if new {
-        conversation.insert((kind, title, unread, head, Listed));
+    let (has_role, facts) = (role.copied(), facts(row));
+    if listed {
+        set(kind, facts.0);
+        set(unread, facts.1);
+        set(head, facts.2);
+        if let Some(mut title) = title.filter(|title| *title.0 != *row.name) {
+            title.0 = row.name.to_string();
+        }
+    } else {
+        let title = Title(row.name.to_string());
+        let mut conversation = world.entity_mut(entity);
+        conversation.insert((facts, title, Listed));
         if let Some(peer) = &row.peer {
             conversation.insert(Peer(peer.clone()));
         }
-    } else {
-        set(&mut conversation, kind);
-        set(&mut conversation, title);
-        set(&mut conversation, unread);
-        set(&mut conversation, head);
     }
     match row.role {
-        Some(role) if conversation.get::<OwnRole>() != Some(&OwnRole(role)) => {
-            conversation.insert(OwnRole(role));
+        Some(role) if has_role != Some(OwnRole(role)) => {
+            world.entity_mut(entity).insert(OwnRole(role));
         }
-        None if conversation.contains::<OwnRole>() => {
-            conversation.remove::<OwnRole>();
+        None if has_role.is_some() => {
+            world.entity_mut(entity).remove::<OwnRole>();
         }
         _ => {}
     }
-    (entity, new)
+    (entity, !listed)
 }
 
 /// Writes a component only if it is different, so that `Changed` means changed.
-fn set<C: Component<Mutability = bevy_ecs::component::Mutable> + PartialEq>(
-    entity: &mut bevy_ecs::world::EntityWorldMut,
-    value: C,
-) {
-    if let Some(mut component) = entity.get_mut::<C>() {
+fn set<C: PartialEq>(component: Option<Mut<C>>, value: C) {
+    if let Some(mut component) = component {
         component.set_if_neq(value);
     }
 }
@@ -434,7 +463,7 @@ mod tests {
     use fireside_protocol::{Code, ConversationKind};
 
     use super::*;
-    use crate::{FiresidePlugin, Title};
+    use crate::FiresidePlugin;
 
     /// Conversations that were removed, with how long the list was then.
     #[derive(Default, Resource)]
@@ -517,7 +546,7 @@ mod tests {
         let (mut app, client) = stage();
         let rows = [row(1, "one"), row(2, "two"), row(3, "three")];
         let reset = Diff::Reset { rows: rows.into() };
-        list(app.world_mut(), client, &[reset]);
+        list(app.world_mut(), &mut None, client, &[reset]);
         assert_eq!(names(&app, client), ["one", "two", "three"]);
         let first = app.world().get::<ConversationList>(client).unwrap().0[0];
         let diffs = [
@@ -533,7 +562,7 @@ mod tests {
             // Does not fit: nothing happens, and nothing breaks.
             Diff::Remove { index: 9 },
         ];
-        list(app.world_mut(), client, &diffs);
+        list(app.world_mut(), &mut None, client, &diffs);
         assert_eq!(names(&app, client), ["four", "two", "three", "uno"]);
         let last = app.world().get::<ConversationList>(client).unwrap().0[3];
         assert_eq!(first, last, "a conversation keeps its entity");
@@ -545,6 +574,7 @@ mod tests {
         let rows = [row(1, "one"), row(2, "two")];
         list(
             app.world_mut(),
+            &mut None,
             client,
             &[Diff::Reset { rows: rows.into() }],
         );
@@ -555,7 +585,12 @@ mod tests {
             .0
             .clone();
         app.world_mut().entity_mut(before[1]).insert(OnScreen);
-        list(app.world_mut(), client, &[Diff::Reset { rows: [].into() }]);
+        list(
+            app.world_mut(),
+            &mut None,
+            client,
+            &[Diff::Reset { rows: [].into() }],
+        );
         let removed = &app.world().resource::<Removed>().0;
         assert_eq!(*removed, [(before[0], 0), (before[1], 0)]);
         assert!(app.world().get_entity(before[0]).is_err());

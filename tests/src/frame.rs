@@ -127,7 +127,14 @@ impl Read {
     }
 
     fn text(&mut self, text: &str) {
-        self.sum += text.bytes().map(u64::from).sum::<u64>();
+        // Eight at a time, as the C one does: what is measured is to have them at hand, not how a build checks its sums.
+        let (words, rest) = text.as_bytes().as_chunks::<8>();
+        let words = words.iter().map(|word| u64::from_ne_bytes(*word));
+        let sum = words.fold(self.sum, u64::wrapping_add);
+        self.sum = rest
+            .iter()
+            .map(|byte| u64::from(*byte))
+            .fold(sum, u64::wrapping_add);
     }
 }
 
@@ -176,7 +183,7 @@ pub fn run(
             read.messages += rest.messages;
             read.bytes += rest.bytes;
             read.rows += rest.rows;
-            read.sum += rest.sum;
+            read.sum = read.sum.wrapping_add(rest.sum);
         }
         ensure!(
             read.messages == burst,

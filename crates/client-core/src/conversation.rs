@@ -1,12 +1,10 @@
 //! What a device holds of one conversation, and how entries, skips, heads and pages change it. `docs/model.md`, "What a device
 //! holds", has the rules; nothing here knows about links, disks or views.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use fireside_protocol::{
     ConversationId, ConversationKind, Entry, EntryKind, Facet, Sequence, WallMs, decode,
     frames::{Head, Page, Range},
@@ -45,7 +43,7 @@ impl Item {
             entry: self.entry.clone(),
             text: match &self.body {
                 Body::Text(text) => text.clone(),
-                _ => "".into(),
+                _ => ByteString::new(),
             },
             raw,
         }
@@ -58,7 +56,7 @@ pub(crate) struct Keep {
     pub(crate) row: u64,
     pub(crate) entry: Entry,
     /// For search.
-    pub(crate) text: Arc<str>,
+    pub(crate) text: ByteString,
     /// As the server encoded it, if it is still that.
     pub(crate) raw: Option<Bytes>,
 }

@@ -122,6 +122,7 @@ impl Event {
 
     /// What it costs of a tick's budget of events: each row of a reset and each other change of a view counts as one.
     #[must_use]
+    #[inline]
     pub fn weight(&self) -> usize {
         fn of<Row>(diffs: &[Diff<Row>]) -> usize {
             let weights = diffs.iter().map(|diff| match diff {

@@ -2,11 +2,9 @@
 
 mod outcomes;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytestring::ByteString;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, Entry, Nonce, Now, Sequence, UserId,
     limits::{OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
@@ -65,7 +63,7 @@ pub(crate) struct Outgoing {
     /// It waits for a moderator.
     held: bool,
     /// What its echo says.
-    pub(crate) text: Option<Arc<str>>,
+    pub(crate) text: Option<ByteString>,
 }
 
 /// A wish for a facet that waits.
@@ -142,7 +140,7 @@ impl Outbox {
         id: ConversationId,
         sequence: Sequence,
         nonce: Option<Nonce>,
-    ) -> Option<Option<Arc<str>>> {
+    ) -> Option<Option<ByteString>> {
         let same = |target: Sequence, target_nonce: Option<Nonce>| {
             (target != 0 && target == sequence) || (nonce.is_some() && target_nonce == nonce)
         };

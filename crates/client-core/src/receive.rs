@@ -261,8 +261,8 @@ impl Session {
         if entry.kind != EntryKind::Message || self.is_own_here(entry) {
             return;
         }
-        let text = message_text(&entry.content).and_then(|text| self.notice_memory.text(&text));
-        let sender = self.notice_memory.sender(&entry.sender);
+        let text = message_text(&entry.content).and_then(|text| self.lent.text(&text));
+        let sender = self.lent.user(&entry.sender);
         self.push_notice(Event::MessageReceived {
             conversation: entry.conversation,
             sequence: entry.sequence,

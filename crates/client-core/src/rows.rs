@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use fireside_protocol::{
     Entry, EntryKind, FacetKind, MessageKind, Reaction, Reactions, TextContent, UserId,
     codec::Reader, codec::Wire, encode,
@@ -51,10 +52,10 @@ pub(crate) fn body_of(entry: &Entry) -> Body {
 }
 
 /// The text an item shows; empty if none.
-fn text_of(entry: &Entry) -> Arc<str> {
+fn text_of(entry: &Entry) -> ByteString {
     match body_of(entry) {
         Body::Text(text) => text,
-        _ => "".into(),
+        _ => ByteString::new(),
     }
 }
 
@@ -62,7 +63,7 @@ fn text_of(entry: &Entry) -> Arc<str> {
 pub(crate) fn preview_of(entry: &Entry) -> Arc<str> {
     let text = text_of(entry);
     if text.len() <= PREVIEW_BYTES_MAX {
-        return text;
+        return Arc::from(&*text);
     }
     let mut end = PREVIEW_BYTES_MAX;
     while !text.is_char_boundary(end) {

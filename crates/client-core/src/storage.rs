@@ -1,8 +1,7 @@
 //! What the client keeps on its disk, as data. One transaction a frame, cursors included.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
+use bytestring::ByteString;
 use fireside_protocol::{
     ConversationId, DeviceId, Nonce, Sequence, UserId, UserSequence, WallMs,
     frames::{Head, Range},
@@ -92,7 +91,7 @@ pub struct ItemRecord {
     /// An encoded [`Entry`](fireside_protocol::Entry): its state.
     pub body: Bytes,
     /// For search: the text it shows, empty if none.
-    pub text: Arc<str>,
+    pub text: ByteString,
 }
 
 /// A command that waits for its outcome.

@@ -1,7 +1,5 @@
 //! Open timelines: which items are in memory, and the rows that a game sees of them.
 
-use std::sync::Arc;
-
 use fireside_protocol::{
     Code, ConversationId, Entry, Sequence, decode, frames::Refused, limits::PAGE_ITEMS_DEFAULT,
 };
@@ -570,8 +568,9 @@ impl Session {
                     self.generation += 1;
                     timeline.generation = self.generation;
                     timeline.reset = false;
-                    let all: Arc<[TimelineRow]> = rows.as_slice().into();
-                    vec![Diff::Reset { rows: all }]
+                    vec![Diff::Reset {
+                        rows: self.lent.rows(&rows),
+                    }]
                 }
             };
             timeline.shown = rows;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use fireside_protocol::{
     Code, ConversationId, ConversationKind, Nonce, Role, Sequence, UserId, WallMs,
 };
@@ -137,8 +138,8 @@ pub struct ReactionRow {
 /// What a row says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Body {
-    /// A text.
-    Text(Arc<str>),
+    /// A text. Texts of one reset share a block of memory: copy what is kept for long.
+    Text(ByteString),
     /// Taken back.
     Recalled,
     /// The conversation was made, with this name.

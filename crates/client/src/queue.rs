@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use fireside_client_core::{
     event::{CallError, Completion},
 };
 use fireside_protocol::{Code, ConversationId, UserId};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::{
@@ -23,8 +23,10 @@ use crate::{
     search::SearchQuery,
 };
 
-/// Events between two looks at the clock in a tick, once so many were delivered.
-const CLOCK_EVERY: usize = 4;
+/// What events weigh together between two looks at the clock in a tick, once so many were delivered.
+const CLOCK_EVERY: usize = 8;
+/// Looks at a queue's lock before the processor is left to whoever has it.
+const SPINS_MAX: u32 = 128;
 
 /// What a tick did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -38,15 +40,70 @@ pub struct Tick {
 /// Called when something can be ticked, or a search was answered.
 pub(crate) type Wake = Box<dyn Fn() + Send>;
 
+/// Events of a class, oldest first. Its lock is held for the few instructions that move one event, and nobody sleeps for it; a channel
+/// without locks takes longer for each, and waits for a thread that was interrupted within them just the same.
 struct Queue {
-    sender: Sender<Event>,
-    receiver: Receiver<Event>,
+    limit: usize,
+    /// So that an idle tick takes no lock.
+    waiting: AtomicUsize,
+    events: Mutex<VecDeque<Event>>,
 }
 
 impl Queue {
     fn new(limit: usize) -> Self {
-        let (sender, receiver) = bounded(limit);
-        Self { sender, receiver }
+        Self {
+            limit,
+            waiting: AtomicUsize::new(0),
+            // All of it at once: it never grows with the lock held.
+            events: Mutex::new(VecDeque::with_capacity(limit)),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    fn is_full(&self) -> bool {
+        self.len() >= self.limit
+    }
+
+    /// Without a call into the kernel that could put the game's thread to sleep: the other one is done before it could wake it.
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        let mut tries = 0;
+        loop {
+            if let Some(events) = self.events.try_lock() {
+                return events;
+            }
+            tries += 1;
+            if tries < SPINS_MAX {
+                std::hint::spin_loop();
+            } else {
+                // It was interrupted within them: let it go on.
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// `false`: there was no room.
+    fn push(&self, event: Event) -> bool {
+        let mut events = self.lock();
+        if events.len() >= self.limit {
+            return false;
+        }
+        events.push_back(event);
+        self.waiting.store(events.len(), Ordering::SeqCst);
+        true
+    }
+
+    fn pop(&self) -> Option<Event> {
+        if self.len() == 0 {
+            return None;
+        }
+        let mut events = self.lock();
+        let event = events.pop_front();
+        // Before a look at `starved` the tick has a fence for all of them.
+        self.waiting.store(events.len(), Ordering::Release);
+        event
     }
 }
 
@@ -141,9 +198,13 @@ impl Queues {
         self.answered.store(false, Ordering::SeqCst);
         let start = Instant::now();
         // Looking at the clock costs as much as a small event: it is done for the first events and then for every few.
-        let late = |eighths: u32, delivered: usize| {
-            (delivered < CLOCK_EVERY || delivered.is_multiple_of(CLOCK_EVERY))
-                && start.elapsed() >= max_time / 8 * eighths
+        let mut look_at = 0;
+        let mut late = |eighths: u32, delivered: usize, used: usize| {
+            if delivered >= CLOCK_EVERY && used < look_at {
+                return false;
+            }
+            look_at = used + CLOCK_EVERY;
+            start.elapsed() >= max_time / 8 * eighths
         };
         let queues = [
             &self.completions,
@@ -153,20 +214,20 @@ impl Queues {
         ];
         // Events and what they weigh: a reset counts its rows.
         let (mut delivered, mut used) = (0, 0);
-        if let Some(lowest) = queues.iter().rposition(|queue| !queue.receiver.is_empty()) {
+        if let Some(lowest) = queues.iter().rposition(|queue| queue.len() > 0) {
             // The lowest class that has something gets an eighth of events and of time, whatever the others have.
             let credit = self.low_credit.load(Ordering::Relaxed);
             let low_due = lowest > 0 && credit + max_events.min(1 << 20) >= 8;
             let reserve = if low_due {
                 ((credit + max_events.min(1 << 20)) / 8)
-                    .min(queues[lowest].receiver.len())
+                    .min(queues[lowest].len())
                     .min(max_events)
             } else {
                 0
             };
             for queue in &queues[..lowest] {
                 // The first event is always delivered: even a budget of nothing gets on.
-                while used < max_events - reserve && (delivered == 0 || !late(7, delivered)) {
+                while used < max_events - reserve && (delivered == 0 || !late(7, delivered, used)) {
                     let Some(weight) = self.deliver(queue, on_event) else {
                         break;
                     };
@@ -176,7 +237,7 @@ impl Queues {
             }
             let mut low = 0;
             while used < max_events
-                && (delivered == 0 || !late(8, delivered) || (low_due && low == 0))
+                && (delivered == 0 || !late(8, delivered, used) || (low_due && low == 0))
             {
                 let Some(weight) = self.deliver(queues[lowest], on_event) else {
                     break;
@@ -194,6 +255,7 @@ impl Queues {
             };
             self.low_credit.store(keep, Ordering::Relaxed);
         }
+        fence(Ordering::SeqCst);
         if delivered > 0 && self.starved.swap(false, Ordering::SeqCst) {
             self.notify.notify_one();
         }
@@ -205,7 +267,7 @@ impl Queues {
 
     /// The weight of the event that was delivered, if there was one.
     fn deliver(&self, queue: &Queue, on_event: &mut dyn FnMut(Event)) -> Option<usize> {
-        let event = queue.receiver.try_recv().ok()?;
+        let event = queue.pop()?;
         let weight = event.weight();
         if event.class() == EventClass::Completion {
             match event {
@@ -224,7 +286,7 @@ impl Queues {
             &self.notices,
             &self.ephemeral,
         ];
-        queues.iter().map(|queue| queue.receiver.len()).sum()
+        queues.iter().map(|queue| queue.len()).sum()
     }
 
     pub(crate) fn pending(&self) -> usize {
@@ -287,11 +349,8 @@ impl Queues {
     }
 
     fn push_completion(&self, request: RequestId, result: Result<Completion, CallError>) {
-        let pushed = self
-            .completions
-            .sender
-            .try_send(Event::Completed { request, result });
-        debug_assert!(pushed.is_ok(), "a call without its place in the queue");
+        let pushed = self.completions.push(Event::Completed { request, result });
+        debug_assert!(pushed, "a call without its place in the queue");
     }
 
     /// Completes everything that is pending as cancelled, and ends the searches. Safe to call from both sides at once.
@@ -378,8 +437,8 @@ impl Outlet {
                 Event::Completed { request, result } => queues.complete(request, result),
                 other => {
                     queues.states.fetch_add(1, Ordering::SeqCst);
-                    let pushed = queues.completions.sender.try_send(other);
-                    debug_assert!(pushed.is_ok(), "a state without its place in the queue");
+                    let pushed = queues.completions.push(other);
+                    debug_assert!(pushed, "a state without its place in the queue");
                 }
             }
         }
@@ -388,12 +447,12 @@ impl Outlet {
                 break;
             };
             moved = true;
-            let _ = queues.views.sender.try_send(event);
+            queues.views.push(event);
         }
         if self.missed > 0 && self.room(queues, &queues.notices) {
             moved = true;
             let count = std::mem::take(&mut self.missed);
-            let _ = queues.notices.sender.try_send(Event::Missed { count });
+            queues.notices.push(Event::Missed { count });
         }
         while let Some(event) = poll(EventClass::Notice) {
             moved = true;
@@ -403,7 +462,7 @@ impl Outlet {
                     _ => 1,
                 };
             } else {
-                let _ = queues.notices.sender.try_send(event);
+                queues.notices.push(event);
             }
         }
         while let Some(event) = poll(EventClass::Ephemeral) {
@@ -412,7 +471,7 @@ impl Outlet {
         }
         while !self.ephemeral.is_empty() && self.room(queues, &queues.ephemeral) {
             if let Some((_, event)) = self.ephemeral.pop_front() {
-                let _ = queues.ephemeral.sender.try_send(event);
+                queues.ephemeral.push(event);
             }
         }
         moved
@@ -436,12 +495,12 @@ impl Outlet {
     }
 
     fn room(&self, queues: &Queues, queue: &Queue) -> bool {
-        if !queue.sender.is_full() {
+        if !queue.is_full() {
             return true;
         }
         self.starve(queues);
         // Looked at again: a tick may have made room before it could see the mark.
-        !queue.sender.is_full()
+        !queue.is_full()
     }
 
     fn starve(&self, queues: &Queues) {

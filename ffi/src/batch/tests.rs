@@ -1,7 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::Arc;
-
 use ::fireside_client::core::view::{Body, MessageState};
 use fireside_protocol::{Code, ConversationId, Nonce, Role};
 
@@ -18,7 +16,7 @@ fn row(text: &str) -> TimelineRow {
         nonce: Some(Nonce([5; 16])),
         sender: user("ann"),
         at: 11,
-        body: Body::Text(Arc::from(text)),
+        body: Body::Text(text.into()),
         state: MessageState::Received,
         edited: true,
         pinned: false,
