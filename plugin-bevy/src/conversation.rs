@@ -303,6 +303,8 @@ mod tests {
             body: Body::Hole,
             state: MessageState::Received,
             edited: false,
+            pinned: false,
+            reactions: None,
         }
     }
 

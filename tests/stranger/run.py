@@ -494,7 +494,7 @@ async def reactions_and_pins(world):
         equal((await refusal(b.ask("React", react(4, "gg")))).code, 300, "a reaction to a reaction")
         equal((await refusal(b.ask("Pin", pin(99)))).code, 300, "a message that is not")
         equal((await refusal(c.ask("React", react(1, "gg")))).code, 300, "a stranger")
-        equal((await refusal(c.ask("PinsRequest", {"c": conversation}))).code, 300, "a stranger's page")
+        equal((await refusal(c.page("PinsRequest", {"c": conversation}))).code, 300, "a stranger's page")
         # Behind a block nobody hears of it.
         await b.command("Block", {"i": new_nonce(), "u": anna, "on": True})
         equal((await a.command("React", react(1, "gg"))).get("n", 0), 0, "behind a block")

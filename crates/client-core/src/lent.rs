@@ -110,6 +110,7 @@ impl Lent {
                     sender,
                     body: lent.map_or_else(|| row.body.clone(), Body::Text),
                     state: row.state.clone(),
+                    reactions: row.reactions.clone(),
                     ..*row
                 }
             })
