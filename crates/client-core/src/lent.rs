@@ -166,6 +166,8 @@ mod tests {
             body,
             state: MessageState::Received,
             edited: n.is_multiple_of(2),
+            pinned: n == 3,
+            reactions: None,
         };
         let rows = [
             row(1, Body::Text("one".into())),
