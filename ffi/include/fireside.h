@@ -143,6 +143,11 @@
 #define FIRESIDE_RESULT_FOUND 6
 
 /**
+ * Pinned messages, newest first. Fields: first and count (timeline rows), flag (there are more: ask before the last one's number).
+ */
+#define FIRESIDE_RESULT_PINS 7
+
+/**
  * Not asked to connect.
  */
 #define FIRESIDE_STATE_OFFLINE 0
@@ -517,7 +522,7 @@ typedef struct fireside_event {
    */
   uint32_t detail;
   /**
-   * 1: yes. LOADED: nothing is older. MEMBERS: there are more. MESSAGE_RECEIVED: it is a text. TYPING: types (else stopped).
+   * 1: yes. LOADED: nothing is older. MEMBERS, PINS: there are more. MESSAGE_RECEIVED: it is a text. TYPING: types (else stopped).
    */
   uint32_t flag;
   /**
@@ -595,9 +600,17 @@ typedef struct fireside_timeline_row {
    */
   uint32_t edited;
   /**
-   * 0.
+   * 1: it is pinned for everybody.
    */
-  uint32_t reserved[3];
+  uint32_t pinned;
+  /**
+   * Its reactions: the first in fireside_events.reactions.
+   */
+  uint32_t reaction_first;
+  /**
+   * How many different ones; 0: nobody reacted.
+   */
+  uint32_t reaction_count;
 } fireside_timeline_row;
 
 /**
@@ -745,6 +758,32 @@ typedef struct fireside_found {
 } fireside_found;
 
 /**
+ * All who reacted to a message with one key.
+ */
+typedef struct fireside_reaction {
+  /**
+   * An emoji, or an id that the game made.
+   */
+  struct fireside_span key;
+  /**
+   * They, in the order they reacted: the first in fireside_events.reaction_users.
+   */
+  uint32_t user_first;
+  /**
+   * How many they are.
+   */
+  uint32_t user_count;
+  /**
+   * 1: this user is one of them.
+   */
+  uint32_t mine;
+  /**
+   * 0.
+   */
+  uint32_t reserved;
+} fireside_reaction;
+
+/**
  * What a tick delivered. Everything that it points to belongs to the library and lives until that client's next tick or its end.
  */
 typedef struct fireside_events {
@@ -812,6 +851,22 @@ typedef struct fireside_events {
    * Of found messages.
    */
   size_t found_count;
+  /**
+   * Of timeline rows.
+   */
+  const struct fireside_reaction *reactions;
+  /**
+   * Of reactions.
+   */
+  size_t reaction_count;
+  /**
+   * Of reactions: who.
+   */
+  const struct fireside_span *reaction_users;
+  /**
+   * Of those users.
+   */
+  size_t reaction_user_count;
 } fireside_events;
 
 /**
@@ -1464,6 +1519,42 @@ fireside_status fireside_message_recall(fireside_client client,
                                         const struct fireside_id *conversation,
                                         const struct fireside_message_ref *message,
                                         uint64_t *request);
+
+/**
+ * Reacts to a message with a key (an emoji, or an id that the game made: 1 to 64 bytes without white space, control and direction
+ * characters), or takes the reaction back. It is shown at once and kept in the outbox. Completes with DONE; another key with
+ * ARGUMENT_INVALID.
+ *
+ * Threads: any. Ownership: conversation, message and key are read during the call. Errors: as fireside_client_connect.
+ */
+fireside_status fireside_message_react(fireside_client client,
+                                       const struct fireside_id *conversation,
+                                       const struct fireside_message_ref *message,
+                                       struct fireside_str key,
+                                       uint32_t on,
+                                       uint64_t *request);
+
+/**
+ * Pins a message for everybody, or unpins it: both users of a direct conversation may, in a group admins and owners. It is shown at
+ * once and kept in the outbox. Completes with DONE.
+ *
+ * Threads: any. Ownership: conversation and message are read during the call. Errors: as fireside_client_connect.
+ */
+fireside_status fireside_message_pin(fireside_client client,
+                                     const struct fireside_id *conversation,
+                                     const struct fireside_message_ref *message,
+                                     uint32_t on,
+                                     uint64_t *request);
+
+/**
+ * Asks for the pinned messages of a conversation, newest first. before: only those with a smaller number; 0: all. Completes with PINS.
+ *
+ * Threads: any. Ownership: conversation is read during the call. Errors: as fireside_client_connect.
+ */
+fireside_status fireside_message_pins(fireside_client client,
+                                      const struct fireside_id *conversation,
+                                      uint64_t before,
+                                      uint64_t *request);
 
 /**
  * Tries a failed message again, as a new one at the end of the outbox. Completes as fireside_message_send.

@@ -6,7 +6,7 @@ use ::fireside_client::{
     core::{
         ConnectionState, Event,
         event::{CallError, Completion, SyncState},
-        view::{Body, ConversationRow, Diff, MessageState, TimelineRow},
+        view::{Body, ConversationRow, Diff, MessageState, ReactionRow, TimelineRow},
     },
 };
 use fireside_protocol::{
@@ -19,8 +19,8 @@ use crate::{
     status::{self, FIRESIDE_STATUS_OK},
     types::{
         fireside_conversation_row, fireside_device, fireside_event, fireside_events,
-        fireside_found, fireside_id, fireside_member, fireside_span, fireside_status,
-        fireside_timeline_row,
+        fireside_found, fireside_id, fireside_member, fireside_reaction, fireside_span,
+        fireside_status, fireside_timeline_row,
     },
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Batch {
     members: Vec<fireside_member>,
     devices: Vec<fireside_device>,
     found: Vec<fireside_found>,
+    reactions: Vec<fireside_reaction>,
+    reaction_users: Vec<fireside_span>,
     text: Vec<u8>,
 }
 
@@ -56,6 +58,8 @@ impl Batch {
         again(&mut self.members, KEPT_ELEMENTS_MAX);
         again(&mut self.devices, KEPT_ELEMENTS_MAX);
         again(&mut self.found, KEPT_ELEMENTS_MAX);
+        again(&mut self.reactions, KEPT_ELEMENTS_MAX);
+        again(&mut self.reaction_users, KEPT_ELEMENTS_MAX);
         again(&mut self.text, KEPT_TEXT_BYTES_MAX);
     }
 
@@ -90,6 +94,10 @@ impl Batch {
             device_count: self.devices.len(),
             found: start(&self.found),
             found_count: self.found.len(),
+            reactions: start(&self.reactions),
+            reaction_count: self.reactions.len(),
+            reaction_users: start(&self.reaction_users),
+            reaction_user_count: self.reaction_users.len(),
         }
     }
 
@@ -318,8 +326,16 @@ impl Batch {
             state,
             status,
             edited: u32::from(row.edited),
+            pinned: u32::from(row.pinned),
             ..fireside_timeline_row::default()
         };
+        if let Some(reactions) = &row.reactions {
+            flat.reaction_first = short(self.reactions.len());
+            flat.reaction_count = short(reactions.len());
+            for one in reactions.iter() {
+                self.reaction(one);
+            }
+        }
         match &row.body {
             Body::Text(text) => {
                 flat.body = c::FIRESIDE_BODY_TEXT;
@@ -371,6 +387,21 @@ impl Batch {
         self.conversation_rows.push(flat);
     }
 
+    fn reaction(&mut self, one: &ReactionRow) {
+        let flat = fireside_reaction {
+            key: self.text(&one.key),
+            user_first: short(self.reaction_users.len()),
+            user_count: short(one.users.len()),
+            mine: u32::from(one.mine),
+            reserved: 0,
+        };
+        for user in one.users.iter() {
+            let user = self.user(user);
+            self.reaction_users.push(user);
+        }
+        self.reactions.push(flat);
+    }
+
     fn user_or_none(&mut self, user: Option<&UserId>) -> fireside_span {
         user.map_or_else(fireside_span::default, |user| self.user(user))
     }
@@ -381,8 +412,7 @@ impl Batch {
             ..fireside_event::default()
         };
         match completion {
-            // Nothing in this header asks for pins yet.
-            Completion::Done | Completion::Pins(_) => fireside_event {
+            Completion::Done => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,
                 ..none
             },
@@ -413,6 +443,17 @@ impl Batch {
                 flag: u32::from(*start_reached),
                 ..none
             },
+            Completion::Pins { rows, more } => {
+                let first = self.timeline_rows.len();
+                rows.iter().for_each(|row| self.timeline_row(row));
+                fireside_event {
+                    detail: c::FIRESIDE_RESULT_PINS,
+                    first: short(first),
+                    count: short(rows.len()),
+                    flag: u32::from(*more),
+                    ..none
+                }
+            }
             Completion::Members { members, more } => {
                 let first = self.members.len();
                 members.iter().for_each(|member| self.member(member));

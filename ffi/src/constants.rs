@@ -57,6 +57,8 @@ pub const FIRESIDE_RESULT_MEMBERS: u32 = 4;
 pub const FIRESIDE_RESULT_DEVICES: u32 = 5;
 /// Messages that a search found. Fields: first and count (found).
 pub const FIRESIDE_RESULT_FOUND: u32 = 6;
+/// Pinned messages, newest first. Fields: first and count (timeline rows), flag (there are more: ask before the last one's number).
+pub const FIRESIDE_RESULT_PINS: u32 = 7;
 
 /// Not asked to connect.
 pub const FIRESIDE_STATE_OFFLINE: u32 = 0;

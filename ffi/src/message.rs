@@ -95,6 +95,78 @@ pub unsafe extern "C" fn fireside_message_recall(
     }
 }
 
+/// Reacts to a message with a key (an emoji, or an id that the game made: 1 to 64 bytes without white space, control and direction
+/// characters), or takes the reaction back. It is shown at once and kept in the outbox. Completes with DONE; another key with
+/// ARGUMENT_INVALID.
+///
+/// Threads: any. Ownership: conversation, message and key are read during the call. Errors: as fireside_client_connect.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fireside_message_react(
+    client: fireside_client,
+    conversation: *const fireside_id,
+    message: *const fireside_message_ref,
+    key: fireside_str,
+    on: u32,
+    request: *mut u64,
+) -> fireside_status {
+    // SAFETY: the caller's id, reference, key and out pointer, valid for the call.
+    unsafe {
+        command(client, request, || {
+            Ok(Command::React {
+                conversation: input::conversation(conversation)?,
+                message: input::message(message)?,
+                key: input::text(key)?.to_owned(),
+                on: on != 0,
+            })
+        })
+    }
+}
+
+/// Pins a message for everybody, or unpins it: both users of a direct conversation may, in a group admins and owners. It is shown at
+/// once and kept in the outbox. Completes with DONE.
+///
+/// Threads: any. Ownership: conversation and message are read during the call. Errors: as fireside_client_connect.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fireside_message_pin(
+    client: fireside_client,
+    conversation: *const fireside_id,
+    message: *const fireside_message_ref,
+    on: u32,
+    request: *mut u64,
+) -> fireside_status {
+    // SAFETY: the caller's id, reference and out pointer, valid for the call.
+    unsafe {
+        command(client, request, || {
+            Ok(Command::Pin {
+                conversation: input::conversation(conversation)?,
+                message: input::message(message)?,
+                on: on != 0,
+            })
+        })
+    }
+}
+
+/// Asks for the pinned messages of a conversation, newest first. before: only those with a smaller number; 0: all. Completes with PINS.
+///
+/// Threads: any. Ownership: conversation is read during the call. Errors: as fireside_client_connect.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fireside_message_pins(
+    client: fireside_client,
+    conversation: *const fireside_id,
+    before: u64,
+    request: *mut u64,
+) -> fireside_status {
+    // SAFETY: the caller's id and out pointer, valid for the call.
+    unsafe {
+        command(client, request, || {
+            Ok(Command::Pins {
+                conversation: input::conversation(conversation)?,
+                before,
+            })
+        })
+    }
+}
+
 /// Tries a failed message again, as a new one at the end of the outbox. Completes as fireside_message_send.
 ///
 /// Threads: any. Ownership: nonce (of the failed row) is read during the call. Errors: as fireside_client_connect.

@@ -132,7 +132,7 @@ pub struct fireside_event {
     pub text: fireside_span,
     /// COMPLETED: FIRESIDE_RESULT_*. STATE: FIRESIDE_STATE_*. SYNC: FIRESIDE_SYNC_*. Views: FIRESIDE_CHANGE_*.
     pub detail: u32,
-    /// 1: yes. LOADED: nothing is older. MEMBERS: there are more. MESSAGE_RECEIVED: it is a text. TYPING: types (else stopped).
+    /// 1: yes. LOADED: nothing is older. MEMBERS, PINS: there are more. MESSAGE_RECEIVED: it is a text. TYPING: types (else stopped).
     pub flag: u32,
     /// Views: where (INSERT, SET, REMOVE), from where (MOVE).
     pub index: u32,
@@ -174,8 +174,28 @@ pub struct fireside_timeline_row {
     pub role: u32,
     /// 1: its author changed it.
     pub edited: u32,
+    /// 1: it is pinned for everybody.
+    pub pinned: u32,
+    /// Its reactions: the first in fireside_events.reactions.
+    pub reaction_first: u32,
+    /// How many different ones; 0: nobody reacted.
+    pub reaction_count: u32,
+}
+
+/// All who reacted to a message with one key.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct fireside_reaction {
+    /// An emoji, or an id that the game made.
+    pub key: fireside_span,
+    /// They, in the order they reacted: the first in fireside_events.reaction_users.
+    pub user_first: u32,
+    /// How many they are.
+    pub user_count: u32,
+    /// 1: this user is one of them.
+    pub mine: u32,
     /// 0.
-    pub reserved: [u32; 3],
+    pub reserved: u32,
 }
 
 /// A line of the conversation list; newest activity first.
@@ -298,6 +318,14 @@ pub struct fireside_events {
     pub found: *const fireside_found,
     /// Of found messages.
     pub found_count: usize,
+    /// Of timeline rows.
+    pub reactions: *const fireside_reaction,
+    /// Of reactions.
+    pub reaction_count: usize,
+    /// Of reactions: who.
+    pub reaction_users: *const fireside_span,
+    /// Of those users.
+    pub reaction_user_count: usize,
 }
 
 /// What a client does, in numbers; for an overlay.
@@ -376,7 +404,8 @@ const _: () = {
     assert!(size_of::<fireside_member>() == 48);
     assert!(size_of::<fireside_device>() == 56);
     assert!(size_of::<fireside_found>() == 64);
-    assert!(size_of::<fireside_events>() == 120);
+    assert!(size_of::<fireside_events>() == 152);
+    assert!(size_of::<fireside_reaction>() == 24);
     assert!(offset_of!(fireside_events, text) == 24);
     assert!(size_of::<fireside_stats>() == 152);
 };

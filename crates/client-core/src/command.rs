@@ -58,10 +58,12 @@ pub enum Command {
         /// Pin or unpin.
         on: bool,
     },
-    /// The pinned messages of a conversation, newest first.
+    /// The pinned messages of a conversation, newest first, page by page.
     Pins {
         /// Which.
         conversation: ConversationId,
+        /// Before this number; 0: from the newest on.
+        before: Sequence,
     },
     /// Tries a failed message again, as a new command at the end of the outbox.
     Retry {

@@ -52,8 +52,14 @@ impl Session {
                 message,
                 on,
             } => self.pin(request, conversation, message, on, now)?,
-            Command::Pins { conversation } => {
-                let frame = ClientFrame::PinsRequest(PinsRequest { conversation });
+            Command::Pins {
+                conversation,
+                before,
+            } => {
+                let frame = ClientFrame::PinsRequest(PinsRequest {
+                    conversation,
+                    before,
+                });
                 self.ask(request, frame, now)?;
             }
             Command::Retry { nonce } => self.outbox_retry(request, nonce, now)?,

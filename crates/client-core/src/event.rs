@@ -176,8 +176,13 @@ pub enum Completion {
     },
     /// Devices.
     Devices(Vec<Device>),
-    /// The pinned messages, newest first.
-    Pins(Vec<TimelineRow>),
+    /// Pinned messages, newest first.
+    Pins {
+        /// They.
+        rows: Vec<TimelineRow>,
+        /// There are more: ask before the last one's number.
+        more: bool,
+    },
 }
 
 /// Why a call failed.

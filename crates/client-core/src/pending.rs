@@ -171,7 +171,10 @@ impl Session {
             .iter()
             .filter_map(|raw| decode::<Entry>(&raw.0).ok());
         let rows = entries.map(|entry| row_of(&Item::new(0, compact(&entry)), me, 0, 0));
-        let completion = Completion::Pins(rows.take(PINS_MAX).collect());
+        let completion = Completion::Pins {
+            rows: rows.take(2 * PINS_MAX).collect(),
+            more: page.more,
+        };
         self.finish(request, Ok(completion));
     }
 

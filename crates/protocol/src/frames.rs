@@ -401,6 +401,8 @@ record! {
     PinsRequest {
         /// Of which conversation.
         req "c" conversation: ConversationId,
+        /// Only those with a number below this; 0 all.
+        opt "n" before: Sequence,
     }
 }
 record! {
@@ -689,6 +691,8 @@ record! {
         req "c" conversation: ConversationId,
         /// Entries, as they are now.
         opt "e" items: Vec<Raw>,
+        /// There are more: ask before the last one's number.
+        opt "mo" more: bool,
     }
 }
 record! {

@@ -38,8 +38,15 @@ pub const MENTIONS_MAX: usize = 50;
 pub const REACTION_KEY_BYTES_MAX: usize = 64;
 /// Keys that a message's reactions have at most.
 pub const REACTION_KEYS_MAX: usize = 20;
-/// Reactions to a message, of all keys: with ids of usual length a change of them stays under 16 KiB.
+/// Reactions to a message, of all keys.
 pub const REACTIONS_MAX: usize = 500;
+/// Bytes of a message's reactions as they are encoded: 500 of users whose ids have 10 bytes, 100 of those with 64. With the largest
+/// content and header the message still fits half a page.
+pub const REACTIONS_BYTES_MAX: usize = 7 * 1024;
+const _: () = assert!(
+    CONTENT_BYTES_MAX + MENTIONS_MAX * (USER_ID_BYTES_MAX + 2) + REACTIONS_BYTES_MAX + 512
+        <= PAGE_CONTENT_BYTES_MAX / 2
+);
 /// Pinned messages of a conversation: all fit one page.
 pub const PINS_MAX: usize = 50;
 

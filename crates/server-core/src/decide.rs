@@ -231,7 +231,7 @@ impl Case<'_> {
         let item = self.facet_target(item.as_ref())?;
         let state = facets::reactions(&item.facets);
         let done = facets::reacts(&state, &react.key, self.me) == react.on;
-        if !done && !facets::allows(&state, &react.key, react.on) {
+        if !done && !facets::allows(&state, &react.key, self.me, react.on) {
             return Err(Code::LimitReached);
         }
         let key = react.key.clone();

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fireside_protocol::{
     Entry, Facet, FacetKind, Pinned, Reaction, Reactions, UserId, WallMs, encode,
-    limits::{REACTION_KEYS_MAX, REACTIONS_MAX},
+    limits::{REACTION_KEYS_MAX, REACTIONS_BYTES_MAX, REACTIONS_MAX},
 };
 
 /// A wish for a facet of an item.
@@ -30,7 +30,7 @@ pub fn carry_out(item: &Entry, op: &FacetOp, by: &UserId, at: WallMs) -> Facet {
     let (kind, content) = match op {
         FacetOp::React { key, on } => {
             let mut state = reactions(&item.facets);
-            if allows(&state, key, *on) {
+            if allows(&state, key, by, *on) {
                 react(&mut state, key, by, *on);
             }
             let content = if state.keys.is_empty() {
@@ -76,10 +76,17 @@ pub(crate) fn reacts(state: &Reactions, key: &str, user: &UserId) -> bool {
 }
 
 /// Whether one reaction more stays within the limits; taking one back always does.
-pub(crate) fn allows(state: &Reactions, key: &str, on: bool) -> bool {
+pub(crate) fn allows(state: &Reactions, key: &str, user: &UserId, on: bool) -> bool {
+    if !on {
+        return true;
+    }
     let known = state.keys.iter().any(|one| one.key == key);
     let all: usize = state.keys.iter().map(|one| one.users.len()).sum();
-    !on || (all < REACTIONS_MAX && (known || state.keys.len() < REACTION_KEYS_MAX))
+    // A new key has, besides itself, a map of two fields and their names.
+    let more = user.as_str().len() + 3 + if known { 0 } else { key.len() + 16 };
+    all < REACTIONS_MAX
+        && (known || state.keys.len() < REACTION_KEYS_MAX)
+        && encode(state).len() + more <= REACTIONS_BYTES_MAX
 }
 
 fn react(state: &mut Reactions, key: &str, user: &UserId, on: bool) {
@@ -135,8 +142,18 @@ mod tests {
     #[test]
     fn limits() {
         let full = state((0..REACTIONS_MAX).map(|n| (n, "👍".to_owned())));
-        assert!(!allows(&full, "👍", true) && allows(&full, "👍", false));
+        let new = user(REACTIONS_MAX);
+        assert!(!allows(&full, "👍", &new, true) && allows(&full, "👍", &new, false));
         let many = state((0..REACTION_KEYS_MAX).map(|n| (n, format!("key{n}"))));
-        assert!(allows(&many, "key3", true) && !allows(&many, "one more", true));
+        assert!(allows(&many, "key3", &new, true) && !allows(&many, "one-more", &new, true));
+        let mut long = Reactions { keys: Vec::new() };
+        let name = |n: usize| UserId::new(&format!("{n:064}")).unwrap();
+        let mut count = 0;
+        while allows(&long, "👍", &name(count), true) {
+            react(&mut long, "👍", &name(count), true);
+            count += 1;
+        }
+        assert!((100..110).contains(&count), "{count}");
+        assert!(encode(&long).len() <= REACTIONS_BYTES_MAX);
     }
 }

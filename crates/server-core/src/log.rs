@@ -4,7 +4,10 @@ use std::collections::HashSet;
 
 use fireside_protocol::{
     ConversationId, ConversationKind, Raw, Sequence, UserId,
-    frames::{Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, PinsPage, Range},
+    frames::{
+        Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest,
+        Range,
+    },
     limits::{
         HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_CONTENT_BYTES_MAX as PAGE_BYTES,
         PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PINS_MAX,
@@ -148,27 +151,35 @@ pub fn members(
 pub fn pins(
     reader: &mut impl LogReader,
     user: &UserId,
-    id: ConversationId,
+    request: &PinsRequest,
 ) -> Result<Option<PinsPage>, StoreError> {
+    let id = request.conversation;
     let Some((_, viewer)) = open(reader, id, user)? else {
         return Ok(None);
     };
-    let pinned = reader.pinned(id, PINS_READ_MAX)?;
-    let seen = pinned.into_iter().filter(|entry| viewer.sees(entry));
-    let mut bytes_left = PAGE_BYTES;
-    let fits = |entry: &StoredEntry| {
-        let fits = entry.body.len() <= bytes_left;
-        bytes_left = bytes_left.saturating_sub(entry.body.len());
-        fits
+    let below = match request.before {
+        0 => Sequence::MAX,
+        before => before,
     };
-    let items = seen.take(PINS_MAX).take_while(fits);
-    Ok(Some(PinsPage {
+    let pinned = reader.pinned(id, below, PINS_READ_MAX)?;
+    let mut page = PinsPage {
         conversation: id,
-        items: items.map(|entry| Raw(entry.body)).collect(),
-    }))
+        items: Vec::new(),
+        more: false,
+    };
+    let mut bytes_left = PAGE_BYTES;
+    for entry in pinned.into_iter().filter(|entry| viewer.sees(entry)) {
+        let Some(left) = bytes_left.checked_sub(entry.body.len()) else {
+            page.more = true;
+            break;
+        };
+        bytes_left = left;
+        page.items.push(Raw(entry.body));
+    }
+    Ok(Some(page))
 }
 
-/// Pinned messages read for a page: some may be hidden from this reader, and two who pin at once may go a little over the limit.
+/// Pinned messages read for a page: two who pin at once may go a little over the limit.
 const PINS_READ_MAX: usize = PINS_MAX + 14;
 
 /// A reader and how far they may look.

@@ -9,7 +9,7 @@ use fireside_protocol::{
     Sequence, Tombstone, UserId, UserSequence, WallMs,
     frames::{
         DevicesPage, HeadsPage, HeadsRequest, MembersPage, MembersRequest, Page, PageRequest,
-        PinsPage, UserLogPage, UserRecord,
+        PinsPage, PinsRequest, UserLogPage, UserRecord,
     },
 };
 
@@ -103,8 +103,8 @@ pub enum Op {
     Pins {
         /// For whom.
         user: UserId,
-        /// Where.
-        conversation: ConversationId,
+        /// What.
+        request: PinsRequest,
     },
     /// Reads the user's devices.
     Devices(UserId),
@@ -614,8 +614,13 @@ pub trait LogReader {
         above: Sequence,
         limit: u32,
     ) -> Result<Tally, StoreError>;
-    /// The pinned items, by number descending, at most `limit`.
-    fn pinned(&mut self, id: ConversationId, limit: usize) -> Result<Vec<StoredEntry>, StoreError>;
+    /// The pinned items with a number under `below`, descending, at most `limit`.
+    fn pinned(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
     /// Items changed after `since` (rev over it and over their own number), by rev ascending.
     fn changed(
         &mut self,

@@ -122,10 +122,7 @@ impl Node {
                 now: now.wall_ms,
             },
             ClientFrame::MembersRequest(request) => Op::Members { user, request },
-            ClientFrame::PinsRequest(request) => Op::Pins {
-                user,
-                conversation: request.conversation,
-            },
+            ClientFrame::PinsRequest(request) => Op::Pins { user, request },
             _ => Op::Devices(user),
         };
         if self.is_shedding(now) {

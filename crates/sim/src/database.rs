@@ -247,7 +247,7 @@ impl Database {
                 Some(page) => Reply::Members(page),
                 None => Reply::NotFound,
             },
-            Op::Pins { user, conversation } => match log::pins(self, &user, conversation)? {
+            Op::Pins { user, request } => match log::pins(self, &user, &request)? {
                 Some(page) => Reply::Pins(page),
                 None => Reply::NotFound,
             },

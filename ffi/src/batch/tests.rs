@@ -157,3 +157,50 @@ fn codes_that_only_this_library_may_say_are_not_taken_from_a_server() {
     let last = batch.events.last().unwrap();
     assert_eq!((last.status, last.delay_ms), (999, 5));
 }
+
+#[test]
+fn reactions_of_rows_lie_in_arrays_of_their_own() {
+    let reaction = |key: &str, mine, users: &[&str]| ReactionRow {
+        key: key.into(),
+        mine,
+        users: users.iter().map(|name| user(name)).collect(),
+    };
+    let marked = |all: Vec<ReactionRow>| TimelineRow {
+        pinned: true,
+        reactions: Some(all.into()),
+        ..row("gg")
+    };
+    let rows = vec![
+        marked(vec![
+            reaction("👍", true, &["ann", "bob"]),
+            reaction("gg", false, &["bob"]),
+        ]),
+        row("plain"),
+        marked(vec![reaction("🎉", false, &["cyd"])]),
+    ];
+    let mut batch = Batch::default();
+    batch.push(Event::Completed {
+        request: 3,
+        result: Ok(Completion::Pins { rows, more: true }),
+    });
+    let event = &batch.events[0];
+    assert_eq!(
+        (event.detail, event.first, event.count, event.flag),
+        (c::FIRESIDE_RESULT_PINS, 0, 3, 1)
+    );
+    let told: Vec<_> = (batch.timeline_rows.iter())
+        .map(|row| (row.pinned, row.reaction_first, row.reaction_count))
+        .collect();
+    assert_eq!(told, [(1, 0, 2), (0, 0, 0), (1, 2, 1)]);
+    let shown: Vec<_> = (batch.reactions.iter())
+        .map(|one| {
+            let users = one.user_first as usize..(one.user_first + one.user_count) as usize;
+            let users = &batch.reaction_users[users];
+            let names: Vec<_> = users.iter().map(|span| text(&batch, *span)).collect();
+            format!("{} {} {}", text(&batch, one.key), names.join("+"), one.mine)
+        })
+        .collect();
+    assert_eq!(shown, ["👍 ann+bob 1", "gg bob 0", "🎉 cyd 0"]);
+    batch.clear();
+    assert!(batch.reactions.is_empty() && batch.reaction_users.is_empty());
+}

@@ -31,7 +31,10 @@ STATIC_CHECK(offsetof(fireside_conversation_row, name) == 48);
 STATIC_CHECK(sizeof(fireside_member) == 48);
 STATIC_CHECK(sizeof(fireside_device) == 56);
 STATIC_CHECK(sizeof(fireside_found) == 64);
-STATIC_CHECK(sizeof(fireside_events) == 120);
+STATIC_CHECK(sizeof(fireside_events) == 152);
+STATIC_CHECK(offsetof(fireside_events, found_count) == 112);
+STATIC_CHECK(sizeof(fireside_reaction) == 24);
+STATIC_CHECK(offsetof(fireside_timeline_row, pinned) == 84);
 STATIC_CHECK(offsetof(fireside_events, text) == 24);
 STATIC_CHECK(sizeof(fireside_stats) == 152);
 #endif

@@ -53,6 +53,9 @@ static void every_call(fireside_client client, fireside_status wanted)
     CHECK_STATUS(fireside_message_send_to_user(client, str("bob"), str("x"), &request), wanted);
     CHECK_STATUS(fireside_message_edit(client, &id, &message, str("x"), &request), wanted);
     CHECK_STATUS(fireside_message_recall(client, &id, &message, &request), wanted);
+    CHECK_STATUS(fireside_message_react(client, &id, &message, str("gg"), 1, &request), wanted);
+    CHECK_STATUS(fireside_message_pin(client, &id, &message, 1, &request), wanted);
+    CHECK_STATUS(fireside_message_pins(client, &id, 0, &request), wanted);
     CHECK_STATUS(fireside_message_retry(client, &id, &request), wanted);
     CHECK_STATUS(fireside_message_discard(client, &id, &request), wanted);
     CHECK_STATUS(fireside_message_search(client, str("x"), NULL, 10, &request), wanted);
@@ -185,6 +188,9 @@ static void arguments(void)
     CHECK_STATUS(fireside_message_send(client, NULL, str("x"), &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(fireside_message_edit(client, &id, NULL, str("x"), &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(fireside_message_edit(client, &id, &nothing, str("x"), &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
+    CHECK_STATUS(fireside_message_react(client, &id, NULL, str("gg"), 1, &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
+    CHECK_STATUS(fireside_message_pin(client, &id, &nothing, 1, &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
+    CHECK_STATUS(fireside_message_pins(client, NULL, 0, &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(fireside_message_retry(client, NULL, &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(fireside_conversation_open(client, NULL, &request), FIRESIDE_STATUS_INVALID_ARGUMENT);
     CHECK_STATUS(fireside_conversation_set_role(client, &id, str("bob"), 0, &request), FIRESIDE_STATUS_INVALID_ARGUMENT);

@@ -252,6 +252,23 @@ int main(int argc, char **argv)
     want.text = "hello again";
     want.edited = 1;
     CHECK(tick_until(bob, has_row, &want, &batch));
+
+    /* Reactions and pins. */
+    CHECK_OK(fireside_message_react(bob, &direct, &message, str("\xf0\x9f\x91\x8d"), 1, &request));
+    done(bob, request, &batch);
+    CHECK_OK(fireside_message_pin(ann, &direct, &message, 1, &request));
+    done(ann, request, &batch);
+    CHECK_OK(fireside_message_pins(bob, &direct, 0, &request));
+    event = done(bob, request, &batch);
+    CHECK(event.detail == FIRESIDE_RESULT_PINS && event.count == 1 && event.flag == 0);
+    {
+        const fireside_timeline_row *row = &batch.timeline_rows[event.first];
+        const fireside_reaction *reaction = &batch.reactions[row->reaction_first];
+        CHECK(row->pinned == 1 && row->sequence == sequence && row->reaction_count == 1);
+        CHECK(same(fireside_text(&batch, reaction->key), "\xf0\x9f\x91\x8d"));
+        CHECK(reaction->user_count == 1 && reaction->mine == 1);
+        CHECK(same(fireside_text(&batch, batch.reaction_users[reaction->user_first]), argv[5]));
+    }
     CHECK_OK(fireside_message_recall(ann, &direct, &message, &request));
     done(ann, request, &batch);
     want.text = "";

@@ -346,12 +346,15 @@ impl App {
                 let title = format!("Members of {}", self.title_of(conversation));
                 self.open_popup(title, lines);
             }
-            (Why::Pins(conversation), Completion::Pins(rows)) => {
+            (Why::Pins(conversation), Completion::Pins { rows, more }) => {
                 let line = |row: &TimelineRow| match &row.body {
                     Body::Text(text) => format!("{}: {}", row.sender, safe_line(text)),
                     _ => format!("{}: a message this program does not show", row.sender),
                 };
                 let mut lines: Vec<String> = rows.iter().map(line).collect();
+                if more {
+                    lines.push("and more".to_owned());
+                }
                 if lines.is_empty() {
                     lines.push("nothing; /pin pins the last message".to_owned());
                 }

@@ -152,14 +152,26 @@ fn pins_are_for_admins_of_a_group_and_both_of_two() {
     let frame = pin(&mut world, 1, true);
     assert_eq!(world.acked(2, frame).sequence, 2);
     let conversation = direct("ann", "bob");
-    let page = world.ask(1, PinsRequest { conversation });
+    let page = world.ask(
+        1,
+        PinsRequest {
+            conversation,
+            before: 0,
+        },
+    );
     let ServerFrame::PinsPage(page) = page else {
         panic!("{page:?}");
     };
     let entry: fireside_protocol::Entry = fireside_protocol::decode(&page.items[0].0).unwrap();
     let pinned: Pinned = entry.facet(FacetKind::Pin).unwrap();
     assert_eq!((entry.sequence, pinned.by), (1, user("bob")));
-    let page = world.ask(3, PinsRequest { conversation });
+    let page = world.ask(
+        3,
+        PinsRequest {
+            conversation,
+            before: 0,
+        },
+    );
     assert!(matches!(page, ServerFrame::Refused(it) if it.code() == Code::NotFound));
 
     let group = world.group(&[("ann", 1), ("bob", 2)]);
@@ -174,11 +186,37 @@ fn pins_are_for_admins_of_a_group_and_both_of_two() {
     let frame = in_group(pin(&mut world, target, true));
     assert!(world.acked(1, frame).sequence > target);
     for _ in 1..PINS_MAX {
-        let send = world.message(group, "one more");
+        let send = world.message(group, &"long ".repeat(700));
         let target = world.acked(1, send).sequence;
         let frame = in_group(pin(&mut world, target, true));
         world.acked(1, frame);
     }
+    // Long ones come in several pages.
+    let mut seen = Vec::new();
+    let mut before = 0;
+    loop {
+        let conversation = group;
+        let page = world.ask(
+            2,
+            PinsRequest {
+                conversation,
+                before,
+            },
+        );
+        let ServerFrame::PinsPage(page) = page else {
+            panic!("{page:?}");
+        };
+        for raw in &page.items {
+            let entry: fireside_protocol::Entry = fireside_protocol::decode(&raw.0).unwrap();
+            before = entry.sequence;
+            seen.push(before);
+        }
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), PINS_MAX);
+    assert!(seen.is_sorted_by(|one, other| one > other));
     let send = world.message(group, "too many");
     let target = world.acked(1, send).sequence;
     let frame = in_group(pin(&mut world, target, true));

@@ -177,10 +177,15 @@ impl LogReader for Database {
         })
     }
 
-    fn pinned(&mut self, id: ConversationId, limit: usize) -> Result<Vec<StoredEntry>, StoreError> {
+    fn pinned(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
         let found = self.conversations.get(&id);
         let entries = found.into_iter().flat_map(|it| it.entries.iter().rev());
-        let pinned = entries.filter(|it| it.meta.pinned);
+        let pinned = entries.filter(|it| it.meta.pinned && it.meta.sequence < below);
         Ok(pinned.take(limit).map(stored).collect())
     }
 

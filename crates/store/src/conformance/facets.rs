@@ -1,7 +1,9 @@
 //! Reactions and pins.
 
 use fireside_protocol::{
-    Entry, EntryKind, FacetKind, Pinned, Reactions, UserId, codec::decode, frames::Anchor,
+    Entry, EntryKind, FacetKind, Pinned, Reactions, UserId,
+    codec::decode,
+    frames::{Anchor, PinsRequest},
 };
 use fireside_server_core::{
     facets::FacetOp,
@@ -150,8 +152,11 @@ fn pins(w: &mut World) {
     w.reopen();
     let pinned = |w: &mut World, who: &UserId| {
         let user = who.clone();
-        let conversation = id;
-        match w.one(Op::Pins { user, conversation }) {
+        let request = PinsRequest {
+            conversation: id,
+            before: 0,
+        };
+        match w.one(Op::Pins { user, request }) {
             Reply::Pins(page) => {
                 let entries = page
                     .items

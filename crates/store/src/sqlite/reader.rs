@@ -122,8 +122,8 @@ impl Snapshot<'_> {
                 let heads = log::heads(self, user, request, &[])?;
                 Ok(Reply::Sync(Box::new((log, heads))))
             }
-            Op::Pins { user, conversation } => {
-                Ok(log::pins(self, user, *conversation)?.map_or(Reply::NotFound, Reply::Pins))
+            Op::Pins { user, request } => {
+                Ok(log::pins(self, user, request)?.map_or(Reply::NotFound, Reply::Pins))
             }
             Op::Members { user, request } => {
                 Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
@@ -444,12 +444,17 @@ impl LogReader for Snapshot<'_> {
         })
     }
 
-    fn pinned(&mut self, id: ConversationId, limit: usize) -> Result<Vec<StoredEntry>, StoreError> {
+    fn pinned(
+        &mut self,
+        id: ConversationId,
+        below: Sequence,
+        limit: usize,
+    ) -> Result<Vec<StoredEntry>, StoreError> {
         let sql = format!(
-            "SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND {IS_PINNED} ORDER BY seq DESC LIMIT ?2"
+            "SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND seq < ?2 AND {IS_PINNED} ORDER BY seq DESC LIMIT ?3"
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Ok(self.rows(&sql, &[&id.0, &limit], stored_entry)?)
+        Ok(self.rows(&sql, &[&id.0, &number(below), &limit], stored_entry)?)
     }
 
     fn changed(

@@ -382,7 +382,13 @@ impl App {
                     None => self.say("there is no such message here".to_owned(), Tone::Bad),
                 }
             }
-            Line::Pins => self.act(Command::Pins { conversation }, Why::Pins(conversation)),
+            Line::Pins => self.act(
+                Command::Pins {
+                    conversation,
+                    before: 0,
+                },
+                Why::Pins(conversation),
+            ),
             Line::Retry | Line::Discard => {
                 let failed: Vec<_> = self
                     .current()
