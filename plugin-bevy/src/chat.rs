@@ -187,6 +187,44 @@ impl Chat<'_, '_> {
         })
     }
 
+    /// Reacts to a message with an emoji or an id of the game's own (1 to 64 bytes without spaces), or takes it back. Shows at once in
+    /// the timeline's rows.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn react(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+        key: impl Into<String>,
+        on: bool,
+    ) -> Result<RequestId, ChatError> {
+        let key = key.into();
+        self.about(conversation, |conversation| ClientCommand::React {
+            conversation,
+            message,
+            key,
+            on,
+        })
+    }
+
+    /// Pins a message for everybody, or unpins it: both users of a direct conversation may, in a group admins and owners.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn pin(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+        on: bool,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Pin {
+            conversation,
+            message,
+            on,
+        })
+    }
+
     /// Marks everything read up to a number; 0: all that is known.
     ///
     /// # Errors

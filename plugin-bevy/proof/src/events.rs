@@ -193,6 +193,16 @@ fn life(stage: &mut Stage, ours: Entity, theirs: Entity) -> anyhow::Result<()> {
     stage.until("the edit is there", |world| {
         texts(world, theirs) == ["hello", "no typo"]
     })?;
+    stage.act(move |mut chat: Chat| chat.react(theirs, message, "🎉", true))??;
+    stage.act(move |mut chat: Chat| chat.pin(ours, message, true))??;
+    stage.until("the reaction and the pin are there", |world| {
+        let last = |entity, mine| {
+            let row = world.get::<Timeline>(entity)?.rows().last()?;
+            let reaction = row.reactions.as_ref()?.first()?;
+            Some(row.pinned && &*reaction.key == "🎉" && reaction.mine == mine)
+        };
+        last(ours, false) == Some(true) && last(theirs, true) == Some(true)
+    })?;
     stage.act(move |mut chat: Chat| chat.recall(ours, message))??;
     stage.until("the recall is there", |world| {
         world.get::<Timeline>(theirs).is_some_and(|timeline| {
