@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, Nonce, Sequence, UserId, WallMs,
+    Code, ConversationId, Nonce, Sequence, Settings, UserId, WallMs,
     frames::{Device, Member},
 };
 
@@ -175,6 +175,8 @@ pub enum Completion {
     },
     /// Devices.
     Devices(Vec<Device>),
+    /// What a conversation is set to: what was ever changed, its name included.
+    Settings(Box<Settings>),
 }
 
 /// Why a call failed.

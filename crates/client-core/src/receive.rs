@@ -201,6 +201,7 @@ impl Session {
         self.count(entry);
         if new {
             self.on_member_change(entry);
+            self.on_settings(entry);
         }
         if unseen {
             self.notice(entry);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use fireside_protocol::{
-    Entry, EntryKind, MessageKind, TextContent, UserId, codec::Reader, codec::Wire, encode,
+    Entry, EntryKind, MessageKind, Settings, TextContent, UserId, codec::Reader, codec::Wire,
+    decode, encode,
 };
 
 use crate::{
@@ -44,6 +45,9 @@ pub(crate) fn body_of(entry: &Entry) -> Body {
         EntryKind::Role => member()
             .and_then(|m| m.role.map(|role| (m.user.clone(), role)))
             .map(|(user, role)| Body::Role(user, role)),
+        EntryKind::Settings => decode::<Settings>(&entry.content)
+            .ok()
+            .map(|change| Body::Settings(Arc::new(change))),
         _ => None,
     };
     body.unwrap_or(Body::Unknown)

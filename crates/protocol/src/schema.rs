@@ -11,6 +11,7 @@ use crate::{
         Tombstone,
     },
     frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
+    settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
 /// A record that stands inside others.
@@ -52,6 +53,8 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<UserRecord>(),
     record::<Member>(),
     record::<Device>(),
+    record::<Settings>(),
+    record::<Attribute>(),
 ];
 
 /// Enumerations. Receivers keep numbers they do not know.
@@ -87,5 +90,13 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "UserRecordKind",
         values: UserRecordKind::TABLE,
+    },
+    EnumInfo {
+        name: "JoinPolicy",
+        values: JoinPolicy::TABLE,
+    },
+    EnumInfo {
+        name: "Permission",
+        values: Permission::TABLE,
     },
 ];

@@ -30,6 +30,7 @@ mod nonces;
 mod numbers;
 mod order;
 mod pages;
+mod shape;
 mod stale;
 mod user_log;
 mod world;
@@ -52,6 +53,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         stale::CHECKS,
         changes::CHECKS,
         members::CHECKS,
+        shape::CHECKS,
         blocks::CHECKS,
         markers::CHECKS,
         user_log::CHECKS,

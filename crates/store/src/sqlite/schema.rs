@@ -16,6 +16,7 @@ const APPLICATION_ID: i64 = 0x4669_7265;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
 ];
 /// How long a connection waits for a lock of another one. Only start, checkpoints and outside tools ever hold one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

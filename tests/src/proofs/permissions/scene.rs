@@ -7,10 +7,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use fireside_protocol::{
-    ClientFrame, ConversationId, Nonce, Role, ServerFrame, TextContent, UserId, encode,
+    ClientFrame, ConversationId, Nonce, Permission, Role, ServerFrame, Settings, TextContent,
+    UserId, encode,
     frames::{
         Block, CreateGroup, Edit, Invite, Join, Leave, MembersRequest, PageRequest, Read, Recall,
-        RemoveMember, SetRole,
+        RemoveMember, SetConversation, SetRole,
     },
 };
 use fireside_server::{Claims, TokenKeys};
@@ -71,6 +72,11 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
         "give a stranger a role",
         Action::SetRole(Whose::Nobody, Role::Admin),
     ),
+    ("change name or profile", Action::Set(Change::Profile)),
+    ("change the rules", Action::Set(Change::Rules)),
+    ("freeze or thaw", Action::Set(Change::Frozen)),
+    ("change what roles may do", Action::Set(Change::Permissions)),
+    ("change nothing", Action::Set(Change::Nothing)),
 ];
 
 /// Something to try.
@@ -88,7 +94,47 @@ pub(super) enum Action {
     Leave,
     Remove(Whose),
     SetRole(Whose, Role),
+    Set(Change),
 }
+
+/// What is changed of a conversation.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    Profile,
+    Rules,
+    Frozen,
+    Permissions,
+    Nothing,
+}
+
+impl Change {
+    fn settings(self) -> Settings {
+        let same = Settings::default();
+        match self {
+            Self::Profile => Settings {
+                name: Some("another name".into()),
+                description: Some("what it is about".into()),
+                ..same
+            },
+            Self::Rules => Settings {
+                slow_mode_ms: Some(SLOW_MS),
+                ..same
+            },
+            Self::Frozen => Settings {
+                frozen: Some(true),
+                ..same
+            },
+            Self::Permissions => Settings {
+                member_permissions: Some(Permission::Send.bit()),
+                ..same
+            },
+            Self::Nothing => same,
+        }
+    }
+}
+
+/// Longer than the proof takes.
+const SLOW_MS: u32 = 3_600_000;
 
 /// On whom.
 #[derive(Clone, Copy, Debug)]
@@ -148,6 +194,8 @@ impl Stage {
         self.round += 1;
         let scene = match &*cell.table {
             "group" => self.group().await?,
+            "group, frozen" => self.group_set(Change::Frozen).await?,
+            "group, slow mode" => self.group_set(Change::Rules).await?,
             "direct" => self.direct(&cell.role).await?,
             _ => bail!("the proof does not know the table"),
         };
@@ -269,6 +317,18 @@ impl Stage {
         })
     }
 
+    /// A group that its owner has set so.
+    async fn group_set(&mut self, change: Change) -> Result<Scene> {
+        let scene = self.group().await?;
+        let set = SetConversation {
+            nonce: self.nonce(),
+            conversation: scene.conversation,
+            change: change.settings().into(),
+        };
+        self.must("owner", set).await?;
+        Ok(scene)
+    }
+
     /// Two users who never met, and a third; a block if the role is of one.
     async fn direct(&mut self, role: &str) -> Result<Scene> {
         let round = self.round;
@@ -383,6 +443,12 @@ impl Stage {
                 nonce,
                 conversation,
                 user: scene.user(role, whom)?,
+            }
+            .into(),
+            Action::Set(change) => SetConversation {
+                nonce,
+                conversation,
+                change: change.settings().into(),
             }
             .into(),
             Action::SetRole(whom, given) => SetRole {
