@@ -364,7 +364,8 @@ impl Batch {
                 flat.role = role.number().into();
             }
             Body::Hole => flat.body = c::FIRESIDE_BODY_HOLE,
-            Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
+            // Not in the interface yet: what a newer library would show.
+            Body::Settings(_) | Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
         }
         self.timeline_rows.push(flat);
     }
@@ -412,7 +413,8 @@ impl Batch {
             ..fireside_event::default()
         };
         match completion {
-            Completion::Done => fireside_event {
+            // No call of the interface gives settings yet.
+            Completion::Done | Completion::Settings(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,
                 ..none
             },

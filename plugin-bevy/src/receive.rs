@@ -482,6 +482,10 @@ mod tests {
             preview: "".into(),
             at: 0,
             last: 0,
+            capabilities: 0,
+            frozen: false,
+            slow_mode_ms: 0,
+            picture: "".into(),
         }
     }
 

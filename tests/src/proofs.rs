@@ -6,6 +6,7 @@ pub mod crash;
 pub mod fuzz;
 pub mod network;
 pub mod overload;
+pub mod permissions;
 pub mod powercut;
 pub mod simulate;
 pub mod stall;
@@ -40,6 +41,7 @@ pub const PROOFS: &[(&str, Proof)] = &[
     ("fuzz", fuzz::run),
     ("network", network::run),
     ("overload", overload::run),
+    ("permissions", permissions::run),
     ("powercut", powercut::run),
     ("simulate", simulate::run),
     ("stall", stall::run),

@@ -1,6 +1,6 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
-use fireside_protocol::{Code, ConversationId, Nonce, Role, Sequence, UserId};
+use fireside_protocol::{Code, ConversationId, Nonce, Role, Sequence, Settings, UserId};
 
 /// Names a call; its completion carries it.
 pub type RequestId = u64;
@@ -147,6 +147,18 @@ pub enum Command {
         user: UserId,
         /// Which.
         role: Role,
+    },
+    /// Changes name, profile or rules of a conversation.
+    SetConversation {
+        /// Where.
+        conversation: ConversationId,
+        /// What changes; the rest stays.
+        change: Box<Settings>,
+    },
+    /// All that a conversation is set to. Its line in the list has the part that a list shows.
+    Settings {
+        /// Which.
+        conversation: ConversationId,
     },
     /// Blocks or unblocks.
     Block {

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, ConversationKind, Header, Nonce, Now, Role, Sequence,
-    TextContent, UserId, encode,
+    ClientFrame, Code, ConversationId, ConversationKind, Header, Nonce, Now, Permission, Role,
+    Sequence, TextContent, UserId, encode,
     frames::{
-        Block, CreateGroup, DevicesRequest, Edit, Head, Invite, Join, Leave, MembersRequest, Pin,
-        PinsRequest, React, Read, Recall, RemoveMember, RevokeDevice, Send, SetRole,
+        Block, CreateGroup, DevicesRequest, Edit, Head, HeadsRequest, Invite, Join, Leave,
+        MembersRequest, Pin, PinsRequest, React, Read, Recall, RemoveMember, RevokeDevice, Send,
+        SetConversation, SetRole,
     },
     limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, TOKEN_BYTES_MAX},
     text::{check_text, is_reaction_key, normalise_name},
@@ -121,6 +122,8 @@ impl Session {
             | Command::Leave { .. }
             | Command::RemoveMember { .. }
             | Command::SetRole { .. }
+            | Command::SetConversation { .. }
+            | Command::Settings { .. }
             | Command::Members { .. } => self.membership(request, command, now)?,
             command => {
                 self.at_once(&command, now);
@@ -213,6 +216,21 @@ impl Session {
                 user,
                 role,
             }),
+            Command::SetConversation {
+                conversation,
+                change,
+            } => ClientFrame::SetConversation(SetConversation {
+                nonce,
+                conversation,
+                change: change.normalised()?.into(),
+            }),
+            Command::Settings { conversation } => ClientFrame::HeadsRequest(HeadsRequest {
+                since: 0,
+                before_at: 0,
+                before: None,
+                limit: 1,
+                only: vec![conversation],
+            }),
             Command::Members {
                 conversation,
                 after,
@@ -261,6 +279,12 @@ impl Session {
             peer: peer.cloned(),
             members: 0,
             role: peer.map(|_| Role::Member),
+            capabilities: peer.map_or(0, |_| Permission::Send.bit() | Permission::MentionAll.bit()),
+            frozen: false,
+            slow_mode_ms: 0,
+            picture: String::new(),
+            forget_on_leave: false,
+            settings: None,
         };
         let mut conversation = Conversation::new(head);
         conversation.provisional = true;

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, Nonce, Sequence, UserId, WallMs,
+    Code, ConversationId, Nonce, Sequence, Settings, UserId, WallMs,
     frames::{Device, Member},
 };
 
@@ -183,6 +183,8 @@ pub enum Completion {
         /// There are more: ask before the last one's number.
         more: bool,
     },
+    /// What a conversation is set to: what was ever changed, its name included.
+    Settings(Box<Settings>),
 }
 
 /// Why a call failed.

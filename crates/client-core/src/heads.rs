@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, Role, Sequence, UserId,
+    ConversationId, ConversationKind, Entry, EntryKind, Role, Sequence, Settings, UserId, decode,
     frames::Head,
-    limits::{NAME_BYTES_MAX, UNREAD_COUNT_MAX},
+    limits::{NAME_BYTES_MAX, PICTURE_BYTES_MAX, UNREAD_COUNT_MAX},
 };
 
 use crate::{Session, conversation::Conversation, rows::short};
@@ -154,6 +154,8 @@ impl Conversation {
         if self.head.name.len() > NAME_BYTES_MAX {
             self.head.name.clear();
         }
+        // Asked for anew by whoever wants to see them.
+        self.head.settings = None;
         let head_read = self.head.read;
         self.head.read = head_read.max(old.read).max(pending_read);
         self.head.peer_delivered = self.head.peer_delivered.max(old.peer_delivered);
@@ -355,8 +357,37 @@ impl Session {
             EntryKind::Role if own => conversation.head.role = change.role,
             _ => {}
         }
+        let forgets = own && conversation.head.role.is_none() && conversation.head.forget_on_leave;
         if own {
             self.ask_head(id, HEAD_DELAY_MS);
         }
+        if forgets {
+            self.drop_held(id);
+        }
+    }
+
+    /// What a live settings entry says about the conversation; what follows from it for this user is told by a head.
+    pub(crate) fn on_settings(&mut self, entry: &Entry) {
+        let change = (entry.kind == EntryKind::Settings)
+            .then(|| decode::<Settings>(&entry.content).ok())
+            .flatten();
+        let Some(change) = change else { return };
+        let id = entry.conversation;
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        let head = &mut conversation.head;
+        if let Some(name) = change.name.filter(|name| name.len() <= NAME_BYTES_MAX) {
+            head.name = name;
+        }
+        if let Some(picture) = change.picture.filter(|it| it.len() <= PICTURE_BYTES_MAX) {
+            head.picture = picture;
+        }
+        head.frozen = change.frozen.unwrap_or(head.frozen);
+        head.slow_mode_ms = change.slow_mode_ms.unwrap_or(head.slow_mode_ms);
+        head.forget_on_leave = change.forget_on_leave.unwrap_or(head.forget_on_leave);
+        self.cache.touch(id);
+        self.list.touch(id);
+        self.ask_head(id, HEAD_DELAY_MS);
     }
 }

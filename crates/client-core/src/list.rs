@@ -160,5 +160,9 @@ fn line(conversation: &Conversation) -> Option<ConversationRow> {
         preview: preview.map_or_else(|| "".into(), preview_of),
         at: head.at,
         last: head.last,
+        capabilities: head.capabilities,
+        frozen: head.frozen,
+        slow_mode_ms: head.slow_mode_ms,
+        picture: head.picture.as_str().into(),
     })
 }

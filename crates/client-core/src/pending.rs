@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fireside_protocol::{
     ClientFrame, Code, Entry, Now, decode,
-    frames::{Ack, DevicesPage, MembersPage, PinsPage, Refused},
+    frames::{Ack, DevicesPage, HeadsPage, MembersPage, PinsPage, Refused},
     limits::PINS_MAX,
 };
 
@@ -180,6 +180,18 @@ impl Session {
 
     pub(crate) fn on_devices(&mut self, request: RequestId, page: DevicesPage) {
         self.finish(request, Ok(Completion::Devices(page.devices)));
+    }
+
+    /// The head of one conversation, with what it is set to.
+    pub(crate) fn on_settings_page(&mut self, request: RequestId, page: HeadsPage) {
+        let Some(head) = page.heads.into_iter().next() else {
+            self.fail(request, Code::NotFound);
+            return;
+        };
+        let mut settings = head.settings.clone().unwrap_or_default();
+        settings.name = Some(head.name.clone());
+        self.on_head(head, false);
+        self.finish(request, Ok(Completion::Settings(settings)));
     }
 
     /// The end: each gets its completion.

@@ -206,6 +206,7 @@ impl Session {
         self.count(entry);
         if new {
             self.on_member_change(entry);
+            self.on_settings(entry);
         }
         if unseen {
             self.notice(entry);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Entry, EntryKind, FacetKind, MessageKind, Reaction, Reactions, TextContent, UserId,
-    codec::Reader, codec::Wire, encode,
+    Entry, EntryKind, FacetKind, MessageKind, Reaction, Reactions, Settings, TextContent, UserId,
+    codec::Reader, codec::Wire, decode, encode,
 };
 
 use crate::{
@@ -46,6 +46,9 @@ pub(crate) fn body_of(entry: &Entry) -> Body {
         EntryKind::Role => member()
             .and_then(|m| m.role.map(|role| (m.user.clone(), role)))
             .map(|(user, role)| Body::Role(user, role)),
+        EntryKind::Settings => decode::<Settings>(&entry.content)
+            .ok()
+            .map(|change| Body::Settings(Arc::new(change))),
         _ => None,
     };
     body.unwrap_or(Body::Unknown)

@@ -200,6 +200,7 @@ impl Session {
         if record.gone {
             conversation.left_at = conversation.left_at.max(record.at);
         }
+        let forgets = record.gone && conversation.head.forget_on_leave;
         if conversation.head.role != role {
             conversation.head.role = role;
             self.cache.touch(id);
@@ -207,6 +208,9 @@ impl Session {
             if role.is_some() {
                 self.ask_head(id, 0);
             }
+        }
+        if forgets {
+            self.drop_held(id);
         }
         // It was on screen before it was: only now the server knows what that means.
         if role.is_some() && self.open.contains(&id) {
@@ -275,6 +279,7 @@ impl Session {
                 return;
             }
             Some(Request::HeadsMore) => {}
+            Some(Request::Call(call)) => return self.on_settings_page(call, page),
             _ if request == 0 && self.sync.heads_running => {}
             _ => return,
         }

@@ -208,7 +208,8 @@ impl Session {
             let inside = lowest <= number && number < from;
             match conversation.items.get_mut(&number) {
                 Some(held) => {
-                    if held.entry.merge(&entry) {
+                    let newer = held.entry.merge(&entry);
+                    if newer {
                         held.body = body_of(&held.entry);
                     }
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, Nonce, Role, Sequence, UserId, WallMs,
+    Code, ConversationId, ConversationKind, Nonce, Role, Sequence, Settings, UserId, WallMs,
 };
 
 /// Rows a timeline view holds at most: what a screen shows, with room to scroll.
@@ -97,6 +97,14 @@ pub struct ConversationRow {
     pub at: WallMs,
     /// Largest number known.
     pub last: Sequence,
+    /// What the user may do here: a set of [`Permission`](fireside_protocol::Permission) bits.
+    pub capabilities: u32,
+    /// Only admins and the owner write.
+    pub frozen: bool,
+    /// A member writes at most once in this, in ms; 0: as they like.
+    pub slow_mode_ms: u32,
+    /// Where its picture is, in the game's own words.
+    pub picture: Arc<str>,
 }
 
 /// A line of a timeline; oldest first, own unsent messages last.
@@ -152,6 +160,8 @@ pub enum Body {
     Removed(UserId),
     /// A user got a role.
     Role(UserId, Role),
+    /// The sender changed name, profile or rules: what is in it.
+    Settings(Arc<Settings>),
     /// Messages between two rows are not loaded yet.
     Hole,
     /// A kind this build does not know.

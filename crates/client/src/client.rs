@@ -14,7 +14,7 @@ use fireside_client_core::{
     command::{MessageRef, Recipient},
     session::Counters,
 };
-use fireside_protocol::{ConversationId, DeviceId, Nonce, Role, Sequence, UserId};
+use fireside_protocol::{ConversationId, DeviceId, Nonce, Role, Sequence, Settings, UserId};
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -391,6 +391,10 @@ calls! {
     remove_member(conversation: ConversationId, user: UserId) => Command::RemoveMember { conversation, user };
     /// [`Command::SetRole`].
     set_role(conversation: ConversationId, user: UserId, role: Role) => Command::SetRole { conversation, user, role };
+    /// [`Command::SetConversation`].
+    set_conversation(conversation: ConversationId, change: Settings) => Command::SetConversation { conversation, change: Box::new(change) };
+    /// [`Command::Settings`].
+    settings(conversation: ConversationId) => Command::Settings { conversation };
     /// [`Command::Block`].
     block(user: UserId, on: bool) => Command::Block { user, on };
     /// [`Command::Members`].

@@ -78,6 +78,7 @@ codes! {
     306 NotInvited "not_invited" false "this conversation is joined by invitation only";
     307 AlreadyExists "already_exists" false "it exists already";
     308 OwnerMustTransfer "owner_must_transfer" false "the owner must hand over the conversation first";
+    309 Frozen "frozen" false "only admins and the owner write here now";
     // 4xx: the content
     400 TextEmpty "text_empty" false "the text is empty";
     401 TextTooLong "text_too_long" false "the text is over 4,000 characters or 16 KiB";
@@ -99,6 +100,7 @@ codes! {
     504 RetryInOrder "retry_in_order" true "the message before this one has no outcome yet; send both again in order";
     505 Draining "draining" true "the server is going down; connect again";
     506 Held "held" true "the message waits for a moderator";
+    507 SlowMode "slow_mode" true "members of this conversation write at intervals; try again after the given time";
     // 6xx: made by the client
     600 Offline "offline" true "there is no connection and this can not wait for one";
     601 Busy "busy" true "too many calls are pending; try again when some are done";

@@ -44,6 +44,8 @@ open_enum! {
         5 Removed,
         /// A member's role changed.
         6 Role,
+        /// Name, profile or rules changed: the content is a `Settings` with what did.
+        7 Settings,
         /// New content for an earlier message.
         32 Edit,
         /// An earlier message was taken back.
@@ -229,7 +231,7 @@ record! {
         opt "g" target: Sequence,
         /// Of a message.
         opt "h" header: Option<Header>,
-        /// Of a message or edit: as the sender encoded it.
+        /// Of a message or edit: as the sender encoded it. Of settings: what changed.
         opt "b" content: Bytes,
         /// The content was changed by its author.
         opt "e" edited: bool,

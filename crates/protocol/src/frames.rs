@@ -8,6 +8,7 @@ use crate::{
     entry::{ConversationKind, Entry, Header, Role},
     ids::{Ordinal, Rev, Sequence, UserSequence, WallMs},
     open_enum, record,
+    settings::Settings,
 };
 
 /// What a frame is sent on, so that nothing waits behind something bigger.
@@ -336,6 +337,17 @@ record! {
     }
 }
 record! {
+    /// Changes what a conversation is set to.
+    SetConversation {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// Which.
+        req "c" conversation: ConversationId,
+        /// What changes; the rest stays.
+        req "st" change: Box<Settings>,
+    }
+}
+record! {
     /// Numbers from `first` to `last`, both included; none if `first` is larger.
     Range {
         /// From.
@@ -542,6 +554,18 @@ record! {
         opt "mc" members: u32,
         /// This user's role; none: no longer a member.
         opt "ro" role: Option<Role>,
+        /// What this user may do here: a set of `Permission` bits.
+        opt "cp" capabilities: u32,
+        /// Only admins and the owner write.
+        opt "fz" frozen: bool,
+        /// A member writes at most once in this, in ms; 0: as they like.
+        opt "sl" slow_mode_ms: u32,
+        /// Where its picture is.
+        opt "pi" picture: String,
+        /// Devices of who is no longer a member forget what they held.
+        opt "fl" forget_on_leave: bool,
+        /// All that was set; only in a head that was asked for by its conversation (`only`).
+        opt "st" settings: Option<Box<Settings>>,
     }
 }
 record! {
@@ -818,6 +842,7 @@ frames! {
         37 SetRole Chat,
         38 Block Chat,
         39 RevokeDevice Chat,
+        40 SetConversation Chat,
         48 PageRequest Page,
         49 HeadsRequest Page,
         50 UserLogRequest Page,
@@ -891,6 +916,7 @@ impl ClientFrame {
             Self::SetRole(f) => Some(f.nonce),
             Self::Block(f) => Some(f.nonce),
             Self::RevokeDevice(f) => Some(f.nonce),
+            Self::SetConversation(f) => Some(f.nonce),
             _ => None,
         }
     }

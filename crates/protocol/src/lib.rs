@@ -8,6 +8,7 @@ pub mod frames;
 pub mod ids;
 pub mod limits;
 pub mod schema;
+pub mod settings;
 pub mod text;
 
 pub use code::Code;
@@ -22,3 +23,4 @@ pub use ids::{
     ConversationId, DeviceId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId, UserSequence,
     WallMs,
 };
+pub use settings::{Attribute, JoinPolicy, Permission, Settings};

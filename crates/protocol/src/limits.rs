@@ -50,6 +50,20 @@ const _: () = assert!(
 /// Pinned messages of a conversation: all fit one page.
 pub const PINS_MAX: usize = 50;
 
+/// Bytes of a conversation's description in UTF-8.
+pub const DESCRIPTION_BYTES_MAX: usize = 2_000;
+/// Grapheme clusters of a conversation's description.
+pub const DESCRIPTION_GRAPHEMES_MAX: usize = 500;
+/// Bytes of a reference to a picture: an address, or a name of the game's own.
+pub const PICTURE_BYTES_MAX: usize = 256;
+/// Attributes of a conversation: the game's own notes, not its data.
+pub const ATTRIBUTES_MAX: usize = 16;
+/// Bytes of an attribute's key.
+pub const ATTRIBUTE_KEY_BYTES_MAX: usize = 32;
+/// Bytes of an attribute's value.
+pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 256;
+/// Longest slow mode, in ms: 6 h.
+pub const SLOW_MODE_MS_MAX: u32 = 6 * 3600 * 1000;
 /// Members of a group unless the server's settings say otherwise.
 pub const GROUP_MEMBERS_MAX: usize = 200;
 /// Users named in one invite or group creation.

@@ -11,6 +11,7 @@ use crate::{
         Pinned, Reaction, Reactions, Role, TextContent, Tombstone,
     },
     frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
+    settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
 /// A record that stands inside others.
@@ -56,6 +57,8 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<UserRecord>(),
     record::<Member>(),
     record::<Device>(),
+    record::<Settings>(),
+    record::<Attribute>(),
 ];
 
 /// Enumerations. Receivers keep numbers they do not know.
@@ -95,5 +98,13 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "UserRecordKind",
         values: UserRecordKind::TABLE,
+    },
+    EnumInfo {
+        name: "JoinPolicy",
+        values: JoinPolicy::TABLE,
+    },
+    EnumInfo {
+        name: "Permission",
+        values: Permission::TABLE,
     },
 ];

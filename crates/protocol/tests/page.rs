@@ -44,6 +44,9 @@ fn type_words(kind: &str) -> String {
     if let Some(inner) = inner("Vec<") {
         return format!("array of {}", type_words(inner));
     }
+    if let Some(inner) = inner("Box<") {
+        return type_words(inner);
+    }
     match kind {
         "ConversationId" | "DeviceId" | "Nonce" => "bin 16".to_owned(),
         "UserId" => "user id".to_owned(),

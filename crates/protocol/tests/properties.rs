@@ -63,6 +63,12 @@ fn random_value(random: &mut Random, kind: &str) -> Value {
             .map(|_| random_value(random, inner))
             .collect();
     }
+    if let Some(inner) = kind
+        .strip_prefix("Box<")
+        .and_then(|rest| rest.strip_suffix('>'))
+    {
+        return random_value(random, inner);
+    }
     match kind {
         "ConversationId" | "DeviceId" | "Nonce" => Value::Binary(random.bytes(16)),
         "UserId" => Value::from(random.text(16)),

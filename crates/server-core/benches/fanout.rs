@@ -79,6 +79,7 @@ impl Bench {
         let append = Append {
             conversation: id,
             expected_version: None,
+            shape: None,
             create: Some(NewConversation {
                 kind,
                 name: String::new(),

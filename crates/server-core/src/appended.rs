@@ -13,7 +13,7 @@ use crate::{
     job::{Flight, Pending},
     loaded::Loaded,
     node::{Node, Published},
-    storage::{Appended, Done, NewConversation, Op, Outcome, Reply, StoreError},
+    storage::{Appended, Done, NewConversation, Op, Outcome, Reply, Shape, StoreError},
 };
 
 impl Node {
@@ -23,6 +23,7 @@ impl Node {
             mut job,
             conversation,
             create,
+            shape,
             entries,
             version,
         } = flight;
@@ -30,6 +31,9 @@ impl Node {
             return;
         };
         let user = job.user.clone();
+        if !matches!(result, Ok(Reply::Appended(Appended::Done(_)))) {
+            self.unslow(conversation, &mut job);
+        }
         let Some(slot) = self.conversations.get_mut(conversation) else {
             return;
         };
@@ -48,7 +52,7 @@ impl Node {
             Ok(Reply::Appended(Appended::Done(done))) => {
                 self.count_outcome(&done.outcome);
                 if entries > 0 || !done.members.is_empty() || create.is_some() {
-                    self.apply(conversation, id, &done, create.as_ref(), now);
+                    self.apply(conversation, id, &done, create.as_ref(), shape, now);
                 }
                 self.send_records(&done.records);
                 self.finish(&job, answer_of(nonce, done.outcome));
@@ -148,6 +152,7 @@ impl Node {
         id: ConversationId,
         done: &Done,
         create: Option<&NewConversation>,
+        shape: Option<Box<Shape>>,
         now: Now,
     ) {
         let Some(slot) = self.conversations.get_mut(conversation) else {
@@ -156,8 +161,9 @@ impl Node {
         let Some(loaded) = &mut slot.loaded else {
             return;
         };
-        let changed = loaded.apply(id, done, create);
-        if changed.is_empty() {
+        let shaped = shape.is_some();
+        let changed = loaded.apply(id, done, create, shape);
+        if changed.is_empty() && !shaped {
             return;
         }
         slot.work().epoch += 1;

@@ -115,6 +115,7 @@ impl Node {
             ClientFrame::Leave(frame) => frame.conversation,
             ClientFrame::RemoveMember(frame) => frame.conversation,
             ClientFrame::SetRole(frame) => frame.conversation,
+            ClientFrame::SetConversation(frame) => frame.conversation,
             ClientFrame::Block(frame) => ConversationId::direct(&user, &frame.user),
             ClientFrame::RevokeDevice(_) => ConversationId::default(),
             _ => {
@@ -250,6 +251,7 @@ impl Node {
             now,
             item: job.item.as_ref(),
             hidden: job.hidden.as_deref(),
+            paid: job.paid,
         };
         match case.decide(frame) {
             Decision::Append(plan) => {
@@ -260,6 +262,7 @@ impl Node {
                 self.append(conversation, job, plan, now);
             }
             Decision::Refuse(code) => self.refuse_for_good(conversation, job, code, now),
+            Decision::Later(code, wait_ms) => self.give_up(job, code, wait_ms),
             Decision::Item(target) => {
                 let id = slot.id;
                 let work = slot.work();
@@ -368,6 +371,7 @@ impl Node {
         let work = slot.work();
         work.entries_flying += entries;
         work.flying.push((job.user.clone(), command.nonce));
+        self.slow(conversation, &mut job, now);
         if self.config.breaks.ack_before_sync
             && job.is_send()
             && let Some((sequence, ordinal, at)) = guess
@@ -385,6 +389,7 @@ impl Node {
             conversation: id,
             expected_version: version,
             create: plan.create.clone(),
+            shape: plan.shape.clone(),
             command,
             effect: Effect::Entries {
                 entries: plan.entries,
@@ -397,6 +402,7 @@ impl Node {
             job,
             conversation,
             create: plan.create,
+            shape: plan.shape,
             entries,
             version,
         };
@@ -437,6 +443,7 @@ impl Node {
             conversation: id,
             expected_version: None,
             create: None,
+            shape: None,
             command,
             effect: Effect::Refuse(code),
         };
@@ -444,6 +451,7 @@ impl Node {
             job,
             conversation,
             create: None,
+            shape: None,
             entries: 0,
             version: None,
         };

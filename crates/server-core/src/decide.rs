@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, EntryKind, Header, MessageKind, Nonce,
-    Now, Role, TextContent, Tombstone, UserId, decode,
+    Now, Permission, Role, TextContent, Tombstone, UserId, decode,
     frames::{Edit, Pin, React, Recall, Send, UserRecord, UserRecordKind},
     limits::{CONTENT_BYTES_MAX, MENTIONS_MAX, PINS_MAX},
     text::{check_text, is_reaction_key},
@@ -15,7 +15,8 @@ use crate::{
     groups,
     loaded::Loaded,
     rights::visible,
-    storage::{Item, MemberOp, NewConversation, NewEntry, NewUserRecord, Target},
+    settings,
+    storage::{Item, MemberOp, NewConversation, NewEntry, NewUserRecord, Shape, Target},
 };
 
 /// Everything a decision may look at.
@@ -32,6 +33,8 @@ pub(crate) struct Case<'a> {
     pub(crate) item: Option<&'a Option<Item>>,
     /// The answer to [`Decision::Blocks`]: who of those named blocks or is blocked by `me`.
     pub(crate) hidden: Option<&'a [UserId]>,
+    /// It was decided before, and its rates are paid.
+    pub(crate) paid: bool,
 }
 
 /// What is to be done.
@@ -41,6 +44,8 @@ pub(crate) enum Decision {
     Append(Plan),
     /// Refused for good.
     Refuse(Code),
+    /// Refused for so many ms.
+    Later(Code, u64),
     /// Undecided without this item.
     Item(Target),
     /// Undecided without the blocks between these and the asker.
@@ -51,6 +56,7 @@ pub(crate) enum Decision {
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     pub(crate) create: Option<NewConversation>,
+    pub(crate) shape: Option<Box<Shape>>,
     pub(crate) entries: Vec<NewEntry>,
     pub(crate) bumps_version: bool,
     pub(crate) members: Vec<MemberOp>,
@@ -66,6 +72,7 @@ impl Case<'_> {
             ClientFrame::Recall(recall) => self.recall(recall),
             ClientFrame::React(react) => self.react(react),
             ClientFrame::Pin(pin) => self.pin(pin),
+            ClientFrame::SetConversation(frame) => settings::decide(self, frame),
             other => groups::decide(self, other),
         };
         decided.unwrap_or_else(Decision::Refuse)
@@ -82,7 +89,15 @@ impl Case<'_> {
             ..self.entry(EntryKind::Message)
         };
         if self.state.is_group() {
-            self.state.role(self.me).ok_or(Code::NotFound)?;
+            self.may_write(send.header.mention_all)?;
+            if let Some(wait_ms) = self.slow_wait_ms() {
+                match self.item {
+                    // A repeat of what was taken already is no second message: its own answer is due.
+                    None => return self.target(0, Some(send.nonce)),
+                    Some(None) => return Ok(Decision::Later(Code::SlowMode, wait_ms)),
+                    Some(Some(_)) => {}
+                }
+            }
             plan.entries.push(entry);
             return Ok(Decision::Append(plan));
         }
@@ -160,7 +175,7 @@ impl Case<'_> {
     }
 
     fn edit(&self, edit: &Edit) -> Result<Decision, Code> {
-        self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.may_write(false)?;
         // The kind of a message never changes, and there is only text.
         check_content(MessageKind::Text, &edit.content)?;
         let Some(item) = self.item else {
@@ -190,7 +205,7 @@ impl Case<'_> {
     }
 
     fn recall(&self, recall: &Recall) -> Result<Decision, Code> {
-        let role = self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.state.role(self.me).ok_or(Code::NotFound)?;
         let Some(item) = self.item else {
             return self.target(recall.target, recall.target_nonce);
         };
@@ -199,7 +214,7 @@ impl Case<'_> {
             return Err(Code::Conflict);
         }
         let is_own = item.meta.sender == *self.me;
-        let is_admin = self.state.is_group() && groups::rank(role) >= groups::rank(Role::Admin);
+        let is_admin = self.may(Permission::RecallOthers).is_ok();
         let window = self.check_window(item, self.config.recall_window_ms);
         let tombstone = match (is_own, is_admin) {
             (true, _) if window.is_ok() => Tombstone::Recalled,
@@ -240,10 +255,8 @@ impl Case<'_> {
     }
 
     fn pin(&self, pin: &Pin) -> Result<Decision, Code> {
-        let role = self.state.role(self.me).ok_or(Code::NotFound)?;
-        if self.state.is_group() && groups::rank(role) < groups::rank(Role::Admin) {
-            return Err(Code::Forbidden);
-        }
+        self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.may(Permission::Pin)?;
         let Some(item) = self.item else {
             return self.target(pin.target, pin.target_nonce);
         };

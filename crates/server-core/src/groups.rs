@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationKind, EntryKind, Nonce, Role, TextContent, UserId, encode,
+    ClientFrame, Code, ConversationKind, EntryKind, Nonce, Permission, Role, TextContent, UserId,
+    encode,
     frames::{CreateGroup, Invite, RemoveMember, SetRole, UserRecordKind},
     limits::INVITES_PER_REQUEST_MAX,
     text::normalise_name,
@@ -68,10 +69,8 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
 }
 
 fn invite(case: &Case<'_>, frame: &Invite) -> Result<Decision, Code> {
-    let role = role_in_group(case)?;
-    if rank(role) < rank(Role::Admin) {
-        return Err(Code::Forbidden);
-    }
+    role_in_group(case)?;
+    case.may(Permission::Invite)?;
     let mut invited = named(case.me, &frame.users)?;
     let named = invited.len();
     invited.retain(|user| case.state.role(user).is_none());
@@ -82,7 +81,7 @@ fn invite(case: &Case<'_>, frame: &Invite) -> Result<Decision, Code> {
             Code::AlreadyMember
         });
     }
-    if case.state.member_count + invited.len() > case.config.group_members_max {
+    if case.state.member_count + invited.len() > case.members_max() {
         return Err(Code::TooManyMembers);
     }
     let Some(hidden) = case.hidden else {
@@ -127,7 +126,7 @@ fn join(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
     if member.invited_by.is_none() {
         return Err(Code::NotInvited);
     }
-    if case.state.member_count >= case.config.group_members_max {
+    if case.state.member_count >= case.members_max() {
         return Err(Code::TooManyMembers);
     }
     let history = case
@@ -177,9 +176,7 @@ fn remove(case: &Case<'_>, frame: &RemoveMember) -> Result<Decision, Code> {
     if frame.user == *case.me {
         return Err(Code::ArgumentInvalid);
     }
-    if rank(role) < rank(Role::Admin) {
-        return Err(Code::Forbidden);
-    }
+    case.may(Permission::Remove)?;
     let target = case.state.member(&frame.user).ok_or(Code::NotMember)?;
     let Some(target_role) = target.role else {
         return if target.invited_by.is_some() {
@@ -199,10 +196,8 @@ fn remove(case: &Case<'_>, frame: &RemoveMember) -> Result<Decision, Code> {
 }
 
 fn set_role(case: &Case<'_>, frame: &SetRole) -> Result<Decision, Code> {
-    let role = role_in_group(case)?;
-    if role != Role::Owner {
-        return Err(Code::Forbidden);
-    }
+    role_in_group(case)?;
+    case.may(Permission::Roles)?;
     if matches!(frame.role, Role::Unknown(_)) || frame.user == *case.me {
         return Err(Code::ArgumentInvalid);
     }
@@ -271,7 +266,7 @@ fn in_group<'a>(case: &Case<'a>) -> Result<&'a Member, Code> {
     }
 }
 
-fn role_in_group(case: &Case<'_>) -> Result<Role, Code> {
+pub(crate) fn role_in_group(case: &Case<'_>) -> Result<Role, Code> {
     in_group(case)?.role.ok_or(Code::NotFound)
 }
 

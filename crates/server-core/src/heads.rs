@@ -1,13 +1,15 @@
 //! Heads: a conversation in one line, as its reader sees it.
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, Sequence, UserId, WallMs, decode, encode,
+    ConversationId, ConversationKind, Entry, EntryKind, Sequence, Settings, UserId, WallMs, decode,
+    encode,
     frames::{Head, HeadsPage, HeadsRequest},
     limits::{HEADS_MAX, PAGE_CONTENT_BYTES_MAX, UNREAD_COUNT_MAX},
 };
 
 use crate::{
     log::{Viewer, blocked_by},
+    permissions,
     rights::{EntryMeta, visible},
     storage::{ConversationRow, LogReader, MemberRow, StoreError, StoredEntry},
 };
@@ -25,6 +27,7 @@ pub fn heads(
     only: &[ConversationId],
 ) -> Result<HeadsPage, StoreError> {
     let only = if only.is_empty() { &request.only } else { only };
+    let asked = !only.is_empty();
     let mut candidates = if only.is_empty() {
         reader.memberships(user)?
     } else {
@@ -88,7 +91,7 @@ pub fn heads(
     };
     let mut bytes = 0;
     for (_, candidate) in found.into_iter().take(limit) {
-        let head = head(reader, user, candidate)?;
+        let head = head(reader, user, candidate, asked)?;
         bytes += encode(&head).len();
         if bytes > PAGE_CONTENT_BYTES_MAX && !page.heads.is_empty() {
             page.more = true;
@@ -145,6 +148,7 @@ fn head(
     reader: &mut impl LogReader,
     user: &UserId,
     candidate: Candidate,
+    asked: bool,
 ) -> Result<Head, StoreError> {
     let Candidate {
         row,
@@ -184,6 +188,15 @@ fn head(
             0
         },
         role: member.role,
+        capabilities: permissions::capabilities(row.kind, member.role, &row.settings),
+        frozen: row.settings.frozen.unwrap_or(false),
+        slow_mode_ms: row.settings.slow_mode_ms.unwrap_or(0),
+        picture: row.settings.picture.clone().unwrap_or_default(),
+        forget_on_leave: row.settings.forget_on_leave.unwrap_or(false),
+        settings: asked
+            .then_some(row.settings)
+            .filter(|it| *it != Settings::default())
+            .map(Box::new),
     })
 }
 

@@ -1,11 +1,11 @@
 //! A command on its way, and what each reply of the store is for.
 
-use fireside_protocol::{ClientFrame, ConversationId, Nonce, Now, UserId, UserSequence};
+use fireside_protocol::{ClientFrame, ConversationId, Nonce, Now, UserId, UserSequence, WallMs};
 
 use crate::{
     conversation::ConversationKey,
     node::{Origin, SessionKey},
-    storage::{Command, Item, NewConversation},
+    storage::{Command, Item, NewConversation, Shape},
 };
 
 /// A command on its way to a decision and an outcome.
@@ -19,6 +19,8 @@ pub(crate) struct Job {
     pub(crate) tries: u8,
     /// The rate limits were charged.
     pub(crate) paid: bool,
+    /// Slow mode counts it: when the user wrote before it, and with it.
+    pub(crate) slowed: Option<(WallMs, WallMs)>,
     /// The answer is out (a built-in fault).
     pub(crate) acked: bool,
     /// What was read for the decision.
@@ -49,6 +51,7 @@ impl Job {
             task,
             tries: 0,
             paid: false,
+            slowed: None,
             acked: false,
             item: None,
             hidden: None,
@@ -99,6 +102,7 @@ pub(crate) struct Flight {
     pub(crate) job: Box<Job>,
     pub(crate) conversation: ConversationKey,
     pub(crate) create: Option<NewConversation>,
+    pub(crate) shape: Option<Box<Shape>>,
     /// Entries it adds.
     pub(crate) entries: u64,
     /// The version it was decided on.

@@ -1,13 +1,13 @@
 //! A conversation's committed state in memory.
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Ordinal, Role, Sequence, UserId, WallMs,
+    ConversationId, ConversationKind, EntryKind, Ordinal, Role, Sequence, Settings, UserId, WallMs,
 };
 
 use crate::{
     rate::Bucket,
     rights::{Interval, Reader},
-    storage::{ConversationRow, Done, LoadedConversation, MemberRow, NewConversation},
+    storage::{ConversationRow, Done, LoadedConversation, MemberRow, NewConversation, Shape},
 };
 
 /// A conversation's committed state.
@@ -48,6 +48,8 @@ pub(crate) struct Member {
     pub(crate) read: Sequence,
     /// Delivered marker.
     pub(crate) delivered: Sequence,
+    /// When they wrote last, what is on its way included; only kept where slow mode holds.
+    pub(crate) sent_at: WallMs,
 }
 
 impl Member {
@@ -62,6 +64,7 @@ impl Member {
             invited_by: row.invited_by,
             read: row.read,
             delivered: row.delivered,
+            sent_at: 0,
         }
     }
 
@@ -92,6 +95,11 @@ impl Loaded {
         };
         for (blocker, blocked) in loaded.blocks {
             this.set_block(&blocker, &blocked, true);
+        }
+        for (user, at) in loaded.sent {
+            if let Some(member) = this.member_mut(&user) {
+                member.sent_at = at;
+            }
         }
         this.count_members();
         this
@@ -130,6 +138,12 @@ impl Loaded {
         self.member(user)?.role
     }
 
+    /// Between two messages of a member, in ms; 0: nothing.
+    pub(crate) fn slow_mode_ms(&self) -> u64 {
+        let settings = self.row.as_ref().map(|row| &row.settings);
+        settings.map_or(0, |settings| settings.slow_mode_ms.unwrap_or(0).into())
+    }
+
     /// Whether the two of a direct conversation are closed to each other.
     pub(crate) fn is_blocked(&self) -> bool {
         !self.blocks.is_empty()
@@ -160,6 +174,7 @@ impl Loaded {
         id: ConversationId,
         done: &Done,
         create: Option<&NewConversation>,
+        shape: Option<Box<Shape>>,
     ) -> Vec<UserId> {
         let last = done.entries.last().map(|entry| &entry.meta);
         match (&mut self.row, create) {
@@ -170,6 +185,7 @@ impl Loaded {
                     version: done.version,
                     name: new.name.clone(),
                     history_for_joiners: new.history_for_joiners,
+                    settings: Settings::default(),
                     first: 1,
                     last: 0,
                     ordinal: 0,
@@ -201,6 +217,23 @@ impl Loaded {
             row.ordinal = meta.ordinal;
             row.last_at = meta.at;
         }
+        let slow = self.slow_mode_ms();
+        if let (Some(row), Some(shape)) = (&mut self.row, shape) {
+            row.name = shape.name;
+            row.history_for_joiners = shape.history_for_joiners;
+            row.settings = shape.settings;
+        }
+        // Who wrote when is only known while it matters.
+        self.dirty |= slow == 0 && self.slow_mode_ms() > 0;
+        if slow > 0 {
+            for entry in &done.entries {
+                if entry.meta.kind == EntryKind::Message
+                    && let Some(member) = self.member_mut(&entry.meta.sender)
+                {
+                    member.sent_at = member.sent_at.max(entry.meta.at);
+                }
+            }
+        }
         let mut changed: Vec<UserId> = Vec::new();
         if let Some(new) = create {
             changed.extend(new.members.iter().map(|(user, _)| user.clone()));
@@ -228,6 +261,7 @@ impl Loaded {
             if let Some(member) = self.member_mut(&old.reader.user) {
                 member.read = member.read.max(old.read);
                 member.delivered = member.delivered.max(old.delivered);
+                member.sent_at = member.sent_at.max(old.sent_at);
             }
         }
         self.rate = older.rate;

@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc};
 use bytes::Bytes;
 use fireside_protocol::{
     Code, ConversationId, ConversationKind, DeviceId, EntryKind, Facet, Nonce, Ordinal, Rev, Role,
-    Sequence, Tombstone, UserId, UserSequence, WallMs,
+    Sequence, Settings, Tombstone, UserId, UserSequence, WallMs,
     frames::{
         DevicesPage, HeadsPage, HeadsRequest, MembersPage, MembersRequest, Page, PageRequest,
         PinsPage, PinsRequest, UserLogPage, UserRecord,
@@ -158,6 +158,8 @@ pub struct Append {
     pub expected_version: Option<u64>,
     /// Makes the conversation.
     pub create: Option<NewConversation>,
+    /// What the conversation is set to from then on; `None`: as it was. Kept with `effect`'s entries, and not of a refusal.
+    pub shape: Option<Box<Shape>>,
     /// The command that caused it. Known nonces answer [`Appended::Known`] and change nothing.
     pub command: Command,
     /// What to do: entries, or only an outcome to remember.
@@ -198,6 +200,17 @@ pub struct NewConversation {
     pub members: Vec<(UserId, Role)>,
 }
 
+/// What a conversation is, beside its log and its members.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Shape {
+    /// Its name; empty for direct.
+    pub name: String,
+    /// See [`CreateGroup::history_for_joiners`](fireside_protocol::frames::CreateGroup).
+    pub history_for_joiners: u64,
+    /// All else that was ever set; its name and history are not used.
+    pub settings: Settings,
+}
+
 /// An entry without a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewEntry {
@@ -229,7 +242,8 @@ pub struct NewEntry {
 /// A change of a member's record.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MemberOp {
-    /// Opens an interval. Clears an invitation.
+    /// Opens an interval. Clears an invitation. If it shows numbers from before the last membership, which may have been withheld then,
+    /// the rights version grows: devices page them again.
     Join {
         /// Who.
         user: UserId,
@@ -436,6 +450,8 @@ pub struct ConversationRow {
     pub name: String,
     /// See [`NewConversation`].
     pub history_for_joiners: u64,
+    /// See [`Shape`].
+    pub settings: Settings,
     /// Oldest number kept.
     pub first: Sequence,
     /// The largest number; 0 none.
@@ -476,6 +492,8 @@ pub struct LoadedConversation {
     pub members: Vec<MemberRow>,
     /// Who blocks whom among them (or among `peers`).
     pub blocks: Vec<(UserId, UserId)>,
+    /// Where slow mode holds: when whoever wrote here did last. Else nothing.
+    pub sent: Vec<(UserId, WallMs)>,
 }
 
 /// What the core needs at a log-in.

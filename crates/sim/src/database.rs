@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Rev, Sequence, UserId,
-    UserSequence, WallMs, encode,
+    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Rev, Sequence,
+    Settings, UserId, UserSequence, WallMs, encode,
     frames::{Device, DevicesPage, UserLogPage, UserRecord, UserRecordKind},
     limits,
 };
@@ -49,6 +49,7 @@ struct Conversation {
     version: u64,
     name: String,
     history: u64,
+    settings: Settings,
     entries: Vec<Stored>,
     members: BTreeMap<UserId, MemberRow>,
 }
@@ -80,6 +81,7 @@ impl Conversation {
             version: self.version,
             name: self.name.clone(),
             history_for_joiners: self.history,
+            settings: self.settings.clone(),
             first: 1,
             last: self.last(),
             ordinal: last.map_or(0, |stored| stored.meta.ordinal),
@@ -95,6 +97,19 @@ impl Conversation {
     fn get_mut(&mut self, sequence: Sequence) -> Option<&mut Stored> {
         self.entries
             .get_mut(usize::try_from(sequence.checked_sub(1)?).ok()?)
+    }
+
+    /// Who wrote when last, while members must wait for it.
+    fn sent(&self) -> Vec<(UserId, WallMs)> {
+        let mut last = BTreeMap::new();
+        if self.settings.slow_mode_ms.unwrap_or(0) > 0 {
+            for meta in self.entries.iter().map(|stored| &stored.meta) {
+                if meta.kind == EntryKind::Message {
+                    last.insert(meta.sender.clone(), meta.at);
+                }
+            }
+        }
+        last.into_iter().collect()
     }
 
     fn member(&mut self, user: &UserId, name: &str) -> &mut MemberRow {
@@ -427,6 +442,7 @@ impl Database {
             row: found.map(|conversation| conversation.row(id)),
             members,
             blocks,
+            sent: found.map_or_else(Vec::new, Conversation::sent),
         }
     }
 

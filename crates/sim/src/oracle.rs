@@ -34,6 +34,7 @@ struct Item {
 #[derive(Debug, Default)]
 struct Log {
     direct: bool,
+    frozen: bool,
     history: u64,
     ordinal: u64,
     items: BTreeMap<Sequence, Item>,
@@ -99,18 +100,22 @@ impl<'a> Oracle<'a> {
         let (last, at) = before.map_or((0, 0), |(n, (at, _))| (*n, *at));
         log.ordinal += u64::from(says);
         let dense = n == last + 1 && look.at >= at && look.ordinal == log.ordinal;
-        let counted = log.ordinal;
-        ensure!(dense, "numbers", "{acked:?} after {last} ({at}, {counted})");
+        ensure!(dense, "numbers", "{acked:?} after {last} ({at})");
         log.direct |= n == 1 && says;
         let peer = self.record.peer(by.place, me).filter(|_| log.direct);
         let closed = peer.map(|peer| self.closed(me, peer, acked.span()));
         let allowed = match &by.act {
             Act::Edit(..) | Act::Recall(..) => return self.change(log, acked, closed.flatten()),
             Act::React(..) | Act::Pin(..) => return self.mark(log, acked, closed.flatten()),
-            Act::Say(_) => log.direct || mine > 0,
+            Act::Say(_) => log.direct || mine > u16::from(log.frozen),
             Act::Create(history, _) => {
                 log.history = *history;
                 n == 1
+            }
+            Act::Set(frozen, history) => {
+                let (now, seen) = (&mut log.frozen, &mut log.history);
+                (*now, *seen) = (frozen.unwrap_or(*now), history.unwrap_or(*seen));
+                mine > 1
             }
             Act::Join => mine == 0 && self.invited(acked),
             Act::Leave => mine > 0,
@@ -137,11 +142,12 @@ impl<'a> Oracle<'a> {
     fn change(&self, log: &mut Log, acked: Acked<'_>, closed: Option<bool>) -> Check {
         let (n, me, look) = (acked.sequence, &acked.by.user, acked.look());
         let (target, mine, direct) = (self.record.target(acked.by), log.rank(me), log.direct);
+        let floor = u16::from(log.frozen && look.text.is_some());
         log.numbers.insert(n, (look.at, Some(target)));
         let item = log.items.get_mut(&target).filter(|item| {
             let now = &item.now;
             let fresh = look.at.saturating_sub(now.at) <= self.window_ms;
-            let open = (direct || mine > 0) && (item.private || closed != Some(true));
+            let open = (direct || mine > floor) && (item.private || closed != Some(true));
             let admin = look.text.is_none() && mine > 1;
             now.text.is_some() && open && (admin || now.sender == *me && fresh)
         });
@@ -199,10 +205,8 @@ impl<'a> Oracle<'a> {
         let later = |a: &Acked<'_>, b: &Acked<'_>| a.by.given > b.moment || a.sequence > b.sequence;
         let last = |(b, _): &&(&Acked<'_>, bool)| !before.iter().any(|(a, _)| later(a, b));
         let mut states = before.iter().filter(last).chain(&amid).map(|(_, on)| *on);
-        let first = before
-            .is_empty()
-            .then_some(false)
-            .or_else(|| states.next())?;
+        let never = before.is_empty().then_some(false);
+        let first = never.or_else(|| states.next())?;
         states.all(|on| on == first).then_some(first)
     }
 

@@ -41,6 +41,8 @@ pub enum Act {
     Remove(UserId),
     /// A role for another.
     SetRole(UserId, Role),
+    /// Only admins write from now on, joiners see so much from now on; both only if said.
+    Set(Option<bool>, Option<u64>),
     /// Read up to here.
     Read(Sequence),
     /// Whom, and whether from now on.
@@ -134,6 +136,7 @@ impl Acked<'_> {
             Act::Leave => (EntryKind::Left, Some(me)),
             Act::Remove(user) => (EntryKind::Removed, Some(user)),
             Act::SetRole(user, _) => (EntryKind::Role, Some(user)),
+            Act::Set(..) => (EntryKind::Settings, None),
             Act::Edit(..) => (EntryKind::Edit, None),
             Act::Recall(..) => (EntryKind::Recall, None),
             Act::React(..) => (EntryKind::React, None),
@@ -269,6 +272,7 @@ impl Look {
             Body::Left(user) => (EntryKind::Left, Some(user.clone()), None),
             Body::Removed(user) => (EntryKind::Removed, Some(user.clone()), None),
             Body::Role(user, _) => (EntryKind::Role, Some(user.clone()), None),
+            Body::Settings(_) => (EntryKind::Settings, None, None),
             _ => return None,
         };
         Some(Self {
@@ -390,6 +394,10 @@ impl Record {
             ClientFrame::Leave(f) => (f.conversation, Act::Leave),
             ClientFrame::RemoveMember(f) => (f.conversation, Act::Remove(f.user.clone())),
             ClientFrame::SetRole(f) => (f.conversation, Act::SetRole(f.user.clone(), f.role)),
+            ClientFrame::SetConversation(f) => (
+                f.conversation,
+                Act::Set(f.change.frozen, f.change.history_for_joiners),
+            ),
             ClientFrame::Read(f) => (f.conversation, Act::Read(f.upto)),
             ClientFrame::Block(f) => (
                 ConversationId::direct(user, &f.user),

@@ -6,7 +6,7 @@ use fireside_client_core::{
     view::{Body, ConversationRow, MessageState, TimelineRow},
 };
 use fireside_protocol::{
-    ConversationId, ConversationKind, Role, Sequence, UserId,
+    ConversationId, ConversationKind, Role, Sequence, Settings, UserId,
     limits::{PAGE_CHANGES_MAX, SESSION_QUEUE_BYTES_MAX, TEXT_GRAPHEMES_MAX},
 };
 
@@ -426,7 +426,7 @@ impl World {
             return;
         };
         let user = self.user();
-        match self.rng.below(20) {
+        match self.rng.below(22) {
             // Not invited, as far as this device knows.
             0 => self.command(index, Command::Join { conversation }),
             1..=7 => self.command(
@@ -437,6 +437,16 @@ impl World {
                 },
             ),
             8..=13 => self.command(index, Command::RemoveMember { conversation, user }),
+            18..=19 => {
+                let change = self.some_settings().into();
+                self.command(
+                    index,
+                    Command::SetConversation {
+                        conversation,
+                        change,
+                    },
+                )
+            }
             14..=17 => {
                 let Some(conversation) = self.known(index) else {
                     return;
@@ -459,6 +469,21 @@ impl World {
                 )
             }
         };
+    }
+
+    /// A change of what a group is set to. Mostly its members may write, and need not wait for long.
+    fn some_settings(&mut self) -> Settings {
+        self.report.count("settings changed");
+        let frozen = self.rng.chance(300);
+        let slow_mode_ms = *self.rng.pick(&[0, 200, 2_000]).unwrap_or(&0);
+        let history = *self.rng.pick(&[0, 5, u64::MAX]).unwrap_or(&0);
+        Settings {
+            name: Some(format!("group {}", self.rng.below(1_000))),
+            frozen: self.rng.chance(600).then_some(frozen),
+            slow_mode_ms: self.rng.chance(300).then_some(slow_mode_ms),
+            history_for_joiners: self.rng.chance(200).then_some(history),
+            ..Settings::default()
+        }
     }
 
     /// Only first devices block, so that a user's wishes have one order.

@@ -31,6 +31,7 @@ mod nonces;
 mod numbers;
 mod order;
 mod pages;
+mod shape;
 mod stale;
 mod user_log;
 mod world;
@@ -54,6 +55,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         changes::CHECKS,
         facets::CHECKS,
         members::CHECKS,
+        shape::CHECKS,
         blocks::CHECKS,
         markers::CHECKS,
         user_log::CHECKS,

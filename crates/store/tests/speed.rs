@@ -61,6 +61,7 @@ impl Pairs {
         Op::Append(Box::new(Append {
             conversation: *conversation,
             expected_version: (!first).then_some(1),
+            shape: None,
             create: first.then(|| NewConversation {
                 kind: ConversationKind::Direct,
                 name: String::new(),

@@ -105,6 +105,12 @@ fn head() -> impl Strategy<Value = Head> {
                 peer: direct.then(|| user("bob")),
                 members: unread,
                 role: None,
+                capabilities: 0,
+                frozen: false,
+                slow_mode_ms: 0,
+                picture: String::new(),
+                forget_on_leave: false,
+                settings: None,
             },
         )
 }

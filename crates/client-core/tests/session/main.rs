@@ -8,6 +8,7 @@ mod links;
 mod memory;
 mod outbox;
 mod server;
+mod settings;
 mod sync;
 mod sync_state;
 mod views;

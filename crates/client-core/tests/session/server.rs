@@ -255,6 +255,12 @@ impl Log {
             peer: self.peer.clone(),
             members: 2,
             role: Some(Role::Member),
+            capabilities: 0,
+            frozen: false,
+            slow_mode_ms: 0,
+            picture: String::new(),
+            forget_on_leave: false,
+            settings: None,
         }
     }
 }

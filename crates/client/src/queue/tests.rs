@@ -315,6 +315,10 @@ fn a_reset_counts_its_rows_against_the_budget() {
         preview: Arc::from(""),
         at: 0,
         last: 0,
+        capabilities: 0,
+        frozen: false,
+        slow_mode_ms: 0,
+        picture: "".into(),
     };
     let reset = || Event::Conversations {
         generation: 1,

@@ -14,4 +14,5 @@ mod groups;
 mod limits;
 mod pages;
 mod sessions;
+mod settings;
 mod world;

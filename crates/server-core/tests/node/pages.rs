@@ -115,6 +115,7 @@ impl Life {
         let append = Append {
             conversation: self.id,
             expected_version: self.version,
+            shape: None,
             create,
             command,
             effect: Effect::Entries {
@@ -388,6 +389,7 @@ fn pages_of_heads_join_without_a_seam() {
         let append = Append {
             conversation: ConversationId([place.wrapping_mul(37); 16]),
             expected_version: None,
+            shape: None,
             create: Some(NewConversation {
                 kind: ConversationKind::Direct,
                 name: String::new(),

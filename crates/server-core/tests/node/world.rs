@@ -110,6 +110,13 @@ impl World {
         self.connect(key, login);
     }
 
+    /// The node forgets everything; the database does not. Sessions are gone.
+    pub(crate) fn restart(&mut self) {
+        self.node = Node::new(NodeConfig::default());
+        self.outbounds.clear();
+        self.got.clear();
+    }
+
     pub(crate) fn connect(&mut self, key: SessionKey, login: Login) {
         let outbound = Arc::new(Outbound::default());
         self.outbounds.insert(key, outbound.clone());

@@ -78,6 +78,7 @@ impl Database {
                 version: 1,
                 name: new.name,
                 history: new.history_for_joiners,
+                settings: Settings::default(),
                 entries: Vec::new(),
                 members: BTreeMap::new(),
             };
@@ -113,6 +114,11 @@ impl Database {
         let Some(conversation) = self.conversations.get_mut(&append.conversation) else {
             return Appended::Stale;
         };
+        if let Some(shape) = append.shape {
+            conversation.name = shape.name;
+            conversation.history = shape.history_for_joiners;
+            conversation.settings = shape.settings;
+        }
         conversation.version += u64::from(bumps_version);
         let version = conversation.version;
         let members = changed
@@ -266,6 +272,10 @@ impl Database {
                 } else {
                     at.saturating_sub(history).max(1)
                 };
+                // Devices hold skips of what was withheld in the last membership; now it is not.
+                if member.intervals.last().is_some_and(|last| last.from > from) {
+                    member.rights += 1;
+                }
                 // What reaches into an earlier membership takes it in.
                 let mut from = from;
                 while let Some(last) = member.intervals.last()

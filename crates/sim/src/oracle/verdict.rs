@@ -93,15 +93,10 @@ impl Oracle<'_> {
         };
         let items: BTreeMap<_, _> =
             (visible.iter().map(|(n, item)| (*n, item.now.clone()))).collect();
-        let mut messages = items
-            .iter()
-            .filter(|(_, look)| look.kind == EntryKind::Message);
+        let mut messages = items.iter().filter(|(_, it)| it.kind == EntryKind::Message);
         let own = messages.clone().rfind(|(_, look)| look.sender == *user);
-        let read = log
-            .read
-            .get(user)
-            .max(own.map(|(n, _)| n))
-            .map_or(0, |n| *n);
+        let read = log.read.get(user).max(own.map(|(n, _)| n));
+        let read = read.map_or(0, |n| *n);
         let unread = messages.clone().filter(|(n, _)| **n > read).count();
         let preview = messages.next_back().map(|(_, look)| look.clone());
         let sees = |target: Option<Sequence>, n| visible.contains_key(&target.unwrap_or(n));

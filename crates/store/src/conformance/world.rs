@@ -166,6 +166,7 @@ impl World {
             conversation: id,
             expected_version: Some(version),
             create: None,
+            shape: None,
             command,
             effect: Effect::Entries {
                 entries,

@@ -10,7 +10,7 @@ use fireside_server_core::{
     rights::EntryMeta,
     storage::{
         Append, Appended, Done, Effect, MemberOp, MemberRow, NewConversation, NewEntry,
-        NewUserRecord, Outcome, StoredEntry,
+        NewUserRecord, Outcome, Shape, StoredEntry,
     },
 };
 use rusqlite::params;
@@ -85,6 +85,9 @@ impl Writer<'_> {
             self.conn
                 .prepare_cached("UPDATE conversations SET version = ?2 WHERE id = ?1")?
                 .execute(params![conversation.0, int(after.version)])?;
+        }
+        if let Some(shape) = &append.shape {
+            self.put_shape(conversation, shape)?;
         }
         let mut touched = append.create.as_ref().map_or_else(Vec::new, |new| {
             new.members.iter().map(|(user, _)| user.clone()).collect()
@@ -242,6 +245,21 @@ impl Writer<'_> {
             self.put_first_member(id, user, *role)?;
         }
         Ok(number)
+    }
+
+    /// What a conversation is set to from now on.
+    fn put_shape(&self, id: ConversationId, shape: &Shape) -> Result<(), Trouble> {
+        self.conn
+            .prepare_cached(
+                "UPDATE conversations SET name = ?2, history = ?3, settings = ?4 WHERE id = ?1",
+            )?
+            .execute(params![
+                id.0,
+                shape.name,
+                int(shape.history_for_joiners),
+                encode(&shape.settings)
+            ])?;
+        Ok(())
     }
 
     /// Writes an entry, and what it changes.

@@ -56,6 +56,7 @@ impl Writer<'_> {
                 };
                 row.role = Some(*role);
                 row.invited_by = None;
+                row.rights += u64::from(row.intervals.last().is_some_and(|last| from < last.from));
                 join(&mut row.intervals, from);
             }
             MemberOp::Leave { .. } => {

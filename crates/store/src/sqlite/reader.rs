@@ -186,10 +186,22 @@ impl Snapshot<'_> {
                 }
             }
         }
+        let slow = row.as_ref().and_then(|row| row.settings.slow_mode_ms);
+        let sent = if slow.is_some_and(|ms| ms > 0) {
+            self.rows(
+                "SELECT s.user, e.at FROM senders s JOIN entries e ON e.conversation = s.conversation AND e.seq = s.seq \
+                 WHERE s.conversation = (SELECT number FROM conversations WHERE id = ?1) ORDER BY s.user",
+                &[&id.0],
+                |row| Ok((user(row, 0)?, uint(row, 1)?)),
+            )?
+        } else {
+            Vec::new()
+        };
         Ok(LoadedConversation {
             row,
             members,
             blocks,
+            sent,
         })
     }
 

@@ -26,7 +26,7 @@ pub(super) const MEMBER_COLUMNS: usize = 8;
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
 pub(super) const CONVERSATION: &str =
-    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number";
+    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number, c.settings";
 
 /// Bits of `entries.flags`.
 pub(super) const COUNTABLE: u64 = 1;
@@ -217,6 +217,7 @@ pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<(ConversationRow,
         version: uint(row, at + 2)?,
         name: text(row, at + 3)?.to_owned(),
         history_for_joiners: uint(row, at + 4)?,
+        settings: decode_body(blob(row, at + 7)?)?,
         first: uint(row, at + 5)?,
         last: 0,
         ordinal: 0,

@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
+    include_str!("migrations/0004.sql"),
 ];
 /// How long a connection waits for a lock of another one. Only start, checkpoints and outside tools ever hold one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

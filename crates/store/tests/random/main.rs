@@ -5,14 +5,14 @@ mod model;
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, EntryKind, Header, Nonce, Role, UserId,
+    Code, ConversationId, ConversationKind, EntryKind, Header, Nonce, Role, Settings, UserId,
     frames::UserRecordKind,
 };
 use fireside_server_core::{
     facets::FacetOp,
     storage::{
         Append, Command, Effect, Mark, MemberOp, NewConversation, NewEntry, NewUserRecord, Op,
-        Reply, SetBlock, Target,
+        Reply, SetBlock, Shape, Target,
     },
 };
 use fireside_store::{
@@ -88,7 +88,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(who, to, count, private, silent, back, wrong, after)| Step::Send { who, to, count, private, silent, back, wrong, after }),
         4 => (who.clone(), to.clone(), any8(), 0..6u8, 0..WRONG)
             .prop_map(|(who, to, target, what, wrong)| Step::Change { who, to, target, what, wrong }),
-        4 => (who.clone(), to.clone(), 0..6u8, any8(), any::<bool>(), 0..WRONG)
+        4 => (who.clone(), to.clone(), 0..7u8, any8(), any::<bool>(), 0..WRONG)
             .prop_map(|(who, to, what, history, alone, wrong)| Step::Member { who, to, what, history, alone, wrong }),
         1 => (who.clone(), to.clone(), any8()).prop_map(|(who, to, after)| Step::Refuse { who, to, after }),
         2 => (who.clone(), to, 0..9u8, 0..9u8).prop_map(|(who, to, read, delivered)| Step::Mark { who, to, read, delivered }),
@@ -205,6 +205,7 @@ impl Run {
             conversation: id,
             expected_version: version,
             create,
+            shape: None,
             command,
             effect: Effect::Entries {
                 entries,
@@ -334,6 +335,23 @@ impl Run {
 
     fn member(&mut self, who: u8, to: u8, what: u8, history: u8, alone: bool, wrong: u8) -> Append {
         let command = self.command(who, 255);
+        if what == 6 {
+            let entry = self.entry(EntryKind::Settings, &command);
+            let mut append = self.append(to, wrong, command, vec![entry]);
+            append.shape = Some(Box::new(Shape {
+                name: format!("name {history}"),
+                history_for_joiners: history.into(),
+                settings: Settings {
+                    frozen: alone.then_some(true),
+                    slow_mode_ms: Some(u32::from(history % 3)),
+                    ..Settings::default()
+                },
+            }));
+            if let Effect::Entries { bumps_version, .. } = &mut append.effect {
+                *bumps_version = true;
+            }
+            return append;
+        }
         let user = user(who);
         let by = command.user.clone();
         let (kind, op) = match what {

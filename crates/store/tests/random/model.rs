@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Tombstone, UserId,
-    encode,
+    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Settings, Tombstone,
+    UserId, encode,
     frames::{UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
@@ -98,6 +98,11 @@ impl Model {
         for op in members {
             conversation.member(op, first, first, &mut touched);
         }
+        if let Some(shape) = &append.shape {
+            conversation.row.name.clone_from(&shape.name);
+            conversation.row.history_for_joiners = shape.history_for_joiners;
+            conversation.row.settings = shape.settings.clone();
+        }
         conversation.row.version += u64::from(*bumps_version);
         let outcome = Outcome::Done {
             conversation: Some(append.conversation),
@@ -140,6 +145,7 @@ impl Model {
                 version: 1,
                 name: new.name.clone(),
                 history_for_joiners: new.history_for_joiners,
+                settings: Settings::default(),
                 first: 1,
                 last: 0,
                 ordinal: 0,
@@ -276,6 +282,7 @@ impl Model {
                 .filter(|(a, b)| inside(a) && inside(b))
                 .cloned()
                 .collect(),
+            sent: conversation.sent(),
         }
     }
 
@@ -312,6 +319,18 @@ impl Model {
 }
 
 impl Conversation {
+    fn sent(&self) -> Vec<(UserId, u64)> {
+        if self.row.settings.slow_mode_ms.unwrap_or(0) == 0 {
+            return Vec::new();
+        }
+        let messages = self.entries.iter().map(|(meta, _)| meta);
+        let messages = messages.filter(|meta| meta.kind == EntryKind::Message);
+        let last: BTreeMap<_, _> = messages
+            .map(|meta| (meta.sender.clone(), meta.at))
+            .collect();
+        last.into_iter().collect()
+    }
+
     fn add(&mut self, append: &Append, new: &NewEntry) -> Option<StoredEntry> {
         let target = match new.target {
             None => None,
@@ -416,6 +435,10 @@ impl Conversation {
                 assert!(from <= number && first <= number);
                 row.role = Some(*role);
                 row.invited_by = None;
+                let before = row.intervals.last().map(|last| last.from);
+                if before.is_some_and(|before| from < before) {
+                    row.rights += 1;
+                }
                 // The numbers seen so far and from now on, as stretches.
                 let reaches = |i: &Interval| i.until.is_none_or(|until| until >= from);
                 let from = row

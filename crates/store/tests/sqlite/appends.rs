@@ -31,6 +31,7 @@ pub(crate) fn message(n: u64, version: Option<u64>, text: &str) -> Op {
     Op::Append(Box::new(Append {
         conversation: direct(),
         expected_version: version,
+        shape: None,
         create: version.is_none().then(|| NewConversation {
             kind: ConversationKind::Direct,
             name: String::new(),

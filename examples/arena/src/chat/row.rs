@@ -45,6 +45,9 @@ pub(crate) fn fill(row: &mut ChildSpawnerCommands, look: &Look, room: Entity) {
             return note(row, &format!("{} sends {who} away", about.sender));
         }
         Body::Role(who, role) => return note(row, &format!("{who} is {role:?} now")),
+        Body::Settings(_) => {
+            return note(row, &format!("{} rearranges the camp", about.sender));
+        }
         Body::Hole => return note(row, "messages in between are not loaded yet"),
         Body::Unknown => return note(row, "a message that this version can not show"),
     };

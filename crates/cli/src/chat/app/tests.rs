@@ -34,6 +34,10 @@ fn listed(peer: &str, unread: u32) -> ConversationRow {
         preview: "公会战今晚八点".into(),
         at: NOW,
         last: 20,
+        capabilities: 0,
+        frozen: false,
+        slow_mode_ms: 0,
+        picture: "".into(),
     }
 }
 

@@ -344,6 +344,10 @@ fn system_text(app: &App, row: &TimelineRow) -> (String, Style) {
             who(user),
             role_name(Some(*role))
         ),
+        Body::Settings(change) => match &change.name {
+            Some(name) => format!("{} named it {}", who(&row.sender), safe_line(name)),
+            None => format!("{} changed the settings", who(&row.sender)),
+        },
         Body::Hole => "⋯ messages between are being loaded ⋯".to_owned(),
         Body::Text(_) | Body::Recalled | Body::Unknown => String::new(),
     };

@@ -72,6 +72,12 @@ fn head(conversation: ConversationId) -> Head {
         peer: None,
         members: 12,
         role: None,
+        capabilities: 0,
+        frozen: false,
+        slow_mode_ms: 0,
+        picture: String::new(),
+        forget_on_leave: false,
+        settings: None,
     }
 }
 

@@ -1,0 +1,2 @@
+-- What a conversation was set to: an encoded protocol `Settings`; an empty map is what its kind has.
+ALTER TABLE conversations ADD COLUMN settings BLOB NOT NULL DEFAULT x'80';

@@ -1,0 +1,94 @@
+//! `docs/permissions.md` is true: every cell of its tables is tried over the wire against a real server, each in a conversation of
+//! its own.
+
+mod page;
+mod scene;
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, Result, ensure};
+
+use self::{
+    page::Cell,
+    scene::{ACTIONS, Stage},
+};
+use super::Scale;
+use crate::{chance::Chance, process::ServerPlan};
+
+/// No cell waits for a rate: limits are another proof's subject.
+const SETTINGS: &str = "[limits]\nrate_direct_per_s = 0\nrate_group_per_s = 0\nrate_conversation_per_s = 0\nrate_requests_per_s = 0\n";
+/// Cells of the page at least: a page that lost its tables proves nothing.
+const CELLS_MIN: usize = 150;
+
+/// Starts a server and tries the page.
+///
+/// # Errors
+/// A cell that is not so, or a page that can not be read.
+pub fn run(scale: Scale) -> Result<()> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/permissions.md");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let cells = page::cells(&text)?;
+    ensure!(cells.len() >= CELLS_MIN, "only {} cells", cells.len());
+    for (action, _) in ACTIONS {
+        let stands = cells.iter().any(|cell| cell.action == *action);
+        ensure!(stands, "the page has no line `{action}`");
+    }
+    let folder = tempfile::tempdir()?;
+    let mut plan = ServerPlan::new(folder.path());
+    plan.settings = SETTINGS.into();
+    let mut server = plan.start()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let mut wrong = Vec::new();
+    let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    runtime.block_on(async {
+        let mut stage = Stage::new(&plan, &server, Chance::new(scale.seed)).await?;
+        for cell in &cells {
+            let got = stage.play(cell).await.with_context(|| cell.to_string())?;
+            let (tried, ok) = counts.entry(&cell.table).or_default();
+            *tried += 1;
+            *ok += usize::from(got == "ok");
+            if got != cell.expected {
+                wrong.push(format!("{cell}: it is `{got}`"));
+            }
+        }
+        Ok::<(), anyhow::Error>(())
+    })?;
+    server.check()?;
+    for (table, (tried, ok)) in &counts {
+        println!(
+            "permissions: {table}: {tried} cells tried, {ok} allowed, {} refused",
+            tried - ok
+        );
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{} of {} cells are not so:\n{}",
+        wrong.len(),
+        cells.len(),
+        wrong.join("\n")
+    );
+    println!(
+        "permissions: {} cells in {} tables hold",
+        cells.len(),
+        counts.len()
+    );
+    Ok(())
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            table,
+            action,
+            role,
+            expected,
+        } = self;
+        write!(
+            f,
+            "{table}: {action}, as {role}: the page says `{expected}`"
+        )
+    }
+}

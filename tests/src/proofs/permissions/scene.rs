@@ -1,0 +1,490 @@
+//! A conversation with somebody in every role, and what they try in it.
+
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, Result, bail};
+use fireside_protocol::{
+    ClientFrame, ConversationId, Nonce, Permission, Role, ServerFrame, Settings, TextContent,
+    UserId, encode,
+    frames::{
+        Block, CreateGroup, Edit, Invite, Join, Leave, MembersRequest, PageRequest, Read, Recall,
+        RemoveMember, SetConversation, SetRole,
+    },
+};
+use fireside_server::{Claims, TokenKeys};
+
+use super::page::Cell;
+use crate::{
+    chance::Chance,
+    process::{Server, ServerPlan},
+    wire::{Dialer, Target, Wire, device, nonce, text_in},
+};
+
+/// What is tried, by the page's words for it.
+pub(super) const ACTIONS: &[(&str, Action)] = &[
+    ("send a message", Action::Send),
+    ("mention all", Action::MentionAll),
+    ("edit their own message", Action::Edit(Whose::Own)),
+    ("edit another's message", Action::Edit(Whose::Member)),
+    ("recall their own message", Action::Recall(Whose::Own)),
+    (
+        "recall another member's message",
+        Action::Recall(Whose::Member),
+    ),
+    (
+        "recall another admin's message",
+        Action::Recall(Whose::Admin),
+    ),
+    ("read history", Action::Page),
+    ("see members", Action::Members),
+    ("move their read marker", Action::Read),
+    ("invite somebody", Action::Invite(&[Whose::Nobody])),
+    ("invite a member", Action::Invite(&[Whose::Member])),
+    ("invite nobody", Action::Invite(&[])),
+    ("take an invitation back", Action::Remove(Whose::Invited)),
+    ("join", Action::Join),
+    ("leave", Action::Leave),
+    ("remove a member", Action::Remove(Whose::Member)),
+    ("remove another admin", Action::Remove(Whose::Admin)),
+    ("remove the owner", Action::Remove(Whose::Owner)),
+    ("remove themselves", Action::Remove(Whose::Own)),
+    ("remove a stranger", Action::Remove(Whose::Nobody)),
+    (
+        "make a member admin",
+        Action::SetRole(Whose::Member, Role::Admin),
+    ),
+    (
+        "make an admin member",
+        Action::SetRole(Whose::Admin, Role::Member),
+    ),
+    (
+        "hand the conversation over",
+        Action::SetRole(Whose::Member, Role::Owner),
+    ),
+    (
+        "change their own role",
+        Action::SetRole(Whose::Own, Role::Admin),
+    ),
+    (
+        "give a stranger a role",
+        Action::SetRole(Whose::Nobody, Role::Admin),
+    ),
+    ("change name or profile", Action::Set(Change::Profile)),
+    ("change the rules", Action::Set(Change::Rules)),
+    ("freeze or thaw", Action::Set(Change::Frozen)),
+    ("change what roles may do", Action::Set(Change::Permissions)),
+    ("change nothing", Action::Set(Change::Nothing)),
+];
+
+/// Something to try.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    Send,
+    MentionAll,
+    Edit(Whose),
+    Recall(Whose),
+    Page,
+    Members,
+    Read,
+    Invite(&'static [Whose]),
+    Join,
+    Leave,
+    Remove(Whose),
+    SetRole(Whose, Role),
+    Set(Change),
+}
+
+/// What is changed of a conversation.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    Profile,
+    Rules,
+    Frozen,
+    Permissions,
+    Nothing,
+}
+
+impl Change {
+    fn settings(self) -> Settings {
+        let same = Settings::default();
+        match self {
+            Self::Profile => Settings {
+                name: Some("another name".into()),
+                description: Some("what it is about".into()),
+                ..same
+            },
+            Self::Rules => Settings {
+                slow_mode_ms: Some(SLOW_MS),
+                ..same
+            },
+            Self::Frozen => Settings {
+                frozen: Some(true),
+                ..same
+            },
+            Self::Permissions => Settings {
+                member_permissions: Some(Permission::Send.bit()),
+                ..same
+            },
+            Self::Nothing => same,
+        }
+    }
+}
+
+/// Longer than the proof takes.
+const SLOW_MS: u32 = 3_600_000;
+
+/// On whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whose {
+    /// Who tries it.
+    Own,
+    /// Another member than who tries it.
+    Member,
+    /// Another admin than who tries it.
+    Admin,
+    Owner,
+    Invited,
+    /// Who has nothing to do with the conversation.
+    Nobody,
+}
+
+/// The server, and everybody's session with it.
+pub(super) struct Stage {
+    dialer: Dialer,
+    keys: TokenKeys,
+    wires: BTreeMap<String, Wire>,
+    chance: Chance,
+    /// Cells so far.
+    round: usize,
+}
+
+/// A conversation made for one cell.
+struct Scene {
+    conversation: ConversationId,
+    /// By role: who plays it.
+    cast: BTreeMap<&'static str, String>,
+    /// By role: the number of what they wrote.
+    wrote: BTreeMap<&'static str, u64>,
+}
+
+impl Stage {
+    pub(super) async fn new(plan: &ServerPlan, server: &Server, chance: Chance) -> Result<Self> {
+        let target = Target {
+            address: server.address(),
+            fingerprint: server.fingerprint(),
+        };
+        Ok(Self {
+            dialer: Dialer::new(target)?,
+            keys: TokenKeys::load(&plan.data.join("token-keys.toml"))?,
+            wires: BTreeMap::new(),
+            chance,
+            round: 0,
+        })
+    }
+
+    /// Makes the conversation of a cell and tries it: `ok` or the code's key.
+    pub(super) async fn play(&mut self, cell: &Cell) -> Result<String> {
+        let mut actions = ACTIONS.iter();
+        let (_, action) = actions
+            .find(|(name, _)| *name == cell.action)
+            .context("the proof does not know the action")?;
+        self.round += 1;
+        let scene = match &*cell.table {
+            "group" => self.group().await?,
+            "group, frozen" => self.group_set(Change::Frozen).await?,
+            "group, slow mode" => self.group_set(Change::Rules).await?,
+            "direct" => self.direct(&cell.role).await?,
+            _ => bail!("the proof does not know the table"),
+        };
+        let cast = scene.cast.get(&*cell.role);
+        let me = cast.context("the proof does not know the role")?.clone();
+        self.act(&scene, &cell.role, &me, *action).await
+    }
+
+    /// A user's session, made at their first appearance.
+    async fn wire(&mut self, user: &str) -> Result<&Wire> {
+        if !self.wires.contains_key(user) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+            let claims = Claims {
+                sub: user.to_owned(),
+                iat: now,
+                exp: now + 3_600,
+                ..Claims::default()
+            };
+            let token = self.keys.sign(None, &claims)?;
+            let (wire, _) = Wire::log_in(&self.dialer, &token, device(&mut self.chance)).await?;
+            self.wires.insert(user.to_owned(), wire);
+        }
+        self.wires.get(user).context("it was just made")
+    }
+
+    fn nonce(&mut self) -> Nonce {
+        nonce(&mut self.chance)
+    }
+
+    /// Asks as a user; `ok` or the code's key, and the number of what it made.
+    async fn ask(&mut self, user: &str, frame: impl Into<ClientFrame>) -> Result<(String, u64)> {
+        let frame = frame.into();
+        let is_page = matches!(
+            frame,
+            ClientFrame::PageRequest(_) | ClientFrame::MembersRequest(_)
+        );
+        let wire = self.wire(user).await?;
+        let answer = if is_page {
+            wire.ask_page(frame).await?
+        } else {
+            wire.ask(frame).await?
+        };
+        Ok(match answer {
+            ServerFrame::Ack(ack) => ("ok".to_owned(), ack.sequence),
+            ServerFrame::Page(_) | ServerFrame::MembersPage(_) => ("ok".to_owned(), 0),
+            ServerFrame::Refused(refused) => (refused.code().key().to_owned(), 0),
+            other => bail!("answered with {other:?}"),
+        })
+    }
+
+    /// What must work for the scene to be set.
+    async fn must(&mut self, user: &str, frame: impl Into<ClientFrame>) -> Result<u64> {
+        let frame = frame.into();
+        let what = format!("{user}: {frame:?}");
+        let (outcome, number) = self.ask(user, frame).await?;
+        anyhow::ensure!(outcome == "ok", "{what}: {outcome}");
+        Ok(number)
+    }
+
+    /// Everybody in a new group, with a message of each.
+    async fn group(&mut self) -> Result<Scene> {
+        const JOIN: [&str; 5] = ["admin", "member", "other admin", "other member", "former"];
+        let name = self.nonce();
+        let mut invite = vec![UserId::new("invited")?];
+        for user in JOIN {
+            invite.push(UserId::new(user)?);
+        }
+        let create = CreateGroup {
+            nonce: name,
+            name: "the group".into(),
+            invite,
+            history_for_joiners: 0,
+        };
+        self.must("owner", create).await?;
+        let conversation = ConversationId::made(&UserId::new("owner")?, name);
+        for user in JOIN {
+            let nonce = self.nonce();
+            self.must(
+                user,
+                Join {
+                    nonce,
+                    conversation,
+                },
+            )
+            .await?;
+        }
+        for user in ["admin", "other admin"] {
+            let give = SetRole {
+                nonce: self.nonce(),
+                conversation,
+                user: UserId::new(user)?,
+                role: Role::Admin,
+            };
+            self.must("owner", give).await?;
+        }
+        let mut wrote = BTreeMap::new();
+        for user in ["owner"].into_iter().chain(JOIN) {
+            let nonce = self.nonce();
+            let number = self
+                .must(user, text_in(conversation, "hello", nonce))
+                .await?;
+            wrote.insert(user, number);
+        }
+        let nonce = self.nonce();
+        self.must(
+            "former",
+            Leave {
+                nonce,
+                conversation,
+            },
+        )
+        .await?;
+        let others = ["owner", "invited", "stranger"];
+        let cast = others.into_iter().chain(JOIN);
+        Ok(Scene {
+            conversation,
+            cast: cast.map(|role| (role, role.to_owned())).collect(),
+            wrote,
+        })
+    }
+
+    /// A group that its owner has set so.
+    async fn group_set(&mut self, change: Change) -> Result<Scene> {
+        let scene = self.group().await?;
+        let set = SetConversation {
+            nonce: self.nonce(),
+            conversation: scene.conversation,
+            change: change.settings().into(),
+        };
+        self.must("owner", set).await?;
+        Ok(scene)
+    }
+
+    /// Two users who never met, and a third; a block if the role is of one.
+    async fn direct(&mut self, role: &str) -> Result<Scene> {
+        let round = self.round;
+        let [me, other, stranger] = ["me", "you", "else"].map(|who| format!("{who}-{round}"));
+        let (mine, yours) = (UserId::new(&me)?, UserId::new(&other)?);
+        let conversation = ConversationId::direct(&mine, &yours);
+        let mut wrote = BTreeMap::new();
+        for (user, peer, key) in [(&me, &yours, "me"), (&other, &mine, "other member")] {
+            let mut send = text_in(conversation, "hello", self.nonce());
+            send.peer = Some(peer.clone());
+            let number = self.must(user, send).await?;
+            wrote.insert(key, number);
+        }
+        for (blocks, by, of) in [("blocked", &other, &mine), ("blocker", &me, &yours)] {
+            if role == blocks {
+                let block = Block {
+                    nonce: self.nonce(),
+                    user: of.clone(),
+                    on: true,
+                };
+                self.must(by, block).await?;
+            }
+        }
+        if let Some(number) = wrote.remove("me") {
+            for role in ["member", "blocked", "blocker"] {
+                wrote.insert(role, number);
+            }
+        }
+        let mut cast = BTreeMap::from([("stranger", stranger), ("other member", other)]);
+        for role in ["member", "blocked", "blocker"] {
+            cast.insert(role, me.clone());
+        }
+        Ok(Scene {
+            conversation,
+            cast,
+            wrote,
+        })
+    }
+
+    async fn act(&mut self, scene: &Scene, role: &str, me: &str, action: Action) -> Result<String> {
+        let (nonce, conversation) = (self.nonce(), scene.conversation);
+        let frame: ClientFrame = match action {
+            Action::Send => text_in(conversation, "may I?", nonce).into(),
+            Action::MentionAll => {
+                let mut send = text_in(conversation, "all!", nonce);
+                send.header.mention_all = true;
+                send.into()
+            }
+            Action::Edit(whose) => Edit {
+                nonce,
+                after: None,
+                conversation,
+                target: scene.wrote(role, whose)?,
+                target_nonce: None,
+                seen_rev: 0,
+                content: encode(&TextContent {
+                    text: "edited".into(),
+                })
+                .into(),
+            }
+            .into(),
+            Action::Recall(whose) => Recall {
+                nonce,
+                after: None,
+                conversation,
+                target: scene.wrote(role, whose)?,
+                target_nonce: None,
+            }
+            .into(),
+            Action::Page => PageRequest {
+                conversation,
+                anchor: 0,
+                number: 0,
+                to: 0,
+                limit: 0,
+                since: 0,
+                held: Vec::new(),
+            }
+            .into(),
+            Action::Members => MembersRequest {
+                conversation,
+                after: None,
+                limit: 0,
+            }
+            .into(),
+            Action::Read => Read {
+                conversation,
+                upto: 1,
+                nonce,
+            }
+            .into(),
+            Action::Invite(whom) => Invite {
+                nonce,
+                conversation,
+                users: whom
+                    .iter()
+                    .map(|whom| scene.user(role, *whom))
+                    .collect::<Result<_>>()?,
+            }
+            .into(),
+            Action::Join => Join {
+                nonce,
+                conversation,
+            }
+            .into(),
+            Action::Leave => Leave {
+                nonce,
+                conversation,
+            }
+            .into(),
+            Action::Remove(whom) => RemoveMember {
+                nonce,
+                conversation,
+                user: scene.user(role, whom)?,
+            }
+            .into(),
+            Action::Set(change) => SetConversation {
+                nonce,
+                conversation,
+                change: change.settings().into(),
+            }
+            .into(),
+            Action::SetRole(whom, given) => SetRole {
+                nonce,
+                conversation,
+                user: scene.user(role, whom)?,
+                role: given,
+            }
+            .into(),
+        };
+        Ok(self.ask(me, frame).await?.0)
+    }
+}
+
+impl Scene {
+    /// The role that is meant, seen from another.
+    fn role(role: &str, whose: Whose) -> &str {
+        match whose {
+            Whose::Own => role,
+            Whose::Member => "other member",
+            Whose::Admin => "other admin",
+            Whose::Owner => "owner",
+            Whose::Invited => "invited",
+            Whose::Nobody => "nobody",
+        }
+    }
+
+    fn user(&self, role: &str, whose: Whose) -> Result<UserId> {
+        let role = Self::role(role, whose);
+        Ok(UserId::new(
+            self.cast.get(role).map_or(role, String::as_str),
+        )?)
+    }
+
+    fn wrote(&self, role: &str, whose: Whose) -> Result<u64> {
+        let found = self.wrote.get(Self::role(role, whose));
+        found.copied().context("nobody wrote that")
+    }
+}
