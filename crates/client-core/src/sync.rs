@@ -175,6 +175,10 @@ impl Session {
                 self.cache.profile_dirty = true;
             }
             (UserRecordKind::Rights, Some(id), _) => self.on_rights(id, record.value, live),
+            (UserRecordKind::JoinRequests, Some(id), _) => self.push_notice(Event::JoinRequests {
+                conversation: id,
+                waiting: if record.gone { 0 } else { record.value },
+            }),
             // A later server's kind.
             _ => {}
         }

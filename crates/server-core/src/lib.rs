@@ -24,6 +24,7 @@ mod output;
 pub mod permissions;
 mod rate;
 mod receipts;
+mod requests;
 pub mod rights;
 mod session;
 mod settings;

@@ -12,6 +12,7 @@ mod direct;
 mod groups;
 mod limits;
 mod pages;
+mod public;
 mod sessions;
 mod settings;
 mod world;
