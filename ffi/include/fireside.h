@@ -1171,6 +1171,16 @@ typedef struct fireside_message_ref {
 #define FIRESIDE_STATUS_OWNER_MUST_TRANSFER 308
 
 /**
+ * Only admins and the owner write here now.
+ */
+#define FIRESIDE_STATUS_FROZEN 309
+
+/**
+ * The named user does not ask to come in (any more).
+ */
+#define FIRESIDE_STATUS_NOT_ASKED 310
+
+/**
  * The text is empty.
  */
 #define FIRESIDE_STATUS_TEXT_EMPTY 400
@@ -1264,6 +1274,11 @@ typedef struct fireside_message_ref {
  * The message waits for a moderator. Retryable.
  */
 #define FIRESIDE_STATUS_HELD 506
+
+/**
+ * Members of this conversation write at intervals; try again after the given time. Retryable.
+ */
+#define FIRESIDE_STATUS_SLOW_MODE 507
 
 /**
  * There is no connection and this can not wait for one. Retryable.

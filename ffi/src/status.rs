@@ -87,6 +87,10 @@ pub const FIRESIDE_STATUS_NOT_INVITED: fireside_status = 306;
 pub const FIRESIDE_STATUS_ALREADY_EXISTS: fireside_status = 307;
 /// The owner must hand over the conversation first.
 pub const FIRESIDE_STATUS_OWNER_MUST_TRANSFER: fireside_status = 308;
+/// Only admins and the owner write here now.
+pub const FIRESIDE_STATUS_FROZEN: fireside_status = 309;
+/// The named user does not ask to come in (any more).
+pub const FIRESIDE_STATUS_NOT_ASKED: fireside_status = 310;
 /// The text is empty.
 pub const FIRESIDE_STATUS_TEXT_EMPTY: fireside_status = 400;
 /// The text is over 4,000 characters or 16 KiB.
@@ -125,6 +129,8 @@ pub const FIRESIDE_STATUS_RETRY_IN_ORDER: fireside_status = 504;
 pub const FIRESIDE_STATUS_DRAINING: fireside_status = 505;
 /// The message waits for a moderator. Retryable.
 pub const FIRESIDE_STATUS_HELD: fireside_status = 506;
+/// Members of this conversation write at intervals; try again after the given time. Retryable.
+pub const FIRESIDE_STATUS_SLOW_MODE: fireside_status = 507;
 /// There is no connection and this can not wait for one. Retryable.
 pub const FIRESIDE_STATUS_OFFLINE: fireside_status = 600;
 /// Too many calls are pending; try again when some are done. Retryable.
@@ -183,6 +189,8 @@ const WIRE: &[(Code, &CStr, &CStr)] = &[
     (Code::NotInvited, c"not_invited", c"this conversation is joined by invitation only"),
     (Code::AlreadyExists, c"already_exists", c"it exists already"),
     (Code::OwnerMustTransfer, c"owner_must_transfer", c"the owner must hand over the conversation first"),
+    (Code::Frozen, c"frozen", c"only admins and the owner write here now"),
+    (Code::NotAsked, c"not_asked", c"the named user does not ask to come in (any more)"),
     (Code::TextEmpty, c"text_empty", c"the text is empty"),
     (Code::TextTooLong, c"text_too_long", c"the text is over 4,000 characters or 16 KiB"),
     (Code::NameInvalid, c"name_invalid", c"the name is empty, over 64 characters, or has control characters"),
@@ -202,6 +210,7 @@ const WIRE: &[(Code, &CStr, &CStr)] = &[
     (Code::RetryInOrder, c"retry_in_order", c"the message before this one has no outcome yet; send both again in order"),
     (Code::Draining, c"draining", c"the server is going down; connect again"),
     (Code::Held, c"held", c"the message waits for a moderator"),
+    (Code::SlowMode, c"slow_mode", c"members of this conversation write at intervals; try again after the given time"),
     (Code::Offline, c"offline", c"there is no connection and this can not wait for one"),
     (Code::Busy, c"busy", c"too many calls are pending; try again when some are done"),
     (Code::OutboxFull, c"outbox_full", c"the outbox is full; wait until some messages are sent"),

@@ -145,6 +145,8 @@ impl Load {
             name: "all".into(),
             invite,
             history_for_joiners: u64::MAX,
+            kind: None,
+            join: None,
         };
         owner.command(create).await?.ack()?;
         let group = ConversationId::made(&first.id, name);

@@ -1,6 +1,8 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
-use fireside_protocol::{Code, ConversationId, Nonce, Role, Sequence, Settings, UserId};
+use fireside_protocol::{
+    Code, ConversationId, JoinPolicy, Nonce, Role, Sequence, Settings, UserId,
+};
 
 /// Names a call; its completion carries it.
 pub type RequestId = u64;
@@ -115,6 +117,31 @@ pub enum Command {
         /// What joiners see: 0 nothing, N numbers, `u64::MAX` all.
         history_for_joiners: u64,
     },
+    /// Makes a public conversation: joiners see all of it.
+    CreatePublic {
+        /// Its name.
+        name: String,
+        /// Invited at once.
+        invite: Vec<UserId>,
+        /// How others come in.
+        join: JoinPolicy,
+    },
+    /// Lets a user in who asked for it, or does not.
+    AnswerRequest {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom.
+        user: UserId,
+        /// In or not.
+        accept: bool,
+    },
+    /// Who asks to come in, page by page, for those who may invite.
+    Asking {
+        /// Where.
+        conversation: ConversationId,
+        /// After this one.
+        after: Option<UserId>,
+    },
     /// Invites.
     Invite {
         /// Where.
@@ -122,12 +149,12 @@ pub enum Command {
         /// Whom.
         users: Vec<UserId>,
     },
-    /// Accepts an invitation.
+    /// Accepts an invitation, comes into a public conversation, or asks to be let in.
     Join {
         /// Where.
         conversation: ConversationId,
     },
-    /// Leaves, or declines an invitation.
+    /// Leaves, declines an invitation, or takes back that one asked to come in.
     Leave {
         /// Where.
         conversation: ConversationId,

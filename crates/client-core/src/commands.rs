@@ -5,9 +5,9 @@ use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, Header, Nonce, Now, Permission, Role,
     Sequence, TextContent, UserId, encode,
     frames::{
-        Block, CreateGroup, DevicesRequest, Edit, Head, HeadsRequest, Invite, Join, Leave,
-        MembersRequest, Pin, PinsRequest, React, Read, Recall, RemoveMember, RevokeDevice, Send,
-        SetConversation, SetRole,
+        AnswerRequest, Block, CreateGroup, DevicesRequest, Edit, Head, HeadsRequest, Invite, Join,
+        Leave, MembersRequest, Pin, PinsRequest, React, Read, Recall, RemoveMember, RevokeDevice,
+        Send, SetConversation, SetRole,
     },
     limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, TOKEN_BYTES_MAX},
     text::{check_text, is_reaction_key, normalise_name},
@@ -123,6 +123,9 @@ impl Session {
             | Command::RemoveMember { .. }
             | Command::SetRole { .. }
             | Command::SetConversation { .. }
+            | Command::CreatePublic { .. }
+            | Command::AnswerRequest { .. }
+            | Command::Asking { .. }
             | Command::Settings { .. }
             | Command::Members { .. } => self.membership(request, command, now)?,
             command => {
@@ -176,8 +179,42 @@ impl Session {
                     name: normalise_name(&name).map_err(|error| error.code())?,
                     invite,
                     history_for_joiners,
+                    kind: None,
+                    join: None,
                 })
             }
+            Command::CreatePublic { name, invite, join } => {
+                if invite.len() > INVITES_PER_REQUEST_MAX {
+                    return Err(Code::TooManyNamed.into());
+                }
+                ClientFrame::CreateGroup(CreateGroup {
+                    nonce,
+                    name: normalise_name(&name).map_err(|error| error.code())?,
+                    invite,
+                    history_for_joiners: 0,
+                    kind: Some(ConversationKind::Public),
+                    join: Some(join),
+                })
+            }
+            Command::AnswerRequest {
+                conversation,
+                user,
+                accept,
+            } => ClientFrame::AnswerRequest(AnswerRequest {
+                nonce,
+                conversation,
+                user,
+                accept,
+            }),
+            Command::Asking {
+                conversation,
+                after,
+            } => ClientFrame::MembersRequest(MembersRequest {
+                conversation,
+                after,
+                limit: 0,
+                asked: true,
+            }),
             Command::Invite {
                 conversation,
                 users,
@@ -238,6 +275,7 @@ impl Session {
                 conversation,
                 after,
                 limit: 0,
+                asked: false,
             }),
             _ => return Err(Code::ArgumentInvalid.into()),
         };

@@ -92,6 +92,13 @@ pub enum Event {
         /// The conversation's name.
         name: String,
     },
+    /// So many users ask to come into a conversation that this user leads.
+    JoinRequests {
+        /// Where.
+        conversation: ConversationId,
+        /// How many; 0: all were answered.
+        waiting: u64,
+    },
     /// Somebody types or stopped.
     Typing {
         /// Where.
@@ -113,9 +120,10 @@ impl Event {
             | Self::TokenExpiring { .. }
             | Self::MemoryMode { .. } => EventClass::Completion,
             Self::Conversations { .. } | Self::Timeline { .. } | Self::Sync(_) => EventClass::View,
-            Self::MessageReceived { .. } | Self::Missed { .. } | Self::Invited { .. } => {
-                EventClass::Notice
-            }
+            Self::MessageReceived { .. }
+            | Self::Missed { .. }
+            | Self::Invited { .. }
+            | Self::JoinRequests { .. } => EventClass::Notice,
             Self::Typing { .. } => EventClass::Ephemeral,
         }
     }

@@ -179,6 +179,10 @@ impl Session {
                 }
             }
             (UserRecordKind::Rights, Some(id), _) => self.on_rights(id, record.value, live),
+            (UserRecordKind::JoinRequests, Some(id), _) => self.push_notice(Event::JoinRequests {
+                conversation: id,
+                waiting: if record.gone { 0 } else { record.value },
+            }),
             // A later server's kind.
             _ => {}
         }

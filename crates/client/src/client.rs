@@ -14,7 +14,9 @@ use fireside_client_core::{
     command::{MessageRef, Recipient},
     session::Counters,
 };
-use fireside_protocol::{ConversationId, DeviceId, Nonce, Role, Sequence, Settings, UserId};
+use fireside_protocol::{
+    ConversationId, DeviceId, JoinPolicy, Nonce, Role, Sequence, Settings, UserId,
+};
 use parking_lot::Mutex;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -391,6 +393,12 @@ calls! {
     remove_member(conversation: ConversationId, user: UserId) => Command::RemoveMember { conversation, user };
     /// [`Command::SetRole`].
     set_role(conversation: ConversationId, user: UserId, role: Role) => Command::SetRole { conversation, user, role };
+    /// [`Command::CreatePublic`].
+    create_public(name: impl Into<String>, invite: Vec<UserId>, join: JoinPolicy) => Command::CreatePublic { name: name.into(), invite, join };
+    /// [`Command::AnswerRequest`].
+    answer_request(conversation: ConversationId, user: UserId, accept: bool) => Command::AnswerRequest { conversation, user, accept };
+    /// [`Command::Asking`].
+    asking(conversation: ConversationId, after: Option<UserId>) => Command::Asking { conversation, after };
     /// [`Command::SetConversation`].
     set_conversation(conversation: ConversationId, change: Settings) => Command::SetConversation { conversation, change: Box::new(change) };
     /// [`Command::Settings`].

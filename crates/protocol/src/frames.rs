@@ -8,7 +8,7 @@ use crate::{
     entry::{ConversationKind, Entry, Header, Role},
     ids::{Ordinal, Rev, Sequence, UserSequence, WallMs},
     open_enum, record,
-    settings::Settings,
+    settings::{JoinPolicy, Settings},
 };
 
 /// What a frame is sent on, so that nothing waits behind something bigger.
@@ -71,6 +71,10 @@ open_enum! {
         4 Block,
         /// `conversation`, `value` = rights version: drop what is held of it and page it again.
         5 Rights,
+        /// `conversation`, `name` = its name: the user asked to come in; gone = answered, or taken back.
+        6 Asked,
+        /// `conversation`, `value` = how many ask to come in, for its admins and owner; gone = nobody.
+        7 JoinRequests,
     }
 }
 
@@ -260,7 +264,7 @@ record! {
     }
 }
 record! {
-    /// Makes a group. Its id is derived from the user and the nonce.
+    /// Makes a group or a public conversation. Its id is derived from the user and the nonce.
     CreateGroup {
         /// Name of the command.
         req "i" nonce: Nonce,
@@ -268,8 +272,12 @@ record! {
         req "nm" name: String,
         /// Invited at once.
         opt "us" invite: Vec<UserId>,
-        /// What joiners see of earlier numbers: 0 nothing, N the last N numbers, 18446744073709551615 all.
+        /// What joiners see of earlier numbers: 0 nothing, N the last N numbers, 18446744073709551615 all. Of a public conversation 0 is all.
         opt "hj" history_for_joiners: u64,
+        /// `Group` or `Public`; none: `Group`.
+        opt "k" kind: Option<ConversationKind>,
+        /// Of a public one: how somebody comes in; none: `Open`.
+        opt "jp" join: Option<JoinPolicy>,
     }
 }
 record! {
@@ -284,7 +292,7 @@ record! {
     }
 }
 record! {
-    /// Accepts an invitation.
+    /// Accepts an invitation; comes into a public conversation, or asks to be let in.
     Join {
         /// Name of the command.
         req "i" nonce: Nonce,
@@ -293,7 +301,7 @@ record! {
     }
 }
 record! {
-    /// Leaves a group, or declines an invitation to it.
+    /// Leaves, declines an invitation, or takes back that one asked to come in.
     Leave {
         /// Name of the command.
         req "i" nonce: Nonce,
@@ -334,6 +342,19 @@ record! {
         req "u" user: UserId,
         /// Block or unblock.
         req "on" on: bool,
+    }
+}
+record! {
+    /// Lets a user in who asked for it, or does not.
+    AnswerRequest {
+        /// Name of the command.
+        req "i" nonce: Nonce,
+        /// Which conversation.
+        req "c" conversation: ConversationId,
+        /// Whom.
+        req "u" user: UserId,
+        /// In or not.
+        req "on" accept: bool,
     }
 }
 record! {
@@ -406,6 +427,8 @@ record! {
         opt "u" after: Option<UserId>,
         /// Members at most; 0 is 200.
         opt "l" limit: u32,
+        /// Not the members, but who asks to come in; for those who may invite.
+        opt "as" asked: bool,
     }
 }
 record! {
@@ -843,6 +866,7 @@ frames! {
         38 Block Chat,
         39 RevokeDevice Chat,
         40 SetConversation Chat,
+        41 AnswerRequest Chat,
         48 PageRequest Page,
         49 HeadsRequest Page,
         50 UserLogRequest Page,
@@ -917,6 +941,7 @@ impl ClientFrame {
             Self::Block(f) => Some(f.nonce),
             Self::RevokeDevice(f) => Some(f.nonce),
             Self::SetConversation(f) => Some(f.nonce),
+            Self::AnswerRequest(f) => Some(f.nonce),
             _ => None,
         }
     }

@@ -66,6 +66,10 @@ pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 256;
 pub const SLOW_MODE_MS_MAX: u32 = 6 * 3600 * 1000;
 /// Members of a group unless the server's settings say otherwise.
 pub const GROUP_MEMBERS_MAX: usize = 200;
+/// Members of a public conversation unless the server's settings say otherwise.
+pub const PUBLIC_MEMBERS_MAX: usize = 10_000;
+/// Users who wait in one conversation to be let in: somebody must read the list.
+pub const JOIN_REQUESTS_MAX: usize = 1_000;
 /// Users named in one invite or group creation.
 pub const INVITES_PER_REQUEST_MAX: usize = 100;
 /// Blocked users per user.

@@ -121,15 +121,21 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
 }
 
 /// Fields that came into a record after its first golden line: that line stays as it is, and another one has them.
-const LATER: &[&str] = &[
-    "body_rev",
-    "capabilities",
-    "facets",
-    "forget_on_leave",
-    "frozen",
-    "picture",
-    "settings",
-    "slow_mode_ms",
+const LATER: &[(&str, &[&str])] = &[
+    ("Entry", &["body_rev", "facets"]),
+    (
+        "Head",
+        &[
+            "capabilities",
+            "frozen",
+            "slow_mode_ms",
+            "picture",
+            "forget_on_leave",
+            "settings",
+        ],
+    ),
+    ("CreateGroup", &["kind", "join"]),
+    ("MembersRequest", &["asked"]),
 ];
 
 /// How much of a record a golden line has.
@@ -143,11 +149,13 @@ enum Fill {
     Later,
 }
 
-fn map(fields: &[Field], full: Fill) -> Value {
+fn map(of: &str, fields: &[Field], full: Fill) -> Value {
+    let later = LATER.iter().find(|(name, _)| *name == of);
+    let later = later.map_or(&[][..], |(_, fields)| fields);
     let kind = |field: &Field| field.kind.replace(' ', "");
     let stands = |field: &&Field| match full {
         Fill::Minimal => field.required,
-        Fill::Full => !LATER.contains(&field.name),
+        Fill::Full => !later.contains(&field.name),
         Fill::Later => true,
     };
     Value::Map(
@@ -161,11 +169,8 @@ fn map(fields: &[Field], full: Fill) -> Value {
 
 fn record(name: &str, full: Fill) -> Value {
     let info = RECORDS.iter().find(|record| record.name == name);
-    map(
-        info.unwrap_or_else(|| panic!("no sample for {name}"))
-            .fields,
-        full,
-    )
+    let info = info.unwrap_or_else(|| panic!("no sample for {name}"));
+    map(name, info.fields, full)
 }
 
 fn bytes_of(value: &Value) -> Vec<u8> {
@@ -235,7 +240,7 @@ fn frames() -> Vec<Json> {
         ("server", ServerFrame::TABLE),
     ] {
         for info in table {
-            let body = |fill| map(info.fields, fill);
+            let body = |fill| map(info.name, info.fields, fill);
             lines.push(frame_line(side, info, "minimal", &body(Fill::Minimal)));
             lines.push(frame_line(side, info, "full", &body(Fill::Full)));
             if body(Fill::Later) != body(Fill::Full) {

@@ -116,6 +116,7 @@ impl Node {
             ClientFrame::RemoveMember(frame) => frame.conversation,
             ClientFrame::SetRole(frame) => frame.conversation,
             ClientFrame::SetConversation(frame) => frame.conversation,
+            ClientFrame::AnswerRequest(frame) => frame.conversation,
             ClientFrame::Block(frame) => ConversationId::direct(&user, &frame.user),
             ClientFrame::RevokeDevice(_) => ConversationId::default(),
             _ => {

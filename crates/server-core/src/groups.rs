@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationKind, EntryKind, Nonce, Permission, Role, TextContent, UserId,
-    encode,
+    ClientFrame, Code, ConversationKind, EntryKind, JoinPolicy, Nonce, Permission, Role, Settings,
+    TextContent, UserId, encode,
     frames::{CreateGroup, Invite, RemoveMember, SetRole, UserRecordKind},
     limits::INVITES_PER_REQUEST_MAX,
     text::normalise_name,
@@ -12,7 +12,8 @@ use fireside_protocol::{
 use crate::{
     decide::{Case, Decision, Plan},
     loaded::Member,
-    storage::{MemberOp, NewConversation, NewEntry},
+    requests,
+    storage::{MemberOp, NewConversation, NewEntry, Shape},
 };
 
 /// Decides a command on a group.
@@ -24,6 +25,7 @@ pub(crate) fn decide(case: &Case<'_>, frame: &ClientFrame) -> Result<Decision, C
         ClientFrame::Leave(frame) => leave(case, frame.nonce),
         ClientFrame::RemoveMember(frame) => remove(case, frame),
         ClientFrame::SetRole(frame) => set_role(case, frame),
+        ClientFrame::AnswerRequest(frame) => requests::answer(case, frame),
         _ => Err(Code::UnknownRequest),
     }
 }
@@ -35,18 +37,34 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
     }
     let name = normalise_name(&frame.name).map_err(|error| error.code())?;
     let invited = named(case.me, &frame.invite)?;
-    if invited.len() >= case.config.group_members_max {
+    let kind = frame.kind.unwrap_or(ConversationKind::Group);
+    let public = match kind {
+        ConversationKind::Group => false,
+        ConversationKind::Public => true,
+        _ => return Err(Code::ArgumentInvalid),
+    };
+    if matches!(frame.join, Some(JoinPolicy::Unknown(_)))
+        || (!public && frame.join.is_some_and(|join| join != JoinPolicy::Invite))
+    {
+        return Err(Code::ArgumentInvalid);
+    }
+    if invited.len() >= case.members_allowed(kind) {
         return Err(Code::TooManyMembers);
     }
+    // Whoever comes into a public conversation is to know what it is about.
+    let history_for_joiners = match frame.history_for_joiners {
+        0 if public => u64::MAX,
+        said => said,
+    };
     let Some(hidden) = case.hidden.or(invited.is_empty().then_some(&[])) else {
         return Ok(Decision::Blocks(invited));
     };
     let mut plan = Plan {
         create: Some(NewConversation {
-            kind: ConversationKind::Group,
+            kind,
             name: name.clone(),
             creator: case.me.clone(),
-            history_for_joiners: frame.history_for_joiners,
+            history_for_joiners,
             members: Vec::new(),
         }),
         entries: vec![NewEntry {
@@ -59,6 +77,16 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
             }),
             ..case.entry(EntryKind::Created)
         }],
+        shape: frame.join.map(|join| {
+            Box::new(Shape {
+                name: name.clone(),
+                history_for_joiners,
+                settings: Settings {
+                    join: Some(join),
+                    ..Settings::default()
+                },
+            })
+        }),
         bumps_version: true,
         ..Plan::default()
     };
@@ -119,12 +147,21 @@ fn invite_all(
 }
 
 fn join(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
-    let member = in_group(case)?;
-    if member.role.is_some() {
+    let policy = case.join_policy();
+    if policy == JoinPolicy::Invite {
+        in_group(case)?;
+    }
+    let member = case.state.member(case.me);
+    if member.is_some_and(|member| member.role.is_some()) {
         return Err(Code::AlreadyMember);
     }
-    if member.invited_by.is_none() {
-        return Err(Code::NotInvited);
+    let invited = member.filter(|member| member.invited_by.is_some());
+    if invited.is_none() {
+        match policy {
+            JoinPolicy::Open => {}
+            JoinPolicy::Request => return requests::ask(case),
+            _ => return Err(Code::NotInvited),
+        }
     }
     if case.state.member_count >= case.members_max() {
         return Err(Code::TooManyMembers);
@@ -146,7 +183,10 @@ fn join(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
     );
     plan.records
         .push(case.membership(case.me, Some(Role::Member)));
-    end_invitation(case, &mut plan, member);
+    if let Some(invited) = invited {
+        end_invitation(case, &mut plan, invited);
+    }
+    requests::end(case, &mut plan, case.me);
     Ok(Decision::Append(plan))
 }
 
@@ -155,6 +195,8 @@ fn leave(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
     let Some(role) = member.role else {
         return if member.invited_by.is_some() {
             Ok(Decision::Append(uninvite(case, member)))
+        } else if member.asked {
+            Ok(Decision::Append(requests::unask(case, case.me)))
         } else {
             Err(Code::NotFound)
         };
@@ -222,7 +264,7 @@ fn set_role(case: &Case<'_>, frame: &SetRole) -> Result<Decision, Code> {
     Ok(Decision::Append(plan))
 }
 
-fn member_change(case: &Case<'_>, nonce: Nonce, kind: EntryKind, op: MemberOp) -> Plan {
+pub(crate) fn member_change(case: &Case<'_>, nonce: Nonce, kind: EntryKind, op: MemberOp) -> Plan {
     Plan {
         entries: vec![NewEntry {
             nonce: Some(nonce),
@@ -247,7 +289,7 @@ fn uninvite(case: &Case<'_>, invited: &Member) -> Plan {
     plan
 }
 
-fn end_invitation(case: &Case<'_>, plan: &mut Plan, invited: &Member) {
+pub(crate) fn end_invitation(case: &Case<'_>, plan: &mut Plan, invited: &Member) {
     let (user, mut new) = case.record(&invited.reader.user, UserRecordKind::Invitation);
     new.record.user.clone_from(&invited.invited_by);
     new.record.gone = true;
@@ -270,7 +312,7 @@ pub(crate) fn role_in_group(case: &Case<'_>) -> Result<Role, Code> {
     in_group(case)?.role.ok_or(Code::NotFound)
 }
 
-fn name<'a>(case: &Case<'a>) -> &'a str {
+pub(crate) fn name<'a>(case: &Case<'a>) -> &'a str {
     case.state.row.as_ref().map_or("", |row| &row.name)
 }
 

@@ -25,6 +25,7 @@ mod output;
 pub mod permissions;
 mod rate;
 mod receipts;
+mod requests;
 pub mod rights;
 mod session;
 mod settings;

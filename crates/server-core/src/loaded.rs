@@ -44,6 +44,8 @@ pub(crate) struct Member {
     pub(crate) role: Option<Role>,
     /// Who invited them.
     pub(crate) invited_by: Option<UserId>,
+    /// They ask to come in.
+    pub(crate) asked: bool,
     /// Read marker.
     pub(crate) read: Sequence,
     /// Delivered marker.
@@ -62,6 +64,7 @@ impl Member {
             },
             role: row.role,
             invited_by: row.invited_by,
+            asked: row.asked,
             read: row.read,
             delivered: row.delivered,
             sent_at: 0,
@@ -200,6 +203,7 @@ impl Loaded {
                             until: None,
                         }],
                         invited_by: None,
+                        asked: false,
                         read: 0,
                         delivered: 0,
                         rights: 0,
@@ -279,6 +283,7 @@ impl Loaded {
                 member.delivered = member.delivered.max(row.delivered);
                 member.role = row.role;
                 member.invited_by = row.invited_by;
+                member.asked = row.asked;
                 member.reader.intervals = row.intervals;
             }
             Err(place) => {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Raw, Sequence, UserId,
+    ConversationId, ConversationKind, Permission, Raw, Role, Sequence, UserId,
     frames::{
         Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest,
         Range,
@@ -108,23 +108,35 @@ pub fn members(
     let Some(row) = reader.conversation(id)? else {
         return Ok(None);
     };
-    if reader
-        .member(id, user)?
-        .is_none_or(|own| own.role.is_none())
-    {
+    let role = reader.member(id, user)?.and_then(|own| own.role);
+    if role.is_none() {
+        return Ok(None);
+    }
+    let may = crate::permissions::capabilities(row.kind, role, &row.settings);
+    if request.asked && may & Permission::Invite.bit() == 0 {
         return Ok(None);
     }
     let limit = match request.limit {
         0 => MEMBERS_PAGE_MAX,
         asked => asked.min(MEMBERS_PAGE_MAX),
     };
-    let mut rows = reader.members(id, request.after.as_ref(), limit + 1)?;
+    let after = request.after.as_ref();
+    let mut rows = if request.asked {
+        reader.asking(id, after, limit + 1)?
+    } else {
+        reader.members(id, after, limit + 1)?
+    };
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let direct = row.kind == ConversationKind::Direct;
     let members = rows.into_iter().filter_map(|row| {
         Some(Member {
-            role: row.role?,
+            // Who asks has none yet.
+            role: if request.asked {
+                Role::Member
+            } else {
+                row.role?
+            },
             name: row.name,
             // In a direct conversation it would tell of a block that has ended.
             joined: if direct {

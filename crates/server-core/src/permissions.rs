@@ -1,7 +1,7 @@
 //! Who may do what: one function of the kind, the role and the settings, for decisions and for what clients are told. Pure.
 
 use fireside_protocol::{
-    Code, ConversationKind, Permission, Role, Settings, settings::GIVEN_PERMISSIONS,
+    Code, ConversationKind, JoinPolicy, Permission, Role, Settings, settings::GIVEN_PERMISSIONS,
 };
 
 use crate::{decide::Case, groups::rank};
@@ -19,7 +19,12 @@ pub fn capabilities(kind: ConversationKind, role: Option<Role>, settings: &Setti
         Role::Owner => GIVEN_PERMISSIONS | Permission::Roles.bit() | Permission::Permissions.bit(),
         Role::Admin => settings.admin_permissions.unwrap_or(GIVEN_PERMISSIONS),
         Role::Member | Role::Unknown(_) => {
-            let given = settings.member_permissions.unwrap_or(write);
+            // Ten thousand are not to be named by everybody.
+            let usual = match kind {
+                ConversationKind::Public => Permission::Send.bit(),
+                _ => write,
+            };
+            let given = settings.member_permissions.unwrap_or(usual);
             if is_frozen(settings) {
                 given & !write
             } else {
@@ -89,9 +94,27 @@ impl Case<'_> {
         self.state.row.as_ref().map_or(0, |row| row.last_at)
     }
 
+    /// Members of a kind at most, whatever is set.
+    pub(crate) fn members_allowed(&self, kind: ConversationKind) -> usize {
+        match kind {
+            ConversationKind::Public => self.config.public_members_max,
+            _ => self.config.group_members_max,
+        }
+    }
+
+    /// How somebody comes in.
+    pub(crate) fn join_policy(&self) -> JoinPolicy {
+        let row = self.state.row.as_ref();
+        let public = row.filter(|row| row.kind == ConversationKind::Public);
+        public.map_or(JoinPolicy::Invite, |row| {
+            row.settings.join.unwrap_or(JoinPolicy::Open)
+        })
+    }
+
     /// Members at most.
     pub(crate) fn members_max(&self) -> usize {
-        let allowed = self.config.group_members_max;
+        let kind = self.state.row.as_ref().map(|row| row.kind);
+        let allowed = self.members_allowed(kind.unwrap_or(ConversationKind::Group));
         match self.settings().and_then(|settings| settings.members_max) {
             None | Some(0) => allowed,
             Some(set) => allowed.min(set as usize),

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, EntryKind, Now, Permission, Settings, encode, frames::SetConversation,
+    Code, ConversationKind, EntryKind, JoinPolicy, Now, Permission, Settings, encode,
+    frames::SetConversation,
 };
 
 use crate::{
@@ -22,6 +23,10 @@ pub(crate) fn decide(case: &Case<'_>, frame: &SetConversation) -> Result<Decisio
     }
     let change = frame.change.normalised()?;
     let row = case.state.row.as_ref().ok_or(Code::NotFound)?;
+    let closed = row.kind != ConversationKind::Public;
+    if closed && change.join.is_some_and(|join| join != JoinPolicy::Invite) {
+        return Err(Code::ArgumentInvalid);
+    }
     if change == Settings::default() {
         // Nothing to change: there is no entry that could say so.
         return Err(Code::ArgumentInvalid);

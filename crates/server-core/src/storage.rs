@@ -276,6 +276,16 @@ pub enum MemberOp {
         /// Whose.
         user: UserId,
     },
+    /// Notes that somebody asks to come in. [`MemberOp::Join`] ends it.
+    Ask {
+        /// Who.
+        user: UserId,
+    },
+    /// Notes that they do not any more.
+    Unask {
+        /// Who.
+        user: UserId,
+    },
 }
 
 /// A record of the user log without a number.
@@ -473,6 +483,8 @@ pub struct MemberRow {
     pub intervals: Vec<Interval>,
     /// Who invited them, while not answered.
     pub invited_by: Option<UserId>,
+    /// They ask to come in.
+    pub asked: bool,
     /// Read marker.
     pub read: Sequence,
     /// Delivered marker (direct).
@@ -579,6 +591,13 @@ pub trait LogReader {
     fn member_count(&mut self, id: ConversationId) -> Result<u32, StoreError>;
     /// Members (role present) by user id above `after`.
     fn members(
+        &mut self,
+        id: ConversationId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError>;
+    /// Who asks to come in, by user id above `after`.
+    fn asking(
         &mut self,
         id: ConversationId,
         after: Option<&UserId>,

@@ -113,6 +113,7 @@ pub struct LimitSettings {
     pub rate_conversation_per_s: u32,
     pub rate_requests_per_s: u32,
     pub group_members_max: usize,
+    pub public_members_max: usize,
     /// `all`, `one_per_platform` or `one`.
     pub device_policy: DevicePolicySetting,
     pub edit_window_ms: u64,
@@ -226,6 +227,7 @@ impl Default for LimitSettings {
             rate_conversation_per_s: node.rate_conversation_per_s,
             rate_requests_per_s: node.rate_requests_per_s,
             group_members_max: node.group_members_max,
+            public_members_max: node.public_members_max,
             device_policy: DevicePolicySetting::All,
             edit_window_ms: node.edit_window_ms,
             recall_window_ms: node.recall_window_ms,
@@ -422,6 +424,7 @@ impl Settings {
             rate_conversation_per_s: limits.rate_conversation_per_s,
             rate_requests_per_s: limits.rate_requests_per_s,
             group_members_max: limits.group_members_max,
+            public_members_max: limits.public_members_max,
             device_policy: match limits.device_policy {
                 DevicePolicySetting::All => DevicePolicy::All,
                 DevicePolicySetting::OnePerPlatform => DevicePolicy::OnePerPlatform,
@@ -466,7 +469,7 @@ mod tests {
         // Each section of the file is a table of the page, each line a key: nothing was left out.
         let table: toml::Table = toml::from_str(block).unwrap();
         for (section, keys) in [
-            ("limits", 14),
+            ("limits", 15),
             ("transport", 14),
             ("store", 8),
             ("drain", 1),

@@ -194,12 +194,10 @@ impl World {
     fn rename(&mut self, key: LinkKey) -> LinkKey {
         let new = self.fresh_link();
         if let Some(link) = self.links.remove(&key) {
-            // A slow reader reads on under the new name.
-            self.schedule_at(link.slow_until_ms.max(self.now), What::Drained(new));
             if let Some(device) = self.devices.get_mut(link.client) {
                 device.links.insert(link.local, new);
             }
-            // It still stands still until then.
+            // A slow reader reads on under the new name.
             let reads_again = link.slow_until_ms.max(self.now);
             self.links.insert(new, link);
             self.schedule_at(reads_again, What::Drained(new));

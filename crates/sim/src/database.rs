@@ -120,6 +120,7 @@ impl Conversation {
                 role: None,
                 intervals: Vec::new(),
                 invited_by: None,
+                asked: false,
                 read: 0,
                 delivered: 0,
                 rights: 0,

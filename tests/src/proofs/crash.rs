@@ -524,6 +524,8 @@ fn make_group(
             name: "all".into(),
             invite: users[1..].to_vec(),
             history_for_joiners: u64::MAX,
+            kind: None,
+            join: None,
         };
         wires[0].command(create).await?.ack()?;
         let group = ConversationId::made(&users[0], name);

@@ -414,6 +414,8 @@ async fn make_group(
                     name: "flood".into(),
                     invite: people[1..].iter().map(|(user, ..)| user.clone()).collect(),
                     history_for_joiners: u64::MAX,
+                    kind: None,
+                    join: None,
                 };
                 wire.command(create).await?.ack()?;
                 group = Some(ConversationId::made(user, name));

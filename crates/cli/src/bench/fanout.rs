@@ -237,6 +237,8 @@ async fn create(
         name: format!("bench {first}"),
         invite: Vec::new(),
         history_for_joiners: 0,
+        kind: None,
+        join: None,
     };
     owner
         .call(&ClientFrame::CreateGroup(group))

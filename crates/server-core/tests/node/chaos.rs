@@ -61,6 +61,8 @@ impl Chaos {
                 name: "Raid".into(),
                 invite: vec![other, user("ann")],
                 history_for_joiners: number,
+                kind: None,
+                join: None,
             }
             .into(),
             1 => Invite {

@@ -33,6 +33,8 @@ fn a_group_is_made_joined_and_written_in() {
         name: "  Raid ".into(),
         invite: vec![user("bob"), user("bob"), user("ann")],
         history_for_joiners: 0,
+        kind: None,
+        join: None,
     };
     let ack = world.acked(1, create.clone());
     let group = ack.conversation.unwrap();
@@ -167,6 +169,7 @@ fn who_was_removed_gets_the_removal_and_nothing_later() {
         conversation: group,
         after: None,
         limit: 0,
+        asked: false,
     };
     assert_eq!(world.refused(3, ask.clone()).code(), Code::NotFound);
     let ServerFrame::MembersPage(page) = world.ask(2, ask) else {

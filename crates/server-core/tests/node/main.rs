@@ -13,6 +13,7 @@ mod facets;
 mod groups;
 mod limits;
 mod pages;
+mod public;
 mod sessions;
 mod settings;
 mod world;

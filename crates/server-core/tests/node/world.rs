@@ -200,6 +200,8 @@ impl World {
             name: "Raid".into(),
             invite: members[1..].iter().map(|(name, _)| user(name)).collect(),
             history_for_joiners: 0,
+            kind: None,
+            join: None,
         };
         let conversation = self.acked(members[0].1, create).conversation.unwrap();
         for (_, key) in &members[1..] {

@@ -256,7 +256,9 @@ impl Database {
             | MemberOp::Leave { user }
             | MemberOp::SetRole { user, .. }
             | MemberOp::Invite { user, .. }
-            | MemberOp::Uninvite { user } => user.clone(),
+            | MemberOp::Uninvite { user }
+            | MemberOp::Ask { user }
+            | MemberOp::Unask { user } => user.clone(),
         };
         let name = self.name(&user);
         let Some(conversation) = self.conversations.get_mut(&id) else {
@@ -267,6 +269,7 @@ impl Database {
             MemberOp::Join { role, history, .. } => {
                 member.role = Some(role);
                 member.invited_by = None;
+                member.asked = false;
                 let from = if history == 0 {
                     at
                 } else {
@@ -295,6 +298,8 @@ impl Database {
             MemberOp::SetRole { role, .. } => member.role = Some(role),
             MemberOp::Invite { by, .. } => member.invited_by = Some(by),
             MemberOp::Uninvite { .. } => member.invited_by = None,
+            MemberOp::Ask { .. } => member.asked = true,
+            MemberOp::Unask { .. } => member.asked = false,
         }
         user
     }
@@ -326,12 +331,14 @@ fn member_change(op: &MemberOp, name: String) -> MemberChange {
             role: Some(*role),
             name,
         },
-        MemberOp::Leave { user } | MemberOp::Invite { user, .. } | MemberOp::Uninvite { user } => {
-            MemberChange {
-                user: user.clone(),
-                role: None,
-                name,
-            }
-        }
+        MemberOp::Leave { user }
+        | MemberOp::Invite { user, .. }
+        | MemberOp::Uninvite { user }
+        | MemberOp::Ask { user }
+        | MemberOp::Unask { user } => MemberChange {
+            user: user.clone(),
+            role: None,
+            name,
+        },
     }
 }

@@ -66,6 +66,18 @@ impl LogReader for Database {
             .collect())
     }
 
+    fn asking(
+        &mut self,
+        id: ConversationId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let found = self.conversations.get(&id);
+        let rows = found.into_iter().flat_map(|it| it.members.values());
+        let rows = rows.filter(|row| row.asked && after.is_none_or(|after| row.user > *after));
+        Ok(rows.take(limit as usize).cloned().collect())
+    }
+
     fn memberships(
         &mut self,
         user: &UserId,

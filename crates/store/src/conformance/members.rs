@@ -15,6 +15,7 @@ use super::{
 };
 
 pub(super) const CHECKS: &[Check] = &[
+    ("who asks to come in is noted until it is answered", asked),
     (
         "members of a direct conversation are in from number 1",
         direct,
@@ -230,6 +231,7 @@ fn list(w: &mut World) {
             conversation: id,
             after: after.map(user),
             limit: 3,
+            asked: false,
         };
         w.one(Op::Members {
             user: user(who),
@@ -268,4 +270,59 @@ fn list(w: &mut World) {
         "who left may not"
     );
     assert_eq!(ask(w, "stranger", None), Reply::NotFound);
+}
+
+fn asked(w: &mut World) {
+    let (ann, bob, cyd, dan) = (user("ann"), user("bob"), user("cyd"), user("dan"));
+    let id = w.group(1, &ann, &[&bob]);
+    let before = w.version(id);
+    let ask = |w: &mut World, ops: Vec<MemberOp>| {
+        let version = w.version(id);
+        let mut append = w.add(id, version, &user("cyd"), Vec::new());
+        if let Effect::Entries {
+            members,
+            bumps_version,
+            ..
+        } = &mut append.effect
+        {
+            *bumps_version = true;
+            *members = ops;
+        }
+        w.done(append)
+    };
+    let both = [&cyd, &dan].map(|user| MemberOp::Ask { user: user.clone() });
+    let done = ask(w, both.to_vec());
+    assert_eq!((done.version, done.members.len()), (before + 1, 2));
+    assert!(
+        done.members
+            .iter()
+            .all(|row| row.asked && row.role.is_none())
+    );
+    let page = |w: &mut World, who: &str, after: Option<&str>| {
+        let request = MembersRequest {
+            conversation: id,
+            after: after.map(user),
+            limit: 1,
+            asked: true,
+        };
+        match w.one(Op::Members {
+            user: user(who),
+            request,
+        }) {
+            Reply::Members(page) => page.members.into_iter().map(|it| it.user).collect(),
+            _ => Vec::new(),
+        }
+    };
+    w.reopen();
+    assert_eq!(page(w, "ann", None), std::slice::from_ref(&cyd));
+    assert_eq!(page(w, "ann", Some("cyd")), std::slice::from_ref(&dan));
+    assert!(page(w, "bob", None).is_empty(), "a member may not invite");
+    assert!(page(w, "cyd", None).is_empty());
+    assert!(w.load_user(&cyd).conversations.is_empty(), "not a member");
+    w.join(id, &cyd, 0);
+    assert!(!w.member(id, &cyd).asked);
+    ask(w, vec![MemberOp::Unask { user: dan.clone() }]);
+    w.reopen();
+    assert!(!w.member(id, &dan).asked);
+    assert!(page(w, "ann", None).is_empty());
 }

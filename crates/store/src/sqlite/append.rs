@@ -419,7 +419,9 @@ fn member_change(new: &NewEntry, create: Option<&NewConversation>) -> Option<Mem
             Some(
                 MemberOp::Leave { user }
                 | MemberOp::Invite { user, .. }
-                | MemberOp::Uninvite { user },
+                | MemberOp::Uninvite { user }
+                | MemberOp::Ask { user }
+                | MemberOp::Unask { user },
             ),
             _,
         ) => (user, None),

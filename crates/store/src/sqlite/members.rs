@@ -37,12 +37,15 @@ impl Writer<'_> {
         | MemberOp::Leave { user }
         | MemberOp::SetRole { user, .. }
         | MemberOp::Invite { user, .. }
-        | MemberOp::Uninvite { user }) = op;
+        | MemberOp::Uninvite { user }
+        | MemberOp::Ask { user }
+        | MemberOp::Unask { user }) = op;
         let mut row = self.member(id, user)?.unwrap_or_else(|| MemberRow {
             user: user.clone(),
             role: None,
             intervals: Vec::new(),
             invited_by: None,
+            asked: false,
             read: 0,
             delivered: 0,
             rights: 0,
@@ -56,6 +59,7 @@ impl Writer<'_> {
                 };
                 row.role = Some(*role);
                 row.invited_by = None;
+                row.asked = false;
                 row.rights += u64::from(row.intervals.last().is_some_and(|last| from < last.from));
                 join(&mut row.intervals, from);
             }
@@ -68,6 +72,8 @@ impl Writer<'_> {
             MemberOp::SetRole { role, .. } => row.role = row.role.and(Some(*role)),
             MemberOp::Invite { by, .. } => row.invited_by = Some(by.clone()),
             MemberOp::Uninvite { .. } => row.invited_by = None,
+            MemberOp::Ask { .. } => row.asked = true,
+            MemberOp::Unask { .. } => row.asked = false,
         }
         self.put_member(id, &row)?;
         if !touched.contains(user) {
@@ -93,6 +99,7 @@ impl Writer<'_> {
                     until: None,
                 }],
                 invited_by: None,
+                asked: false,
                 read: 0,
                 delivered: 0,
                 rights: 0,
@@ -122,10 +129,10 @@ impl Writer<'_> {
     fn put_member(&self, id: ConversationId, row: &MemberRow) -> Result<(), Trouble> {
         self.conn
             .prepare_cached(
-                "INSERT INTO members (conversation, user, role, intervals, invited_by, read, delivered, rights) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (conversation, user) DO UPDATE SET \
+                "INSERT INTO members (conversation, user, role, intervals, invited_by, read, delivered, rights, asked) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (conversation, user) DO UPDATE SET \
                  role = excluded.role, intervals = excluded.intervals, invited_by = excluded.invited_by, \
-                 read = excluded.read, delivered = excluded.delivered, rights = excluded.rights",
+                 read = excluded.read, delivered = excluded.delivered, rights = excluded.rights, asked = excluded.asked",
             )?
             .execute(params![
                 id.0,
@@ -135,7 +142,8 @@ impl Writer<'_> {
                 row.invited_by.as_ref().map(UserId::as_str),
                 int(row.read),
                 int(row.delivered),
-                int(row.rights)
+                int(row.rights),
+                row.asked
             ])?;
         Ok(())
     }

@@ -357,6 +357,20 @@ impl LogReader for Snapshot<'_> {
         Ok(self.rows(&sql, &[&id.0, &after, &limit], member)?)
     }
 
+    fn asking(
+        &mut self,
+        id: ConversationId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let sql = format!(
+            "SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 AND m.user > ?2 AND m.asked <> 0 \
+             ORDER BY m.user LIMIT ?3"
+        );
+        let after = after.map_or("", UserId::as_str);
+        Ok(self.rows(&sql, &[&id.0, &after, &limit], member)?)
+    }
+
     fn memberships(
         &mut self,
         user: &UserId,

@@ -19,9 +19,9 @@ pub(super) const META: &str =
     "seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions";
 /// Columns of [`member`], from `members m LEFT JOIN users u`.
 pub(super) const MEMBER: &str = "m.user, m.role, m.intervals, m.invited_by, m.read, m.delivered, m.rights, \
-     coalesce(u.name, '')";
+     coalesce(u.name, ''), m.asked";
 /// How many they are.
-pub(super) const MEMBER_COLUMNS: usize = 8;
+pub(super) const MEMBER_COLUMNS: usize = 9;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
@@ -173,6 +173,7 @@ pub(super) fn member(row: &Row<'_>) -> Result<MemberRow, Trouble> {
         delivered: uint(row, 5)?,
         rights: uint(row, 6)?,
         name: text(row, 7)?.to_owned(),
+        asked: row.get(8)?,
     })
 }
 

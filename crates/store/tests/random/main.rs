@@ -378,6 +378,8 @@ impl Run {
                     role: Role::Admin,
                 },
             ),
+            4 if history % 3 == 1 => (EntryKind::Role, MemberOp::Ask { user: user.clone() }),
+            5 if history % 3 == 1 => (EntryKind::Role, MemberOp::Unask { user: user.clone() }),
             4 => (
                 EntryKind::Role,
                 MemberOp::Invite {

@@ -417,7 +417,9 @@ impl Conversation {
         | MemberOp::Leave { user }
         | MemberOp::SetRole { user, .. }
         | MemberOp::Invite { user, .. }
-        | MemberOp::Uninvite { user }) = op;
+        | MemberOp::Uninvite { user }
+        | MemberOp::Ask { user }
+        | MemberOp::Unask { user }) = op;
         let row = self
             .members
             .entry(user.clone())
@@ -435,6 +437,7 @@ impl Conversation {
                 assert!(from <= number && first <= number);
                 row.role = Some(*role);
                 row.invited_by = None;
+                row.asked = false;
                 let before = row.intervals.last().map(|last| last.from);
                 if before.is_some_and(|before| from < before) {
                     row.rights += 1;
@@ -462,6 +465,8 @@ impl Conversation {
             MemberOp::SetRole { .. } => {}
             MemberOp::Invite { by, .. } => row.invited_by = Some(by.clone()),
             MemberOp::Uninvite { .. } => row.invited_by = None,
+            MemberOp::Ask { .. } => row.asked = true,
+            MemberOp::Unask { .. } => row.asked = false,
         }
     }
 }
@@ -469,9 +474,11 @@ impl Conversation {
 fn member_change(op: &MemberOp, kind: EntryKind, append: &Append) -> MemberChange {
     let (user, role) = match op {
         MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role } => (user, Some(*role)),
-        MemberOp::Leave { user } | MemberOp::Invite { user, .. } | MemberOp::Uninvite { user } => {
-            (user, None)
-        }
+        MemberOp::Leave { user }
+        | MemberOp::Invite { user, .. }
+        | MemberOp::Uninvite { user }
+        | MemberOp::Ask { user }
+        | MemberOp::Unask { user } => (user, None),
     };
     let created = append
         .create
@@ -490,6 +497,7 @@ fn member(user: &UserId) -> MemberRow {
         role: None,
         intervals: Vec::new(),
         invited_by: None,
+        asked: false,
         read: 0,
         delivered: 0,
         rights: 0,

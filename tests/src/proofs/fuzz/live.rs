@@ -347,6 +347,8 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
             name: format!("Group {group}"),
             invite: Vec::new(),
             history_for_joiners: 0,
+            kind: None,
+            join: None,
         };
         let made = persist(&owner, create).await?;
         let conversation = made.conversation.context("an ack without the group")?;

@@ -231,6 +231,8 @@ async fn ground(
         name: "Ground".to_owned(),
         invite: Vec::new(),
         history_for_joiners: u64::MAX,
+        kind: None,
+        join: None,
     };
     let made = persist(&owner, create).await?;
     let group = made.conversation.context("an ack without the group")?;

@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use fireside_protocol::{
-    ClientFrame, ConversationId, Nonce, Permission, Role, ServerFrame, Settings, TextContent,
-    UserId, encode,
+    ClientFrame, ConversationId, ConversationKind, JoinPolicy, Nonce, Permission, Role,
+    ServerFrame, Settings, TextContent, UserId, encode,
     frames::{
-        Block, CreateGroup, Edit, Invite, Join, Leave, MembersRequest, PageRequest, Read, Recall,
-        RemoveMember, SetConversation, SetRole,
+        AnswerRequest, Block, CreateGroup, Edit, Invite, Join, Leave, MembersRequest, PageRequest,
+        Read, Recall, RemoveMember, SetConversation, SetRole,
     },
 };
 use fireside_server::{Claims, TokenKeys};
@@ -77,6 +77,14 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("freeze or thaw", Action::Set(Change::Frozen)),
     ("change what roles may do", Action::Set(Change::Permissions)),
     ("change nothing", Action::Set(Change::Nothing)),
+    ("open it to everybody", Action::Set(Change::Open)),
+    ("see who asks to come in", Action::Asking),
+    ("let in who asks", Action::Answer(Whose::Asking, true)),
+    ("turn away who asks", Action::Answer(Whose::Asking, false)),
+    (
+        "let in who does not ask",
+        Action::Answer(Whose::Nobody, true),
+    ),
 ];
 
 /// Something to try.
@@ -95,6 +103,8 @@ pub(super) enum Action {
     Remove(Whose),
     SetRole(Whose, Role),
     Set(Change),
+    Asking,
+    Answer(Whose, bool),
 }
 
 /// What is changed of a conversation.
@@ -104,6 +114,7 @@ pub(super) enum Change {
     Rules,
     Frozen,
     Permissions,
+    Open,
     Nothing,
 }
 
@@ -128,6 +139,10 @@ impl Change {
                 member_permissions: Some(Permission::Send.bit()),
                 ..same
             },
+            Self::Open => Settings {
+                join: Some(JoinPolicy::Open),
+                ..same
+            },
             Self::Nothing => same,
         }
     }
@@ -147,6 +162,8 @@ pub(super) enum Whose {
     Admin,
     Owner,
     Invited,
+    /// Who asks to come in, if anybody does.
+    Asking,
     /// Who has nothing to do with the conversation.
     Nobody,
 }
@@ -193,7 +210,10 @@ impl Stage {
             .context("the proof does not know the action")?;
         self.round += 1;
         let scene = match &*cell.table {
-            "group" => self.group().await?,
+            "group" => self.group(None).await?,
+            "public, open" => self.group(Some(JoinPolicy::Open)).await?,
+            "public, on request" => self.group(Some(JoinPolicy::Request)).await?,
+            "public, by invitation" => self.group(Some(JoinPolicy::Invite)).await?,
             "group, frozen" => self.group_set(Change::Frozen).await?,
             "group, slow mode" => self.group_set(Change::Rules).await?,
             "direct" => self.direct(&cell.role).await?,
@@ -255,8 +275,8 @@ impl Stage {
         Ok(number)
     }
 
-    /// Everybody in a new group, with a message of each.
-    async fn group(&mut self) -> Result<Scene> {
+    /// Everybody in a new group, or in a public conversation with such a policy, with a message of each.
+    async fn group(&mut self, join: Option<JoinPolicy>) -> Result<Scene> {
         const JOIN: [&str; 5] = ["admin", "member", "other admin", "other member", "former"];
         let name = self.nonce();
         let mut invite = vec![UserId::new("invited")?];
@@ -268,6 +288,8 @@ impl Stage {
             name: "the group".into(),
             invite,
             history_for_joiners: 0,
+            kind: join.map(|_| ConversationKind::Public),
+            join,
         };
         self.must("owner", create).await?;
         let conversation = ConversationId::made(&UserId::new("owner")?, name);
@@ -308,7 +330,18 @@ impl Stage {
             },
         )
         .await?;
-        let others = ["owner", "invited", "stranger"];
+        if join == Some(JoinPolicy::Request) {
+            let nonce = self.nonce();
+            self.must(
+                "asking",
+                Join {
+                    nonce,
+                    conversation,
+                },
+            )
+            .await?;
+        }
+        let others = ["owner", "invited", "asking", "stranger"];
         let cast = others.into_iter().chain(JOIN);
         Ok(Scene {
             conversation,
@@ -319,7 +352,7 @@ impl Stage {
 
     /// A group that its owner has set so.
     async fn group_set(&mut self, change: Change) -> Result<Scene> {
-        let scene = self.group().await?;
+        let scene = self.group(None).await?;
         let set = SetConversation {
             nonce: self.nonce(),
             conversation: scene.conversation,
@@ -412,6 +445,7 @@ impl Stage {
                 conversation,
                 after: None,
                 limit: 0,
+                asked: false,
             }
             .into(),
             Action::Read => Read {
@@ -445,6 +479,20 @@ impl Stage {
                 user: scene.user(role, whom)?,
             }
             .into(),
+            Action::Asking => MembersRequest {
+                conversation,
+                after: None,
+                limit: 0,
+                asked: true,
+            }
+            .into(),
+            Action::Answer(whom, accept) => AnswerRequest {
+                nonce,
+                conversation,
+                user: scene.user(role, whom)?,
+                accept,
+            }
+            .into(),
             Action::Set(change) => SetConversation {
                 nonce,
                 conversation,
@@ -472,6 +520,7 @@ impl Scene {
             Whose::Admin => "other admin",
             Whose::Owner => "owner",
             Whose::Invited => "invited",
+            Whose::Asking => "asking",
             Whose::Nobody => "nobody",
         }
     }
