@@ -11,7 +11,7 @@ use fireside_protocol::{
     ServerFrame, Settings, TextContent, UserId, encode,
     frames::{
         AnswerRequest, Block, CreateGroup, Edit, Invite, Join, Leave, MembersRequest, PageRequest,
-        Read, Recall, RemoveMember, SetConversation, SetRole,
+        Pin, PinsRequest, React, Read, Recall, RemoveMember, SetConversation, SetRole,
     },
 };
 use fireside_server::{Claims, TokenKeys};
@@ -38,6 +38,9 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
         "recall another admin's message",
         Action::Recall(Whose::Admin),
     ),
+    ("react to another's message", Action::React(Whose::Member)),
+    ("pin a message", Action::Pin(Whose::Member)),
+    ("see pinned messages", Action::Pins),
     ("read history", Action::Page),
     ("see members", Action::Members),
     ("move their read marker", Action::Read),
@@ -94,6 +97,9 @@ pub(super) enum Action {
     MentionAll,
     Edit(Whose),
     Recall(Whose),
+    React(Whose),
+    Pin(Whose),
+    Pins,
     Page,
     Members,
     Read,
@@ -429,6 +435,30 @@ impl Stage {
                 conversation,
                 target: scene.wrote(role, whose)?,
                 target_nonce: None,
+            }
+            .into(),
+            Action::React(whose) => React {
+                nonce,
+                after: None,
+                conversation,
+                target: scene.wrote(role, whose)?,
+                target_nonce: None,
+                key: "👍".into(),
+                on: true,
+            }
+            .into(),
+            Action::Pin(whose) => Pin {
+                nonce,
+                after: None,
+                conversation,
+                target: scene.wrote(role, whose)?,
+                target_nonce: None,
+                on: true,
+            }
+            .into(),
+            Action::Pins => PinsRequest {
+                conversation,
+                before: 0,
             }
             .into(),
             Action::Page => PageRequest {
