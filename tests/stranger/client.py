@@ -36,7 +36,7 @@ ANSWER_TIMEOUT = 20.0
 CLIENT = {
     "Hello": 1, "Resume": 2, "Ping": 3, "SetToken": 4, "Attention": 5, "Send": 16, "Edit": 17, "Recall": 18, "Read": 19, "React": 22, "Pin": 23,
     "Delivered": 20, "Typing": 21, "CreateGroup": 32, "Invite": 33, "Join": 34, "Leave": 35, "RemoveMember": 36, "SetRole": 37,
-    "Block": 38, "RevokeDevice": 39, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,
+    "Block": 38, "RevokeDevice": 39, "SetConversation": 40, "AnswerRequest": 41, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,
     "DevicesRequest": 52, "PinsRequest": 53,
 }
 SERVER = {

@@ -256,7 +256,9 @@ impl Stage {
         let frame = frame.into();
         let is_page = matches!(
             frame,
-            ClientFrame::PageRequest(_) | ClientFrame::MembersRequest(_)
+            ClientFrame::PageRequest(_)
+                | ClientFrame::MembersRequest(_)
+                | ClientFrame::PinsRequest(_)
         );
         let wire = self.wire(user).await?;
         let answer = if is_page {
