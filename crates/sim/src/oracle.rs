@@ -44,6 +44,8 @@ struct Log {
     marks: BTreeSet<Sequence>,
     members: BTreeMap<UserId, Member>,
     read: BTreeMap<UserId, Sequence>,
+    /// Read markers that were refused, and may have moved before.
+    perhaps: BTreeMap<UserId, Vec<Sequence>>,
 }
 
 /// The model.
@@ -87,6 +89,15 @@ impl<'a> Oracle<'a> {
             if let (Act::Read(n), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place)) {
                 let read = log.read.entry(by.user.clone()).or_default();
                 *read = *n.max(read);
+            }
+        }
+        // Nobody keeps the names of markers: one whose answer was lost, asked for again after its user left, is refused and moved all the
+        // same.
+        for by in record.commands.values() {
+            if let (Act::Read(n), Some((_, Err(_))), Some(log)) =
+                (&by.act, &by.answer, oracle.logs.get_mut(&by.place))
+            {
+                log.perhaps.entry(by.user.clone()).or_default().push(*n);
             }
         }
         Ok(oracle)

@@ -97,7 +97,15 @@ impl Oracle<'_> {
         let own = messages.clone().rfind(|(_, look)| look.sender == *user);
         let read = log.read.get(user).max(own.map(|(n, _)| n));
         let read = read.map_or(0, |n| *n);
-        let unread = messages.clone().filter(|(n, _)| **n > read).count();
+        let unread = |read| {
+            let unread = messages.clone().filter(|(n, _)| **n > read);
+            unread.count().min(UNREAD_SHOWN_MAX)
+        };
+        let perhaps = log.perhaps.get(user).into_iter().flatten();
+        let mut perhaps = perhaps.map(|n| unread(read.max(*n)));
+        let unread = perhaps
+            .find(|it| *it == seen.unread)
+            .unwrap_or(unread(read));
         let preview = messages.next_back().map(|(_, look)| look.clone());
         let sees = |target: Option<Sequence>, n| visible.contains_key(&target.unwrap_or(n));
         let mut numbers = log.numbers.iter().rev();
@@ -107,7 +115,7 @@ impl Oracle<'_> {
             at: numbers
                 .find(|(n, (_, of))| !log.marks.contains(n) && sees(*of, **n))
                 .map_or(0, |(_, (at, _))| *at),
-            unread: unread.min(UNREAD_SHOWN_MAX),
+            unread,
             sender: preview.as_ref().map(|look| look.sender.clone()),
             preview: preview.and_then(|look| look.text).unwrap_or_default(),
             items,
