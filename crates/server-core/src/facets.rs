@@ -114,6 +114,8 @@ fn react(state: &mut Reactions, key: &str, user: &UserId, on: bool) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn user(n: usize) -> UserId {

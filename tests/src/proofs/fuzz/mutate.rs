@@ -1,5 +1,7 @@
 //! Mutations that know what a frame looks like, so that they get past its first bytes.
 
+use fireside_protocol::ServerFrame;
+
 use super::corpus::{Item, Node, Shape};
 use crate::chance::Chance;
 
@@ -228,7 +230,7 @@ impl Input {
                     _ => body.extend_from_slice(&item.body),
                 }
                 // Raw values are kept as they came.
-                self.same_meaning = !matches!(item.kind, 66 | 96);
+                self.same_meaning = !has_raw(item.kind);
             }
         }
         self.bytes = frame(kind, chance.below(3) as u32, &body, length_lie);
@@ -366,4 +368,10 @@ fn write_header(out: &mut Vec<u8>, shape: Shape, width: u64, length: u64) {
             out.extend_from_slice(&(length as u32).to_be_bytes());
         }
     }
+}
+
+/// Whether a server's frame of this kind holds encoded values.
+fn has_raw(kind: u16) -> bool {
+    let info = ServerFrame::TABLE.iter().find(|info| info.kind == kind);
+    info.is_some_and(|info| info.fields.iter().any(|field| field.kind.contains("Raw")))
 }

@@ -350,7 +350,7 @@ impl App {
                 ),
             },
             Line::React(key, place) => {
-                let found = self.from_end(place).map(|(message, row)| {
+                let found = self.counted_back(place).map(|(message, row)| {
                     let mut all = row.reactions.iter().flat_map(|all| all.iter());
                     let mine = all.any(|one| *one.key == *key && one.mine);
                     (message, !mine)
@@ -369,7 +369,7 @@ impl App {
                 }
             }
             Line::Pin(place) => {
-                let found = self.from_end(place);
+                let found = self.counted_back(place);
                 match found.map(|(message, row)| (message, !row.pinned)) {
                     Some((message, on)) => self.act(
                         Command::Pin {
@@ -441,7 +441,7 @@ impl App {
     }
 
     /// The text that stands so far from the end; 1 is the last.
-    fn from_end(&self, place: usize) -> Option<(MessageRef, &TimelineRow)> {
+    fn counted_back(&self, place: usize) -> Option<(MessageRef, &TimelineRow)> {
         let rows = &self.current()?.rows;
         let mut texts = (rows.iter().rev()).filter(|row| {
             matches!(row.body, Body::Text(_)) && !matches!(row.state, MessageState::Failed(_))
