@@ -268,7 +268,9 @@ impl Stage {
         };
         Ok(match answer {
             ServerFrame::Ack(ack) => ("ok".to_owned(), ack.sequence),
-            ServerFrame::Page(_) | ServerFrame::MembersPage(_) => ("ok".to_owned(), 0),
+            ServerFrame::Page(_) | ServerFrame::MembersPage(_) | ServerFrame::PinsPage(_) => {
+                ("ok".to_owned(), 0)
+            }
             ServerFrame::Refused(refused) => (refused.code().key().to_owned(), 0),
             other => bail!("answered with {other:?}"),
         })
