@@ -25,7 +25,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     (
         "/react",
         "emoji [n]",
-        "react to the last (n-th last) message; again takes it back",
+        "react to the last (n-th last) message, or undo it",
     ),
     (
         "/pin",
