@@ -82,6 +82,8 @@ pub(crate) struct Outbox {
     queues: BTreeMap<ConversationId, VecDeque<Nonce>>,
     position: u64,
     in_flight: usize,
+    /// Reactions and pins among them: mostly none, and then no row of a timeline need look for its own.
+    facets: usize,
     dirty: BTreeSet<ConversationId>,
     sent_here: VecDeque<Nonce>,
 }
@@ -164,6 +166,9 @@ impl Outbox {
         id: ConversationId,
         entry: &Entry,
     ) -> Vec<PendingFacet<'_>> {
+        if self.facets == 0 {
+            return Vec::new();
+        }
         let own = entry.nonce.is_some();
         let same = |target: Sequence, target_nonce: Option<Nonce>| {
             (target != 0 && target == entry.sequence) || (own && target_nonce == entry.nonce)
@@ -184,6 +189,7 @@ impl Outbox {
 
     fn take(&mut self, nonce: Nonce) -> Option<Outgoing> {
         let outgoing = self.entries.remove(&nonce)?;
+        self.facets -= usize::from(is_facet(&outgoing.frame));
         if matches!(outgoing.stage, Stage::InFlight(_)) {
             self.in_flight -= 1;
         }
@@ -289,7 +295,10 @@ impl Session {
             held: false,
             text,
         };
-        self.outbox.entries.insert(nonce, outgoing);
+        let is_one = is_facet(&outgoing.frame);
+        let before = self.outbox.entries.insert(nonce, outgoing);
+        let was_one = before.is_some_and(|before| is_facet(&before.frame));
+        self.outbox.facets = self.outbox.facets + usize::from(is_one) - usize::from(was_one);
         self.outbox.queues.entry(id).or_default().push_back(nonce);
         self.outbox.dirty.insert(id);
         if !self.timers.is_set(&Timer::Expiry) {
@@ -490,6 +499,10 @@ fn record_of(
         kind: frame.kind(),
         body: body.into(),
     }
+}
+
+const fn is_facet(frame: &ClientFrame) -> bool {
+    matches!(frame, ClientFrame::React(_) | ClientFrame::Pin(_))
 }
 
 fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
