@@ -3,6 +3,7 @@
 pub mod arena;
 pub mod c;
 pub mod crash;
+pub mod features;
 pub mod fuzz;
 pub mod network;
 pub mod overload;
@@ -38,6 +39,7 @@ pub const PROOFS: &[(&str, Proof)] = &[
     ("arena", arena::run),
     ("c", c::run),
     ("crash", crash::run),
+    ("features", features::run),
     ("fuzz", fuzz::run),
     ("network", network::run),
     ("overload", overload::run),

@@ -1,5 +1,100 @@
 //! Faults built in on purpose, so that the simulator can prove that it would notice them. All off in production.
 
+use bytes::Bytes;
+use fireside_protocol::{
+    ClientFrame, Code, Content, Lane, MessageKind, ServerFrame, TextContent, WallMs,
+    frames::{Ack, Done, Refused},
+};
+
+/// What a node loses of requests: `docs/features.md` names one for each feature, and its test must notice.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Loss {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Requests of this kind are answered as if they were done.
+    Request(u16),
+    /// A part of a message or of a new conversation, by its name: one of [`Loss::FIELDS`].
+    Field(&'static str),
+}
+
+impl Loss {
+    /// The parts that can be lost.
+    pub const FIELDS: &'static [&'static str] = &[
+        "content",
+        "spans",
+        "reply_to",
+        "mentions",
+        "mention_all",
+        "silent",
+        "priority",
+        "expires",
+        "history_for_joiners",
+        "join",
+        "kind",
+    ];
+
+    /// The request as it comes in, or what it is answered with instead.
+    pub(crate) fn spoil(
+        self,
+        mut frame: ClientFrame,
+        at: WallMs,
+    ) -> Result<ClientFrame, ServerFrame> {
+        match (self, &mut frame) {
+            (Self::Request(kind), frame) if frame.kind() == kind => {
+                return Err(match frame.nonce() {
+                    Some(nonce) => ServerFrame::Ack(Ack {
+                        nonce,
+                        conversation: None,
+                        sequence: 0,
+                        ordinal: 0,
+                        at,
+                        entry: None,
+                    }),
+                    None if frame.lane() == Lane::Page => Refused::new(Code::NotFound).into(),
+                    None => ServerFrame::Done(Done { reserved: 0 }),
+                });
+            }
+            (Self::Field(name), ClientFrame::Send(send)) => {
+                let header = &mut send.header;
+                match name {
+                    "content" if header.kind != MessageKind::Text => {
+                        header.kind = MessageKind::Text;
+                        send.content = Content::Text(TextContent::plain("?")).encode();
+                    }
+                    "content" => send.content = Content::Text(TextContent::plain("?")).encode(),
+                    "spans" => send.content = without_spans(header.kind, &send.content),
+                    "reply_to" => header.reply_to = 0,
+                    "mentions" => {
+                        header.mentions.clear();
+                        send.content = without_spans(header.kind, &send.content);
+                    }
+                    "mention_all" => header.mention_all = false,
+                    "silent" => header.silent = false,
+                    "priority" => header.priority = 0,
+                    "expires" => header.expires = 0,
+                    _ => {}
+                }
+            }
+            (Self::Field(name), ClientFrame::CreateGroup(create)) => match name {
+                "history_for_joiners" => create.history_for_joiners = 0,
+                "join" => create.join = None,
+                "kind" => (create.kind, create.join) = (None, None),
+                _ => {}
+            },
+            _ => {}
+        }
+        Ok(frame)
+    }
+}
+
+fn without_spans(kind: MessageKind, content: &Bytes) -> Bytes {
+    match Content::decode(kind, content) {
+        Ok(Content::Text(text)) => Content::Text(TextContent::plain(text.text)).encode(),
+        _ => content.clone(),
+    }
+}
+
 /// Which faults are on (server side).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "a set of switches")]
@@ -20,6 +115,8 @@ pub struct Breaks {
     pub unread_drift: bool,
     /// A reaction behind the block of a direct conversation reaches the peer.
     pub reaction_under_block: bool,
+    /// What is lost of requests on their way in.
+    pub loss: Loss,
     /// A recalled message keeps its reactions.
     pub recall_keeps_facets: bool,
     /// A second vote stands beside the first.

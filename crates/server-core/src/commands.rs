@@ -34,6 +34,15 @@ impl Node {
             }
             return;
         }
+        let frame = match self.config.breaks.loss.spoil(frame, now.wall_ms) {
+            Ok(frame) => frame,
+            Err(instead) => {
+                if origin.request != 0 {
+                    self.answer(key, origin, &instead);
+                }
+                return;
+            }
+        };
         let is_read = matches!(
             frame,
             ClientFrame::PageRequest(_)

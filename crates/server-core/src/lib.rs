@@ -37,5 +37,5 @@ mod sync;
 mod timers;
 mod users;
 
-pub use breaks::Breaks;
+pub use breaks::{Breaks, Loss};
 pub use node::{Login, Node, NodeConfig, Origin, SessionKey, Transmit};

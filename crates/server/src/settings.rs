@@ -6,7 +6,7 @@ use std::{
 };
 
 use fireside_protocol::limits;
-use fireside_server_core::{NodeConfig, node::DevicePolicy};
+use fireside_server_core::{Breaks, NodeConfig, node::DevicePolicy};
 use fireside_store::SqliteConfig;
 use serde::Deserialize;
 
@@ -120,6 +120,9 @@ pub struct LimitSettings {
     pub recall_window_ms: u64,
     /// Moderators may see what a message said before it was edited or recalled. Without it that is gone from the disk at once.
     pub keep_revisions: bool,
+    /// Faults built in on purpose, for proofs: in no file.
+    #[serde(skip)]
+    pub breaks: Breaks,
     pub conversations_max: usize,
     pub store_pending_max: usize,
     pub sessions_max: usize,
@@ -234,6 +237,7 @@ impl Default for LimitSettings {
             edit_window_ms: node.edit_window_ms,
             recall_window_ms: node.recall_window_ms,
             keep_revisions: node.keep_revisions,
+            breaks: Breaks::default(),
             conversations_max: node.conversations_max,
             store_pending_max: node.store_pending_max,
             sessions_max: node.sessions_max,
@@ -436,6 +440,7 @@ impl Settings {
             edit_window_ms: limits.edit_window_ms,
             recall_window_ms: limits.recall_window_ms,
             keep_revisions: limits.keep_revisions,
+            breaks: limits.breaks,
             conversations_max: limits.conversations_max,
             store_pending_max: limits.store_pending_max,
             sessions_max: limits.sessions_max,
