@@ -18,14 +18,21 @@ pub(crate) const CLIENTS_MAX: usize = 1_024;
 struct Place(RwLock<Held>);
 
 struct Held {
-    /// From 1, so that small integers are never handles; 0 after the last one: the place is used up.
-    generation: u32,
+    /// Clients that had this place and are gone. At first all is 0, so that the library's file need not have the places in it.
+    gone: u32,
     host: Option<Arc<Host>>,
+}
+
+impl Held {
+    /// From 1, so that small integers are never handles; `None` after the last one: the place is used up.
+    const fn generation(&self) -> Option<u32> {
+        self.gone.checked_add(1)
+    }
 }
 
 static PLACES: [Place; CLIENTS_MAX] = [const {
     Place(RwLock::new(Held {
-        generation: 1,
+        gone: 0,
         host: None,
     }))
 }; CLIENTS_MAX];
@@ -38,9 +45,11 @@ pub(crate) fn insert(host: Host) -> Result<fireside_client, fireside_status> {
             continue;
         }
         let mut held = place.0.write();
-        if held.host.is_none() && held.generation != 0 {
+        if held.host.is_none()
+            && let Some(generation) = held.generation()
+        {
             held.host = Some(host);
-            return Ok(u64::from(held.generation) << 32 | index as u64);
+            return Ok(u64::from(generation) << 32 | index as u64);
         }
     }
     Err(FIRESIDE_STATUS_TOO_MANY_CLIENTS)
@@ -51,7 +60,7 @@ pub(crate) fn get(client: fireside_client) -> Result<Arc<Host>, fireside_status>
     let (place, generation) = split(client)?;
     let held = place.0.read();
     match &held.host {
-        Some(host) if held.generation == generation => Ok(host.clone()),
+        Some(host) if held.generation() == Some(generation) => Ok(host.clone()),
         _ => Err(FIRESIDE_STATUS_INVALID_HANDLE),
     }
 }
@@ -60,11 +69,11 @@ pub(crate) fn get(client: fireside_client) -> Result<Arc<Host>, fireside_status>
 pub(crate) fn remove(client: fireside_client) -> Result<Arc<Host>, fireside_status> {
     let (place, generation) = split(client)?;
     let mut held = place.0.write();
-    if held.generation != generation {
+    if held.generation() != Some(generation) {
         return Err(FIRESIDE_STATUS_INVALID_HANDLE);
     }
     let host = held.host.take().ok_or(FIRESIDE_STATUS_INVALID_HANDLE)?;
-    held.generation = generation.checked_add(1).unwrap_or(0);
+    held.gone = generation;
     Ok(host)
 }
 

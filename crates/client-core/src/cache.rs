@@ -1,6 +1,6 @@
 //! The disk as seen from the session: one transaction a call, in order; memory mode when the disk fails.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use fireside_protocol::{ConversationId, Nonce, Now, encode};
@@ -8,6 +8,7 @@ use fireside_protocol::{ConversationId, Nonce, Now, encode};
 use crate::{
     Event, Session,
     conversation::{Conversation, Keep},
+    sorted::Map,
     storage::{ItemRecord, Loaded, Profile, Rows, StoreError, StoreOp, Ticket, Transaction},
     timers::Timer,
 };
@@ -59,7 +60,7 @@ pub(crate) struct Cache {
     pub(crate) stalled: bool,
     said: bool,
     next_ticket: Ticket,
-    pending: BTreeMap<Ticket, (Pending, u64)>,
+    pending: Map<Ticket, (Pending, u64)>,
     pub(crate) queue: VecDeque<(Ticket, StoreOp)>,
     pub(crate) transaction: Transaction,
     dirty: BTreeSet<ConversationId>,
@@ -75,7 +76,7 @@ impl Cache {
             stalled: false,
             said: false,
             next_ticket: 1,
-            pending: BTreeMap::new(),
+            pending: Map::default(),
             queue: VecDeque::new(),
             transaction: Transaction::default(),
             dirty: BTreeSet::new(),
@@ -138,7 +139,7 @@ impl Cache {
 
     /// When the oldest operation becomes a stall.
     fn stall_at(&self) -> Option<u64> {
-        let (_, (_, since)) = self.pending.first_key_value()?;
+        let (_, (_, since)) = self.pending.first()?;
         Some(since.saturating_add(STALL_MS))
     }
 }
@@ -249,7 +250,7 @@ impl Session {
 
     /// The oldest operation is late.
     pub(crate) fn on_stall(&mut self, now: Now) {
-        let Some((_, (pending, _))) = self.cache.pending.first_key_value() else {
+        let Some((_, (pending, _))) = self.cache.pending.first() else {
             return;
         };
         if matches!(pending, Pending::Load) {

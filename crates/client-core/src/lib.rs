@@ -22,6 +22,7 @@ mod ranges;
 mod receipts;
 mod receive;
 mod rows;
+mod sorted;
 mod sync;
 mod timeline;
 mod timers;

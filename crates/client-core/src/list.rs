@@ -108,12 +108,15 @@ impl Session {
             self.list.reset = false;
             let mut rows: Vec<ConversationRow> =
                 self.conversations.values().filter_map(line).collect();
-            rows.sort_by_key(|row| (Reverse(row.at), row.conversation));
+            rows.sort_unstable_by_key(|row| (Reverse(row.at), row.conversation));
             rows.truncate(LIST_ROWS_MAX);
             if rows == self.list.shown && self.list.generation > 0 {
                 return None;
             }
-            self.list.placed = rows.iter().map(|row| (row.conversation, row.at)).collect();
+            self.list.placed.clear();
+            for row in &rows {
+                self.list.placed.insert(row.conversation, row.at);
+            }
             self.list.generation += 1;
             let all: Arc<[ConversationRow]> = rows.as_slice().into();
             self.list.shown = rows;

@@ -2,17 +2,19 @@
 
 mod outcomes;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, Nonce, Now, Sequence, UserId,
+    ClientFrame, Code, ConversationId, Entry, Nonce, Now, Sequence, UserId, decode,
+    frames::{Edit, Pin, React, Read, Recall, Send},
     limits::{OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
 };
 
 use crate::{
-    RequestId, Session, link::Request, rows::message_text, storage::OutboxRecord, timers::Timer,
-    view::MessageState,
+    RequestId, Session, link::Request, rows::message_text, sorted::Map, storage::OutboxRecord,
+    timers::Timer, view::MessageState,
 };
 
 /// Without a word about a command for this long it is sent again, in ms.
@@ -78,8 +80,8 @@ pub(crate) enum PendingFacet<'a> {
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    entries: BTreeMap<Nonce, Outgoing>,
-    queues: BTreeMap<ConversationId, VecDeque<Nonce>>,
+    entries: Map<Nonce, Box<Outgoing>>,
+    queues: Map<ConversationId, VecDeque<Nonce>>,
     position: u64,
     in_flight: usize,
     /// Reactions and pins among them: mostly none, and then no row of a timeline need look for its own.
@@ -128,7 +130,8 @@ impl Outbox {
 
     /// The commands of a conversation, oldest first.
     fn queue(&self, id: ConversationId) -> impl DoubleEndedIterator<Item = &Outgoing> {
-        (self.queues.get(&id).into_iter().flatten()).filter_map(|nonce| self.entries.get(nonce))
+        (self.queues.get(&id).into_iter().flatten())
+            .filter_map(|nonce| self.entries.get(nonce).map(|outgoing| &**outgoing))
     }
 
     /// Messages to show as echoes: those on disk, oldest first.
@@ -187,7 +190,7 @@ impl Outbox {
             .collect()
     }
 
-    fn take(&mut self, nonce: Nonce) -> Option<Outgoing> {
+    fn take(&mut self, nonce: Nonce) -> Option<Box<Outgoing>> {
         let outgoing = self.entries.remove(&nonce)?;
         self.facets -= usize::from(is_facet(&outgoing.frame));
         if matches!(outgoing.stage, Stage::InFlight(_)) {
@@ -283,7 +286,7 @@ impl Session {
             code => Stage::Failed(Code::from_number(code)),
         };
         let tried_stored = record.tried;
-        let outgoing = Outgoing {
+        let outgoing = Box::new(Outgoing {
             record,
             frame,
             calls,
@@ -294,12 +297,12 @@ impl Session {
             tried_stored,
             held: false,
             text,
-        };
+        });
         let is_one = is_facet(&outgoing.frame);
         let before = self.outbox.entries.insert(nonce, outgoing);
         let was_one = before.is_some_and(|before| is_facet(&before.frame));
         self.outbox.facets = self.outbox.facets + usize::from(is_one) - usize::from(was_one);
-        self.outbox.queues.entry(id).or_default().push_back(nonce);
+        self.outbox.queues.or_default(id).push_back(nonce);
         self.outbox.dirty.insert(id);
         if !self.timers.is_set(&Timer::Expiry) {
             let at = self.now.monotonic_ms.saturating_add(EXPIRY_EVERY_MS);
@@ -313,9 +316,8 @@ impl Session {
         records.truncate(OUTBOX_ENTRIES_MAX);
         for record in records {
             self.outbox.position = self.outbox.position.max(record.position);
-            let frame = ClientFrame::decode(record.kind, &record.body);
             let fits = |frame: &ClientFrame| frame.nonce() == Some(record.nonce);
-            match frame.ok().filter(fits) {
+            match kept(record.kind, &record.body).filter(fits) {
                 Some(frame) => self.outbox_insert(record, frame, Vec::new(), true),
                 None => self.cache.transaction.outbox_remove.push(record.nonce),
             }
@@ -516,4 +518,19 @@ fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
         _ => {}
     }
     frame
+}
+
+/// Reads a command as the cache kept it. Only what is ever kept: to read every frame of a client would be the greater part of what this
+/// crate's code for frames takes.
+fn kept(kind: u16, body: &Bytes) -> Option<ClientFrame> {
+    let frame = match kind {
+        Send::KIND => decode(body).map(ClientFrame::Send),
+        Edit::KIND => decode(body).map(ClientFrame::Edit),
+        Recall::KIND => decode(body).map(ClientFrame::Recall),
+        Read::KIND => decode(body).map(ClientFrame::Read),
+        React::KIND => decode(body).map(ClientFrame::React),
+        Pin::KIND => decode(body).map(ClientFrame::Pin),
+        _ => return None,
+    };
+    frame.ok()
 }

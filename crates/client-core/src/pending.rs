@@ -1,7 +1,5 @@
 //! Calls: each gets exactly one completion.
 
-use std::collections::BTreeMap;
-
 use fireside_protocol::{
     ClientFrame, Code, Entry, Now, decode,
     frames::{Ack, DevicesPage, HeadsPage, MembersPage, PinsPage, Refused},
@@ -14,6 +12,7 @@ use crate::{
     event::{CallError, Completion},
     link::Request,
     rows::row_of,
+    sorted::Map,
     timers::Timer,
 };
 
@@ -34,7 +33,7 @@ pub(crate) struct Call {
 /// All that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    waiting: BTreeMap<RequestId, Call>,
+    waiting: Map<RequestId, Call>,
 }
 
 impl Calls {
@@ -93,7 +92,7 @@ impl Session {
             return;
         }
         let mut due = Vec::new();
-        for (request, call) in &mut self.calls.waiting {
+        for (request, call) in self.calls.waiting.iter_mut() {
             if let Some(frame) = &call.frame
                 && !call.sent
             {

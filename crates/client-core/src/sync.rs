@@ -12,7 +12,7 @@ use fireside_protocol::{
 };
 
 use self::state::Judge;
-use crate::{Event, Session, link::Request, timers::Timer};
+use crate::{Event, Session, link::Request, sorted::Map, timers::Timer};
 
 /// Pages asked for at once: while one is read on the server, others are on their way or are applied here.
 const PAGES_IN_FLIGHT_MAX: usize = 8;
@@ -53,11 +53,11 @@ pub(crate) struct Sync {
     /// Conversations that may need a page; by priority.
     wants: BTreeSet<(u8, ConversationId)>,
     /// Pages on their way: by request, how many items at most.
-    pages: BTreeMap<u32, u32>,
+    pages: Map<u32, u32>,
     /// Whether all that was missed is here.
     judge: Judge,
     /// Pages of older messages that calls wait for: below which number, how many items.
-    pub(crate) older: BTreeMap<ConversationId, (Sequence, u32)>,
+    pub(crate) older: Map<ConversationId, (Sequence, u32)>,
 }
 
 impl Session {

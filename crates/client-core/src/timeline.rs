@@ -100,7 +100,7 @@ impl Session {
         if !self.open.contains(&id) {
             self.open.push(id);
         }
-        let timeline = self.timelines.entry(id).or_default();
+        let timeline = self.timelines.or_default(id);
         timeline.dirty = true;
         timeline.reset = true;
         timeline.anchor = None;
@@ -394,7 +394,7 @@ impl Session {
     /// The call is over, whatever comes.
     pub(crate) fn older_given_up(&mut self, request: RequestId) {
         let mine = |older: &Older| older.request == request;
-        for (id, timeline) in &mut self.timelines {
+        for (id, timeline) in self.timelines.iter_mut() {
             if timeline.older.as_ref().is_some_and(mine) {
                 timeline.older = None;
                 self.sync.older.remove(id);

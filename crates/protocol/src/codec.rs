@@ -526,6 +526,91 @@ impl Wire for Raw {
     }
 }
 
+/// Bytes of a key that a record may have.
+const KNOWN_KEY_BYTES_MAX: usize = 3;
+/// Fields that a record may have: what has come is a set of bits.
+const KNOWN_FIELDS_MAX: usize = 64;
+
+/// The number that the key of a record's field is compared as. A number and not a text: a library that is loaded at any address has to
+/// be told where each of its texts is.
+#[doc(hidden)]
+#[must_use]
+pub const fn key(key: &str) -> u32 {
+    assert!(
+        !key.is_empty() && key.len() <= KNOWN_KEY_BYTES_MAX,
+        "a field's key is short"
+    );
+    key_number(key.as_bytes())
+}
+
+/// Its length and its bytes; 0 for what no record has.
+#[inline]
+const fn key_number(key: &[u8]) -> u32 {
+    match *key {
+        [a] => u32::from_be_bytes([1, 0, 0, a]),
+        [a, b] => u32::from_be_bytes([2, 0, a, b]),
+        [a, b, c] => u32::from_be_bytes([3, a, b, c]),
+        _ => 0,
+    }
+}
+
+/// Reads the fields of a record: `fill` reads the one at a place of `keys`. `names` are the keys as text, for errors, with a space after
+/// each. Not generic: what each of a hundred records has of its own is only where its fields are.
+#[doc(hidden)]
+pub fn read_fields(
+    reader: &mut Reader<'_>,
+    keys: &[u32],
+    names: &'static str,
+    fill: &mut dyn FnMut(usize, &mut Reader<'_>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    debug_assert!(keys.len() <= KNOWN_FIELDS_MAX, "too many fields");
+    let fields = reader.map()?;
+    let mut seen = 0_u64;
+    // Writers keep the table's order: a field is most often the next one or one soon after.
+    let mut next = 0;
+    for _ in 0..fields {
+        let key = key_number(reader.key()?.as_bytes());
+        let (before, after) = keys.split_at_checked(next).unwrap_or((keys, &[]));
+        let place = match after.iter().position(|known| *known == key) {
+            Some(place) => next + place,
+            None => match before.iter().position(|known| *known == key) {
+                Some(place) => place,
+                None => {
+                    reader.skip()?;
+                    continue;
+                }
+            },
+        };
+        let bit = 1_u64.unbounded_shl(place as u32);
+        if seen & bit != 0 {
+            let name = names.split(' ').nth(place).unwrap_or_default();
+            return Err(DecodeError::Doubled(name));
+        }
+        seen |= bit;
+        fill(place, reader)?;
+        next = place + 1;
+    }
+    reader.leave();
+    Ok(())
+}
+
+/// Reads a field that may be left out.
+#[doc(hidden)]
+pub fn read_into<T: Wire>(reader: &mut Reader<'_>, slot: &mut T) -> Result<(), DecodeError> {
+    *slot = T::read(reader)?;
+    Ok(())
+}
+
+/// Reads a field that must come.
+#[doc(hidden)]
+pub fn read_some<T: Wire>(
+    reader: &mut Reader<'_>,
+    slot: &mut Option<T>,
+) -> Result<(), DecodeError> {
+    *slot = Some(T::read(reader)?);
+    Ok(())
+}
+
 /// Declares a map with short keys: `req` fields must come, `opt` fields take their type's default and are left out when equal to it.
 #[macro_export]
 macro_rules! record {
@@ -557,30 +642,34 @@ macro_rules! record {
             }
 
             fn read(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
-                $(let mut $field: Option<$kind> = None;)*
-                let fields = reader.map()?;
-                for _ in 0..fields {
-                    match reader.key()? {
-                        $($key => {
-                            if $field.is_some() {
-                                return Err($crate::codec::DecodeError::Doubled($key));
-                            }
-                            $field = Some(<$kind as $crate::codec::Wire>::read(reader)?);
+                const KEYS: &[u32] = &[$($crate::codec::key($key)),*];
+                #[expect(non_camel_case_types, reason = "named as the fields whose places in the table they are")]
+                enum Place { $($field),* }
+                struct Slots { $($field: $crate::record!(@slot $mode $kind),)* }
+                impl Slots {
+                    fn fill(&mut self, place: usize, reader: &mut $crate::codec::Reader<'_>) -> Result<(), $crate::codec::DecodeError> {
+                        $(if place == Place::$field as usize {
+                            return $crate::record!(@fill $mode reader, self.$field);
                         })*
-                        _ => reader.skip()?,
+                        Ok(())
                     }
                 }
-                reader.leave();
-                Ok(Self { $($field: $crate::record!(@finish $mode $field, $key),)* })
+                let mut slots = Slots { $($field: Default::default(),)* };
+                $crate::codec::read_fields(reader, KEYS, concat!($($key, " "),*), &mut |place, reader| slots.fill(place, reader))?;
+                Ok(Self { $($field: $crate::record!(@finish $mode slots.$field, $key),)* })
             }
         }
     };
+    (@slot req $kind:ty) => { Option<$kind> };
+    (@slot opt $kind:ty) => { $kind };
+    (@fill req $reader:ident, $slot:expr) => { $crate::codec::read_some($reader, &mut $slot) };
+    (@fill opt $reader:ident, $slot:expr) => { $crate::codec::read_into($reader, &mut $slot) };
     (@required req) => { true };
     (@required opt) => { false };
     (@present req $value:expr, $kind:ty) => { true };
     (@present opt $value:expr, $kind:ty) => { $value != <$kind as Default>::default() };
-    (@finish req $field:ident, $key:literal) => { $field.ok_or($crate::codec::DecodeError::Missing($key))? };
-    (@finish opt $field:ident, $key:literal) => { $field.unwrap_or_default() };
+    (@finish req $slot:expr, $key:literal) => { $slot.ok_or($crate::codec::DecodeError::Missing($key))? };
+    (@finish opt $slot:expr, $key:literal) => { $slot };
 }
 
 /// Declares an enumeration that is one unsigned number on the wire and keeps numbers it does not know.

@@ -833,7 +833,12 @@ macro_rules! frames {
             }
         }
 
-        $(impl From<$variant> for $name {
+        $(impl $variant {
+            /// Its kind's number on the wire.
+            pub const KIND: u16 = $number;
+        }
+
+        impl From<$variant> for $name {
             fn from(body: $variant) -> Self {
                 Self::$variant(body)
             }

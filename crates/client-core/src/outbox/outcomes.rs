@@ -24,7 +24,7 @@ impl Session {
         pending.outbox_remove.push(nonce);
     }
 
-    fn outbox_done(&mut self, outgoing: Outgoing, result: &Result<Completion, CallError>) {
+    fn outbox_done(&mut self, outgoing: Box<Outgoing>, result: &Result<Completion, CallError>) {
         self.outbox_forget(outgoing.record.nonce);
         for call in outgoing.calls {
             self.finish(call, result.clone());
