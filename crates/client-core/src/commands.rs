@@ -10,7 +10,7 @@ use fireside_protocol::{
         Send, SetConversation, SetRole,
     },
     limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, TOKEN_BYTES_MAX},
-    text::{check_text, is_reaction_key, normalise_name},
+    text::{check_name, check_text, is_reaction_key},
 };
 
 use crate::{
@@ -176,7 +176,7 @@ impl Session {
                 }
                 ClientFrame::CreateGroup(CreateGroup {
                     nonce,
-                    name: normalise_name(&name).map_err(|error| error.code())?,
+                    name: name_of(&name)?,
                     invite,
                     history_for_joiners,
                     kind: None,
@@ -189,7 +189,7 @@ impl Session {
                 }
                 ClientFrame::CreateGroup(CreateGroup {
                     nonce,
-                    name: normalise_name(&name).map_err(|error| error.code())?,
+                    name: name_of(&name)?,
                     invite,
                     history_for_joiners: 0,
                     kind: Some(ConversationKind::Public),
@@ -259,7 +259,7 @@ impl Session {
             } => ClientFrame::SetConversation(SetConversation {
                 nonce,
                 conversation,
-                change: change.normalised()?.into(),
+                change: change.checked()?.into(),
             }),
             Command::Settings { conversation } => ClientFrame::HeadsRequest(HeadsRequest {
                 since: 0,
@@ -527,4 +527,10 @@ impl Session {
 fn content(text: &str) -> Bytes {
     let text = text.to_owned();
     encode(&TextContent { text }).into()
+}
+
+/// The server brings it into its stored form.
+fn name_of(name: &str) -> Result<String, Code> {
+    let name = check_name(name).map_err(|error| error.code())?;
+    Ok(name.to_owned())
 }
