@@ -1,6 +1,6 @@
 //! The disk as seen from the session: one transaction a call, in order; memory mode when the disk fails.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fireside_protocol::{ConversationId, Nonce, Now, encode};
@@ -8,6 +8,7 @@ use fireside_protocol::{ConversationId, Nonce, Now, encode};
 use crate::{
     Event, Session,
     conversation::{Conversation, Keep},
+    id_set::IdSet,
     sorted::Map,
     storage::{ItemRecord, Loaded, Profile, Rows, StoreError, StoreOp, Ticket, Transaction},
     timers::Timer,
@@ -63,7 +64,7 @@ pub(crate) struct Cache {
     pending: Map<Ticket, (Pending, u64)>,
     pub(crate) queue: VecDeque<(Ticket, StoreOp)>,
     pub(crate) transaction: Transaction,
-    dirty: BTreeSet<ConversationId>,
+    dirty: IdSet,
     pub(crate) profile: Profile,
     pub(crate) profile_dirty: bool,
     row_reserved: u64,
@@ -79,7 +80,7 @@ impl Cache {
             pending: Map::default(),
             queue: VecDeque::new(),
             transaction: Transaction::default(),
-            dirty: BTreeSet::new(),
+            dirty: IdSet::default(),
             profile: Profile::default(),
             profile_dirty: false,
             row_reserved: 0,
@@ -178,7 +179,7 @@ impl Session {
             Mode::Disk => {}
         }
         transaction.conversations = (dirty.iter())
-            .filter_map(|id| self.conversations.get(id))
+            .filter_map(|id| self.conversations.get(&id))
             .map(Conversation::record)
             .collect();
         if std::mem::take(&mut self.cache.profile_dirty) {
@@ -382,11 +383,11 @@ impl Session {
             self.with_items.insert(conversation);
         }
         while self.with_items.len() > MEMORY_CONVERSATIONS_MAX {
-            let oldest = (self.with_items.iter().copied())
+            let oldest = (self.with_items.iter())
                 .filter(|id| !self.open.contains(id) && *id != conversation)
                 .min_by_key(|id| self.conversations.get(id).map(|held| held.head.at));
             let Some(oldest) = oldest else { return };
-            self.with_items.remove(&oldest);
+            self.with_items.remove(oldest);
             if let Some(held) = self.conversations.get_mut(&oldest) {
                 held.drop_items();
             }

@@ -12,6 +12,7 @@ mod config;
 mod conversation;
 mod diff;
 mod heads;
+mod id_set;
 mod lent;
 mod link;
 mod list;

@@ -1,10 +1,6 @@
 //! The conversation list: newest activity first.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{cmp::Reverse, sync::Arc};
 
 use fireside_protocol::{ConversationId, ConversationKind, WallMs};
 
@@ -12,6 +8,7 @@ use crate::{
     Event, Session,
     conversation::Conversation,
     diff::DIFFS_MAX,
+    id_set::{IdSet, Numbers},
     rows::preview_of,
     view::{ConversationRow, Diff, LIST_ROWS_MAX},
 };
@@ -22,8 +19,8 @@ pub(crate) struct List {
     /// As the game has it, once all that was polled is applied: by time descending, then id.
     shown: Vec<ConversationRow>,
     /// The time under which a shown row stands.
-    placed: BTreeMap<ConversationId, WallMs>,
-    dirty: BTreeSet<ConversationId>,
+    placed: Numbers,
+    dirty: IdSet,
     reset: bool,
     generation: u64,
 }
@@ -32,8 +29,8 @@ impl List {
     pub(crate) fn new() -> Self {
         Self {
             shown: Vec::new(),
-            placed: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            placed: Numbers::new(),
+            dirty: IdSet::default(),
             reset: false,
             generation: 0,
         }
@@ -102,7 +99,7 @@ impl Session {
         if self.list.dirty.is_empty() && !self.list.reset {
             return None;
         }
-        let dirty = std::mem::take(&mut self.list.dirty);
+        let mut dirty = std::mem::take(&mut self.list.dirty);
         let many = 2 * dirty.len() > DIFFS_MAX || self.conversations.len() > LIST_ROWS_MAX;
         if many || self.list.reset || self.list.generation == 0 {
             self.list.reset = false;
@@ -126,7 +123,7 @@ impl Session {
             });
         }
         let mut diffs = Vec::new();
-        for id in dirty {
+        while let Some(id) = dirty.pop_first() {
             let row = self.conversations.get(&id).and_then(line);
             diffs.extend(self.list.place(id, row));
         }

@@ -2,7 +2,7 @@
 
 mod outcomes;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -13,8 +13,8 @@ use fireside_protocol::{
 };
 
 use crate::{
-    RequestId, Session, link::Request, rows::message_text, sorted::Map, storage::OutboxRecord,
-    timers::Timer, view::MessageState,
+    RequestId, Session, id_set::IdSet, link::Request, rows::message_text, sorted::Map,
+    storage::OutboxRecord, timers::Timer, view::MessageState,
 };
 
 /// Without a word about a command for this long it is sent again, in ms.
@@ -86,7 +86,7 @@ pub(crate) struct Outbox {
     in_flight: usize,
     /// Reactions and pins among them: mostly none, and then no row of a timeline need look for its own.
     facets: usize,
-    dirty: BTreeSet<ConversationId>,
+    dirty: IdSet,
     sent_here: VecDeque<Nonce>,
 }
 
@@ -311,10 +311,12 @@ impl Session {
     }
 
     /// What the cache held.
-    pub(crate) fn outbox_loaded(&mut self, mut records: Vec<OutboxRecord>, now: Now) {
-        records.sort_by_key(|record| record.position);
-        records.truncate(OUTBOX_ENTRIES_MAX);
+    pub(crate) fn outbox_loaded(&mut self, records: Vec<OutboxRecord>, now: Now) {
+        let mut by_position = Map::default();
         for record in records {
+            by_position.insert((record.position, record.nonce), record);
+        }
+        for record in by_position.into_values().take(OUTBOX_ENTRIES_MAX) {
             self.outbox.position = self.outbox.position.max(record.position);
             let fits = |frame: &ClientFrame| frame.nonce() == Some(record.nonce);
             match kept(record.kind, &record.body).filter(fits) {
@@ -344,7 +346,9 @@ impl Session {
     /// Logged in: all that waits goes out.
     pub(crate) fn outbox_connected(&mut self, now: Now) {
         let all: Vec<ConversationId> = self.outbox.queues.keys().copied().collect();
-        self.outbox.dirty.extend(all);
+        for id in all {
+            self.outbox.dirty.insert(id);
+        }
         self.outbox_pump(now);
     }
 
@@ -361,7 +365,8 @@ impl Session {
 
     /// Sends what may be sent of the conversations where something changed.
     pub(crate) fn outbox_pump(&mut self, now: Now) {
-        for id in std::mem::take(&mut self.outbox.dirty) {
+        let mut dirty = std::mem::take(&mut self.outbox.dirty);
+        while let Some(id) = dirty.pop_first() {
             self.timeline_dirty(id);
             self.outbox_send(id, now);
         }
@@ -430,7 +435,7 @@ impl Session {
             let frame = with_after(&outgoing.frame, after);
             self.outbox
                 .set_stage(nonce, Stage::InFlight(now.monotonic_ms));
-            self.outbox.dirty.remove(&id);
+            self.outbox.dirty.remove(id);
             let at = now.monotonic_ms.saturating_add(UNANSWERED_MS);
             self.timers.set_sooner(Timer::Unanswered(id), at);
             self.request(&frame, Request::Outbox(nonce));

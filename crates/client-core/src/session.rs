@@ -1,6 +1,6 @@
 //! The front door: one user on one device, over any number of connections.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use fireside_protocol::{Code, ConversationId, FrameError, Now, RawFrame, UserId};
 
@@ -9,6 +9,7 @@ use crate::{
     Command, CommandError, Event, EventClass, RequestId,
     cache::{Cache, Mode},
     conversation::Conversation,
+    id_set::IdSet,
     lent::Lent,
     link::{CLOCK_JUMP_MS, Links, Request},
     list::List,
@@ -39,7 +40,7 @@ pub struct Session {
     pub(crate) receipts: Receipts,
     pub(crate) conversations: BTreeMap<ConversationId, Conversation>,
     /// In memory mode: those that hold items.
-    pub(crate) with_items: BTreeSet<ConversationId>,
+    pub(crate) with_items: IdSet,
     /// On screen.
     pub(crate) open: Vec<ConversationId>,
     pub(crate) timelines: Map<ConversationId, Timeline>,
@@ -88,7 +89,7 @@ impl Session {
             sync: Sync::default(),
             receipts: Receipts::default(),
             conversations: BTreeMap::new(),
-            with_items: BTreeSet::new(),
+            with_items: IdSet::default(),
             open: Vec::new(),
             timelines: Map::default(),
             list: List::new(),

@@ -89,6 +89,21 @@ impl<K: Ord, V> Map<K, V> {
         self.rows.first()
     }
 
+    pub(crate) fn last(&self) -> Option<&(K, V)> {
+        self.rows.last()
+    }
+
+    pub(crate) fn pop_last(&mut self) -> Option<(K, V)> {
+        self.rows.pop()
+    }
+
+    /// The rows of the keys `from` to `to`, both included.
+    pub(crate) fn part(&self, from: &K, to: &K) -> &[(K, V)] {
+        let first = self.rows.partition_point(|(key, _)| key < from);
+        let end = self.rows.partition_point(|(key, _)| key <= to);
+        self.rows.get(first..end).unwrap_or_default()
+    }
+
     pub(crate) fn pop_first(&mut self) -> Option<(K, V)> {
         (!self.rows.is_empty()).then(|| self.rows.remove(0))
     }
@@ -97,7 +112,7 @@ impl<K: Ord, V> Map<K, V> {
         self.rows.iter().map(|(key, _)| key)
     }
 
-    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+    pub(crate) fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
         self.rows.iter().map(|(_, value)| value)
     }
 

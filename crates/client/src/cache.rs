@@ -67,6 +67,11 @@ fn found(body: &Bytes, text: &str) -> Option<Found> {
     })
 }
 
+/// The order of search results.
+fn newest_first(hits: &mut [Found]) {
+    hits.sort_unstable_by_key(|hit| std::cmp::Reverse((hit.at, hit.sequence)));
+}
+
 /// One or the other.
 pub(crate) enum Cache {
     Memory(Box<MemoryCache>),

@@ -179,9 +179,12 @@ impl Settings {
                 return Err(Code::ArgumentInvalid);
             }
         }
-        change
-            .attributes
-            .sort_by(|one, other| one.key.cmp(&other.key));
+        for attribute in std::mem::take(&mut change.attributes) {
+            let place = change
+                .attributes
+                .partition_point(|before| before.key <= attribute.key);
+            change.attributes.insert(place, attribute);
+        }
         let mut pairs = change
             .attributes
             .iter()

@@ -24,7 +24,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::mpsc;
 
 use super::{
-    Found, Stored, found,
+    Found, Stored, found, newest_first,
     schema::{MIGRATIONS, PRAGMAS},
     text,
 };
@@ -441,7 +441,7 @@ impl Disk {
             Ok(hits)
         };
         let mut hits = run().map_err(|error| error.to_string())?;
-        hits.sort_by_key(|hit| std::cmp::Reverse((hit.at, hit.sequence)));
+        newest_first(&mut hits);
         Ok(hits)
     }
 }

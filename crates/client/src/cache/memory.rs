@@ -1,6 +1,6 @@
 //! The cache of a client without a folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 
 use fireside_client_core::storage::{
     ConversationRecord, ItemRecord, ItemsQuery, Loaded, OutboxRecord, Profile, Rows, StoreError,
@@ -8,7 +8,7 @@ use fireside_client_core::storage::{
 };
 use fireside_protocol::{ConversationId, Nonce, Sequence};
 
-use super::{Found, found, text};
+use super::{Found, found, newest_first, text};
 use crate::limits::MEMORY_ITEMS_MAX;
 use crate::search::SearchQuery;
 
@@ -17,7 +17,8 @@ use crate::search::SearchQuery;
 pub(crate) struct MemoryCache {
     profile: Profile,
     conversations: HashMap<ConversationId, ConversationRecord>,
-    items: HashMap<ConversationId, BTreeMap<Sequence, ItemRecord>>,
+    /// By number: most come at one of the ends.
+    items: HashMap<ConversationId, VecDeque<ItemRecord>>,
     item_count: usize,
     outbox: HashMap<Nonce, OutboxRecord>,
 }
@@ -32,12 +33,10 @@ impl MemoryCache {
     }
 
     fn load(&self) -> Loaded {
-        let mut outbox: Vec<OutboxRecord> = self.outbox.values().cloned().collect();
-        outbox.sort_by_key(|record| record.position);
         Loaded {
             profile: self.profile.clone(),
             conversations: self.conversations.values().cloned().collect(),
-            outbox,
+            outbox: self.outbox.values().cloned().collect(),
         }
     }
 
@@ -62,12 +61,16 @@ impl MemoryCache {
         }
         for item in transaction.items {
             let items = self.items.entry(item.conversation).or_default();
-            match items.get(&item.sequence) {
-                Some(held) if held.rev > item.rev => {}
-                Some(_) => drop(items.insert(item.sequence, item)),
-                None => {
+            let place = items.partition_point(|held| held.sequence < item.sequence);
+            match items.get_mut(place) {
+                Some(held) if held.sequence == item.sequence => {
+                    if held.rev <= item.rev {
+                        *held = item;
+                    }
+                }
+                _ => {
                     self.item_count += 1;
-                    items.insert(item.sequence, item);
+                    items.insert(place, item);
                 }
             }
         }
@@ -87,18 +90,13 @@ impl MemoryCache {
         let Some(items) = self.items.get(&query.conversation) else {
             return Vec::new();
         };
-        let below = if query.below == Sequence::MAX {
-            items.range(..)
+        let end = if query.below == Sequence::MAX {
+            items.len()
         } else {
-            items.range(..query.below)
+            items.partition_point(|held| held.sequence < query.below)
         };
-        let mut found: Vec<ItemRecord> = below
-            .rev()
-            .take(query.limit as usize)
-            .map(|(_, item)| item.clone())
-            .collect();
-        found.reverse();
-        found
+        let start = end.saturating_sub(query.limit as usize);
+        items.range(start..end).cloned().collect()
     }
 
     pub(crate) fn search(&self, query: &SearchQuery) -> Vec<Found> {
@@ -110,11 +108,11 @@ impl MemoryCache {
             query.conversation.is_none_or(|only| only == **conversation)
         });
         let mut hits: Vec<Found> = scope
-            .flat_map(|(_, items)| items.values())
+            .flat_map(|(_, items)| items)
             .filter(|item| !item.text.is_empty() && text::matches(&item.text, &words))
             .filter_map(|item| found(&item.body, &item.text))
             .collect();
-        hits.sort_by_key(|hit| std::cmp::Reverse((hit.at, hit.sequence)));
+        newest_first(&mut hits);
         hits.truncate(query.limit as usize);
         hits
     }
