@@ -3,12 +3,14 @@
 use std::{
     cell::Cell,
     ffi::c_void,
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::TryRecvError,
+    },
     time::Duration,
 };
 
-use ::fireside_client::{Client, Found, StoreError};
-use crossbeam_channel::{Receiver, TryRecvError};
+use ::fireside_client::{Client, Found, Receiver, StoreError};
 use fireside_protocol::{Code, ConversationId};
 use parking_lot::Mutex;
 

@@ -8,13 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, unbounded};
 pub use fireside_client_core::storage::StoreError;
 use fireside_client_core::storage::{Rows, StoreOp, Ticket};
 use fireside_protocol::{ConversationId, Entry, Sequence, UserId, WallMs, decode};
 use tokio::sync::mpsc;
 
 use crate::{
+    channel::{Sender, channel},
     limits::{STORE_BATCH_MAX, STORE_HOLD_MS},
     search::SearchQuery,
     trust::hex,
@@ -98,7 +98,7 @@ impl Cache {
         let Some(folder) = folder else {
             return (Self::Memory(Box::default()), stored);
         };
-        let (jobs, queue) = unbounded();
+        let (jobs, queue) = channel();
         let thread = std::thread::Builder::new()
             .name("fireside-disk".to_owned())
             .spawn(move || disk::run(&folder, &queue, &results));

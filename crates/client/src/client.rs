@@ -2,13 +2,12 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, atomic::Ordering, mpsc::RecvTimeoutError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, bounded};
 use fireside_client_core::{
     Command, CommandError, Config, Event, RequestId, Session,
     command::{MessageRef, Recipient},
@@ -22,6 +21,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{
     cache::{self, Cache, Found, StoreError},
+    channel::{Receiver, channel},
     config::{ClientConfig, StartError, Trust, split_server},
     connection::{self, Link, Target},
     driver::{Clock, Driver},
@@ -132,13 +132,13 @@ impl Drop for Owner {
 
 impl Owner {
     fn shutdown(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout.min(Duration::from_millis(SHUTDOWN_MS_MAX));
         self.queues.closing.store(true, Ordering::SeqCst);
         self.queues.notify.notify_one();
         // Nothing is ever sent: the end of the thread drops the other side.
         let ended = !matches!(
-            self.ended.recv_deadline(deadline),
-            Err(crossbeam_channel::RecvTimeoutError::Timeout)
+            self.ended
+                .recv_timeout(timeout.min(Duration::from_millis(SHUTDOWN_MS_MAX))),
+            Err(RecvTimeoutError::Timeout)
         );
         if ended && let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
@@ -179,7 +179,7 @@ impl Client {
 
         let queues = Arc::new(Queues::new());
         let snapshot = Arc::new(Snapshot::default());
-        let (alive, ended) = bounded::<()>(0);
+        let (alive, ended) = channel::<()>();
         let folder = config
             .folder
             .as_ref()

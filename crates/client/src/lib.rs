@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod cache;
+mod channel;
 mod client;
 mod config;
 mod connection;
@@ -12,6 +13,7 @@ mod search;
 mod trust;
 
 pub use cache::{Found, StoreError};
+pub use channel::Receiver;
 pub use client::{Client, Stats};
 pub use config::{ClientConfig, RouteProbe, StartError, Trust};
 pub use fireside_client_core as core;

@@ -6,11 +6,11 @@ use std::{
     collections::VecDeque,
     fs::{self, File, TryLockError},
     path::Path,
+    sync::mpsc::{RecvTimeoutError, TryRecvError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use crossbeam_channel::Receiver;
 use fireside_client_core::storage::{
     ConversationRecord, ItemRecord, ItemsQuery, Loaded, OutboxRecord, Profile, Rows, StoreError,
     StoreOp, Ticket, Transaction,
@@ -29,6 +29,7 @@ use super::{
     text,
 };
 use crate::{
+    channel::Receiver,
     limits::{SEARCHES_MAX, STORE_BATCH_MAX},
     search::{Answer, SearchQuery},
 };
@@ -89,10 +90,12 @@ impl Worker<'_> {
         let first = match self.index {
             Index::Rests if self.searches.is_empty() => jobs.recv().map_err(|_| true),
             Index::Waits if self.searches.is_empty() => {
-                (jobs.recv_timeout(QUIET)).map_err(|error| error.is_disconnected())
+                (jobs.recv_timeout(QUIET)).map_err(|error| error == RecvTimeoutError::Disconnected)
             }
             // There is work.
-            _ => jobs.try_recv().map_err(|error| error.is_disconnected()),
+            _ => jobs
+                .try_recv()
+                .map_err(|error| error == TryRecvError::Disconnected),
         };
         let goes_on = match first {
             Ok(first) => self.work(first, jobs),
@@ -112,7 +115,7 @@ impl Worker<'_> {
         let mut stop = false;
         let mut batch = Vec::new();
         let mut searches = Vec::new();
-        for job in std::iter::once(first).chain(jobs.try_iter()) {
+        for job in std::iter::once(first).chain(std::iter::from_fn(|| jobs.try_recv().ok())) {
             match job {
                 Job::Op(ticket, op) => batch.push((ticket, op)),
                 Job::Search(query) => searches.push(query),

@@ -20,7 +20,8 @@ pub(crate) struct MemoryCache {
     /// By number: most come at one of the ends.
     items: HashMap<ConversationId, VecDeque<ItemRecord>>,
     item_count: usize,
-    outbox: HashMap<Nonce, OutboxRecord>,
+    /// By position.
+    outbox: Vec<OutboxRecord>,
 }
 
 impl MemoryCache {
@@ -36,7 +37,7 @@ impl MemoryCache {
         Loaded {
             profile: self.profile.clone(),
             conversations: self.conversations.values().cloned().collect(),
-            outbox: self.outbox.values().cloned().collect(),
+            outbox: self.outbox.clone(),
         }
     }
 
@@ -75,15 +76,22 @@ impl MemoryCache {
             }
         }
         for record in transaction.outbox {
-            self.outbox.insert(record.nonce, record);
+            self.remove(record.nonce);
+            let place = (self.outbox).partition_point(|before| before.position <= record.position);
+            self.outbox.insert(place, record);
         }
         for nonce in transaction.outbox_remove {
-            self.outbox.remove(&nonce);
+            self.remove(nonce);
         }
         if let Some(profile) = transaction.profile {
             self.profile = profile;
         }
         Ok(())
+    }
+
+    /// Of the outbox.
+    fn remove(&mut self, nonce: Nonce) {
+        self.outbox.retain(|record| record.nonce != nonce);
     }
 
     fn items(&self, query: &ItemsQuery) -> Vec<ItemRecord> {
