@@ -554,12 +554,13 @@ const fn key_number(key: &[u8]) -> u32 {
     }
 }
 
-/// Reads the fields of a record: `fill` reads the one at a place of `keys`. `names` are the keys as text, for errors, with a space after
+/// Reads the fields of a record: `fill` reads the one at a place of `keys`. `required` is a set of places; `names` are the keys as text, for errors, with a space after
 /// each. Not generic: what each of a hundred records has of its own is only where its fields are.
 #[doc(hidden)]
 pub fn read_fields(
     reader: &mut Reader<'_>,
     keys: &[u32],
+    required: u64,
     names: &'static str,
     fill: &mut dyn FnMut(usize, &mut Reader<'_>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
@@ -583,15 +584,25 @@ pub fn read_fields(
         };
         let bit = 1_u64.unbounded_shl(place as u32);
         if seen & bit != 0 {
-            let name = names.split(' ').nth(place).unwrap_or_default();
-            return Err(DecodeError::Doubled(name));
+            return Err(DecodeError::Doubled(name_of(names, place)));
         }
         seen |= bit;
         fill(place, reader)?;
         next = place + 1;
     }
     reader.leave();
+    let missing = required & !seen;
+    if missing != 0 {
+        return Err(DecodeError::Missing(name_of(
+            names,
+            missing.trailing_zeros() as usize,
+        )));
+    }
     Ok(())
+}
+
+fn name_of(names: &'static str, place: usize) -> &'static str {
+    names.split(' ').nth(place).unwrap_or_default()
 }
 
 /// Reads a field that may be left out.
@@ -643,6 +654,7 @@ macro_rules! record {
 
             fn read(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
                 const KEYS: &[u32] = &[$($crate::codec::key($key)),*];
+                const REQUIRED: u64 = 0 $(| ($crate::record!(@required $mode) as u64) << Place::$field as u64)*;
                 #[expect(non_camel_case_types, reason = "named as the fields whose places in the table they are")]
                 enum Place { $($field),* }
                 struct Slots { $($field: $crate::record!(@slot $mode $kind),)* }
@@ -655,8 +667,13 @@ macro_rules! record {
                     }
                 }
                 let mut slots = Slots { $($field: Default::default(),)* };
-                $crate::codec::read_fields(reader, KEYS, concat!($($key, " "),*), &mut |place, reader| slots.fill(place, reader))?;
-                Ok(Self { $($field: $crate::record!(@finish $mode slots.$field, $key),)* })
+                $crate::codec::read_fields(reader, KEYS, REQUIRED, concat!($($key, " "),*), &mut |place, reader| slots.fill(place, reader))?;
+                match slots {
+                    Slots { $($field: $crate::record!(@filled $mode $field),)* } => Ok(Self { $($field,)* }),
+                    // That was seen before.
+                    #[allow(unreachable_patterns, reason = "a record may have no required field")]
+                    _ => Err($crate::codec::DecodeError::Missing("")),
+                }
             }
         }
     };
@@ -668,8 +685,8 @@ macro_rules! record {
     (@required opt) => { false };
     (@present req $value:expr, $kind:ty) => { true };
     (@present opt $value:expr, $kind:ty) => { $value != <$kind as Default>::default() };
-    (@finish req $slot:expr, $key:literal) => { $slot.ok_or($crate::codec::DecodeError::Missing($key))? };
-    (@finish opt $slot:expr, $key:literal) => { $slot };
+    (@filled req $field:ident) => { Some($field) };
+    (@filled opt $field:ident) => { $field };
 }
 
 /// Declares an enumeration that is one unsigned number on the wire and keeps numbers it does not know.
