@@ -188,7 +188,7 @@ impl Session {
             self.cache.row_reserved = profile.row_counter;
             transaction.profile = Some(profile);
         }
-        if transaction == Transaction::default() {
+        if transaction.is_empty() {
             return;
         }
         if self.config.breaks.cursor_before_rows && !transaction.items.is_empty() {

@@ -432,13 +432,17 @@ impl Session {
             }
             outgoing.attempts = outgoing.attempts.saturating_add(1);
             let after = before.filter(|_| !shuffled);
-            let frame = with_after(&outgoing.frame, after);
+            set_after(&mut outgoing.frame, after);
+            let frame = std::mem::replace(&mut outgoing.frame, ClientFrame::Unknown(0));
             self.outbox
                 .set_stage(nonce, Stage::InFlight(now.monotonic_ms));
             self.outbox.dirty.remove(id);
             let at = now.monotonic_ms.saturating_add(UNANSWERED_MS);
             self.timers.set_sooner(Timer::Unanswered(id), at);
             self.request(&frame, Request::Outbox(nonce));
+            if let Some(outgoing) = self.outbox.entries.get_mut(&nonce) {
+                outgoing.frame = frame;
+            }
             if !read {
                 flying += 1;
                 before = Some(nonce);
@@ -512,9 +516,8 @@ const fn is_facet(frame: &ClientFrame) -> bool {
     matches!(frame, ClientFrame::React(_) | ClientFrame::Pin(_))
 }
 
-fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
-    let mut frame = frame.clone();
-    match &mut frame {
+const fn set_after(frame: &mut ClientFrame, after: Option<Nonce>) {
+    match frame {
         ClientFrame::Send(send) => send.after = after,
         ClientFrame::Edit(edit) => edit.after = after,
         ClientFrame::Recall(recall) => recall.after = after,
@@ -522,7 +525,6 @@ fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
         ClientFrame::Pin(pin) => pin.after = after,
         _ => {}
     }
-    frame
 }
 
 /// Reads a command as the cache kept it. Only what is ever kept: to read every frame of a client would be the greater part of what this

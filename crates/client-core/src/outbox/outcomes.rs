@@ -232,10 +232,12 @@ impl Session {
         let Some(failed) = failed else {
             return Err(Code::NotFound);
         };
-        let ClientFrame::Send(mut send) = failed.frame.clone() else {
+        let ClientFrame::Send(send) = &failed.frame else {
             return Err(Code::NotFound);
         };
+        let mut send = send.clone();
         self.outbox_discard(nonce);
+        send.after = None;
         send.nonce = self.random.nonce(now.wall_ms);
         let id = send.conversation;
         self.outbox_add(call, id, ClientFrame::Send(send), now)
