@@ -1,9 +1,7 @@
 //! The clients of the process by handle. A handle is a place and a generation, so that a client that is gone is never mistaken for
 //! the one that took its place.
 
-use std::sync::Arc;
-
-use parking_lot::RwLock;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{
     host::Host,
@@ -30,6 +28,17 @@ impl Held {
     }
 }
 
+impl Place {
+    /// Nothing is left half done by a panic: what is done with it can not.
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 static PLACES: [Place; CLIENTS_MAX] = [const {
     Place(RwLock::new(Held {
         gone: 0,
@@ -41,10 +50,10 @@ static PLACES: [Place; CLIENTS_MAX] = [const {
 pub(crate) fn insert(host: Host) -> Result<fireside_client, fireside_status> {
     let host = Arc::new(host);
     for (index, place) in PLACES.iter().enumerate() {
-        if place.0.read().host.is_some() {
+        if place.read().host.is_some() {
             continue;
         }
-        let mut held = place.0.write();
+        let mut held = place.write();
         if held.host.is_none()
             && let Some(generation) = held.generation()
         {
@@ -58,7 +67,7 @@ pub(crate) fn insert(host: Host) -> Result<fireside_client, fireside_status> {
 /// The client of a handle.
 pub(crate) fn get(client: fireside_client) -> Result<Arc<Host>, fireside_status> {
     let (place, generation) = split(client)?;
-    let held = place.0.read();
+    let held = place.read();
     match &held.host {
         Some(host) if held.generation() == Some(generation) => Ok(host.clone()),
         _ => Err(FIRESIDE_STATUS_INVALID_HANDLE),
@@ -68,7 +77,7 @@ pub(crate) fn get(client: fireside_client) -> Result<Arc<Host>, fireside_status>
 /// Takes a client out; its handle is no more.
 pub(crate) fn remove(client: fireside_client) -> Result<Arc<Host>, fireside_status> {
     let (place, generation) = split(client)?;
-    let mut held = place.0.write();
+    let mut held = place.write();
     if held.generation() != Some(generation) {
         return Err(FIRESIDE_STATUS_INVALID_HANDLE);
     }

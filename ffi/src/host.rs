@@ -10,9 +10,8 @@ use std::{
     time::Duration,
 };
 
-use ::fireside_client::{Client, Found, Receiver, StoreError};
+use ::fireside_client::{Client, Found, Receiver, StoreError, lock::Mutex};
 use fireside_protocol::{Code, ConversationId};
-use parking_lot::Mutex;
 
 use crate::{
     batch::Batch,

@@ -67,9 +67,14 @@ fn found(body: &Bytes, text: &str) -> Option<Found> {
     })
 }
 
-/// The order of search results.
-fn newest_first(hits: &mut [Found]) {
-    hits.sort_unstable_by_key(|hit| std::cmp::Reverse((hit.at, hit.sequence)));
+/// Puts a search result among the others, the newest first and `limit` at most.
+fn add_newest(hits: &mut Vec<Found>, hit: Found, limit: u32) {
+    let key = |hit: &Found| (hit.at, hit.sequence);
+    let place = hits.partition_point(|before| key(before) >= key(&hit));
+    if place < limit as usize {
+        hits.insert(place, hit);
+        hits.truncate(limit as usize);
+    }
 }
 
 /// One or the other.

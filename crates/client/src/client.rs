@@ -16,7 +16,6 @@ use fireside_client_core::{
 use fireside_protocol::{
     ConversationId, DeviceId, JoinPolicy, Nonce, Role, Sequence, Settings, UserId,
 };
-use parking_lot::Mutex;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{
@@ -26,6 +25,7 @@ use crate::{
     connection::{self, Link, Target},
     driver::{Clock, Driver},
     limits::{SEARCH_RESULTS_MAX, SHUTDOWN_MS_MAX},
+    lock::Mutex,
     queue::{Queues, Tick},
     route::RouteWatch,
     search::{Reply, SearchQuery},

@@ -7,6 +7,7 @@ mod config;
 mod connection;
 mod driver;
 pub mod limits;
+pub mod lock;
 mod queue;
 mod route;
 mod search;

@@ -1,9 +1,9 @@
 //! What stands between the game's thread and the client's: bounded queues, nothing else.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::VecDeque,
     sync::{
-        Condvar, PoisonError,
+        Condvar, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
     },
     time::{Duration, Instant},
@@ -14,7 +14,6 @@ use fireside_client_core::{
     event::{CallError, Completion},
 };
 use fireside_protocol::{Code, ConversationId, UserId};
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::{
@@ -22,6 +21,7 @@ use crate::{
         EPHEMERAL_KEYS_MAX, EPHEMERAL_MAX, NOTICES_MAX, PENDING_CALLS_MAX, SEARCHES_MAX,
         STATES_MAX, VIEW_EVENTS_MAX,
     },
+    lock::Mutex,
     search::SearchQuery,
 };
 
@@ -121,7 +121,8 @@ pub(crate) struct Queues {
     pending: AtomicUsize,
     next_request: AtomicU64,
     /// Calls the client's thread has taken from `commands` and not completed. Whoever takes an id out of it completes the call.
-    outstanding: Mutex<HashSet<RequestId>>,
+    /// Ascending.
+    outstanding: Mutex<Vec<RequestId>>,
     completions: Queue<Event>,
     /// Events in `completions` that complete no call.
     states: AtomicUsize,
@@ -349,13 +350,19 @@ impl Queues {
     /// The next command, if there is one; from then on it is outstanding.
     pub(crate) fn take_command(&self) -> Option<(RequestId, Command)> {
         let (request, command) = self.commands.pop()?;
-        self.outstanding.lock().insert(request);
+        let mut outstanding = self.outstanding.lock();
+        let place = outstanding.partition_point(|before| *before < request);
+        outstanding.insert(place, request);
+        drop(outstanding);
         Some((request, command))
     }
 
     /// Completes a call, once: a second completion of it goes nowhere.
     pub(crate) fn complete(&self, request: RequestId, result: Result<Completion, CallError>) {
-        if self.outstanding.lock().remove(&request) {
+        let mut outstanding = self.outstanding.lock();
+        if let Ok(place) = outstanding.binary_search(&request) {
+            outstanding.remove(place);
+            drop(outstanding);
             self.push_completion(request, result);
         }
     }

@@ -24,7 +24,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::mpsc;
 
 use super::{
-    Found, Stored, found, newest_first,
+    Found, Stored, add_newest, found,
     schema::{MIGRATIONS, PRAGMAS},
     text,
 };
@@ -439,13 +439,13 @@ impl Disk {
             let mut hits = Vec::new();
             for row in rows {
                 let (body, text) = row?;
-                hits.extend(found(&body, &text));
+                if let Some(hit) = found(&body, &text) {
+                    add_newest(&mut hits, hit, query.limit);
+                }
             }
             Ok(hits)
         };
-        let mut hits = run().map_err(|error| error.to_string())?;
-        newest_first(&mut hits);
-        Ok(hits)
+        run().map_err(|error| error.to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use fireside_client_core::storage::{
 };
 use fireside_protocol::{ConversationId, Nonce, Sequence};
 
-use super::{Found, found, newest_first, text};
+use super::{Found, add_newest, found, text};
 use crate::limits::MEMORY_ITEMS_MAX;
 use crate::search::SearchQuery;
 
@@ -16,12 +16,18 @@ use crate::search::SearchQuery;
 #[derive(Default)]
 pub(crate) struct MemoryCache {
     profile: Profile,
-    conversations: HashMap<ConversationId, ConversationRecord>,
-    /// By number: most come at one of the ends.
-    items: HashMap<ConversationId, VecDeque<ItemRecord>>,
+    conversations: HashMap<ConversationId, Held>,
     item_count: usize,
     /// By position.
     outbox: Vec<OutboxRecord>,
+}
+
+/// What is held of a conversation.
+#[derive(Default)]
+struct Held {
+    record: Option<ConversationRecord>,
+    /// By number: most come at one of the ends.
+    items: VecDeque<ItemRecord>,
 }
 
 impl MemoryCache {
@@ -36,7 +42,9 @@ impl MemoryCache {
     fn load(&self) -> Loaded {
         Loaded {
             profile: self.profile.clone(),
-            conversations: self.conversations.values().cloned().collect(),
+            conversations: (self.conversations.values())
+                .filter_map(|held| held.record.clone())
+                .collect(),
             outbox: self.outbox.clone(),
         }
     }
@@ -49,19 +57,21 @@ impl MemoryCache {
             return Err(StoreError { reason });
         }
         for conversation in transaction.drop_items.iter().chain(&transaction.forget) {
-            self.item_count -= self
-                .items
-                .remove(conversation)
-                .map_or(0, |items| items.len());
+            if let Some(held) = self.conversations.get_mut(conversation) {
+                self.item_count -= held.items.len();
+                held.items = VecDeque::new();
+            }
         }
         for conversation in &transaction.forget {
             self.conversations.remove(conversation);
         }
         for record in transaction.conversations {
-            self.conversations.insert(record.head.conversation, record);
+            let held = self.conversations.entry(record.head.conversation);
+            held.or_default().record = Some(record);
         }
         for item in transaction.items {
-            let items = self.items.entry(item.conversation).or_default();
+            let held = self.conversations.entry(item.conversation).or_default();
+            let items = &mut held.items;
             let place = items.partition_point(|held| held.sequence < item.sequence);
             match items.get_mut(place) {
                 Some(held) if held.sequence == item.sequence => {
@@ -95,9 +105,10 @@ impl MemoryCache {
     }
 
     fn items(&self, query: &ItemsQuery) -> Vec<ItemRecord> {
-        let Some(items) = self.items.get(&query.conversation) else {
+        let Some(held) = self.conversations.get(&query.conversation) else {
             return Vec::new();
         };
+        let items = &held.items;
         let end = if query.below == Sequence::MAX {
             items.len()
         } else {
@@ -112,16 +123,18 @@ impl MemoryCache {
         if words.is_empty() {
             return Vec::new();
         }
-        let scope = self.items.iter().filter(|(conversation, _)| {
+        let scope = self.conversations.iter().filter(|(conversation, _)| {
             query.conversation.is_none_or(|only| only == **conversation)
         });
-        let mut hits: Vec<Found> = scope
-            .flat_map(|(_, items)| items)
-            .filter(|item| !item.text.is_empty() && text::matches(&item.text, &words))
-            .filter_map(|item| found(&item.body, &item.text))
-            .collect();
-        newest_first(&mut hits);
-        hits.truncate(query.limit as usize);
+        let matching = scope
+            .flat_map(|(_, held)| &held.items)
+            .filter(|item| !item.text.is_empty() && text::matches(&item.text, &words));
+        let mut hits = Vec::new();
+        for item in matching {
+            if let Some(hit) = found(&item.body, &item.text) {
+                add_newest(&mut hits, hit, query.limit);
+            }
+        }
         hits
     }
 }
