@@ -10,6 +10,7 @@ mod cache;
 mod commands;
 mod config;
 mod conversation;
+mod conversations;
 mod diff;
 mod heads;
 mod id_set;

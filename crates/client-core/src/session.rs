@@ -1,6 +1,6 @@
 //! The front door: one user on one device, over any number of connections.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use fireside_protocol::{Code, ConversationId, FrameError, Now, RawFrame, UserId};
 
@@ -8,7 +8,7 @@ pub use crate::config::{Action, Breaks, Config, Counters, LinkEvent, LinkId, Tra
 use crate::{
     Command, CommandError, Event, EventClass, RequestId,
     cache::{Cache, Mode},
-    conversation::Conversation,
+    conversations::Conversations,
     id_set::IdSet,
     lent::Lent,
     link::{CLOCK_JUMP_MS, Links, Request},
@@ -38,7 +38,7 @@ pub struct Session {
     pub(crate) outbox: Outbox,
     pub(crate) sync: Sync,
     pub(crate) receipts: Receipts,
-    pub(crate) conversations: BTreeMap<ConversationId, Conversation>,
+    pub(crate) conversations: Conversations,
     /// In memory mode: those that hold items.
     pub(crate) with_items: IdSet,
     /// On screen.
@@ -88,7 +88,7 @@ impl Session {
             outbox: Outbox::default(),
             sync: Sync::default(),
             receipts: Receipts::default(),
-            conversations: BTreeMap::new(),
+            conversations: Conversations::default(),
             with_items: IdSet::default(),
             open: Vec::new(),
             timelines: Map::default(),

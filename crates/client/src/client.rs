@@ -2,12 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::Ordering, mpsc::RecvTimeoutError},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::RecvTimeoutError,
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
 use fireside_client_core::{
     Command, CommandError, Config, Event, RequestId, Session,
     command::{MessageRef, Recipient},
@@ -72,7 +75,40 @@ pub struct Stats {
 
 /// What the client's thread told of itself last. Read without a wait, even while that thread is in the middle of telling.
 #[derive(Default)]
-pub(crate) struct Snapshot(ArcSwap<Stats>);
+pub(crate) struct Snapshot {
+    /// One is told, the other is what is read.
+    slots: [Mutex<Stats>; 2],
+    /// Which is read.
+    newest: AtomicUsize,
+}
+
+impl Snapshot {
+    /// Only the client's thread does.
+    fn tell(&self, stats: Stats) {
+        let [first, second] = &self.slots;
+        let (slot, number) = match self.newest.load(Ordering::Acquire) {
+            0 => (second, 1),
+            _ => (first, 0),
+        };
+        *slot.lock() = stats;
+        self.newest.store(number, Ordering::Release);
+    }
+
+    fn read(&self) -> Stats {
+        let [first, second] = &self.slots;
+        loop {
+            let slot = match self.newest.load(Ordering::Acquire) {
+                0 => first,
+                _ => second,
+            };
+            // Another reads it, or it is told already, and then the other one is the newest.
+            if let Some(stats) = slot.try_lock() {
+                return *stats;
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
 
 /// The client's thread's side of the [`Snapshot`].
 pub(crate) struct Teller {
@@ -111,7 +147,7 @@ impl Teller {
         }
         if stats != self.told {
             self.told = stats;
-            self.snapshot.0.store(Arc::new(stats));
+            self.snapshot.tell(stats);
         }
     }
 }
@@ -309,7 +345,7 @@ impl Client {
     /// Numbers for an overlay.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = **self.owner.snapshot.0.load();
+        let mut stats = self.owner.snapshot.read();
         stats.certificates_checked = self.owner.verifier_calls.load(Ordering::Relaxed);
         stats.pending_calls = self.owner.queues.pending();
         stats.waiting_events = self.owner.queues.waiting();
