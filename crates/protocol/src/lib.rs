@@ -4,6 +4,8 @@ pub mod code;
 pub mod codec;
 pub mod entry;
 pub mod envelope;
+#[doc(hidden)]
+pub mod fields;
 pub mod frames;
 pub mod ids;
 pub mod limits;
