@@ -162,6 +162,17 @@ const OWED: &[&str] = &[
     "Completion::Settings",
     "Event::JoinRequests",
     "Body::Settings",
+    "Body::Content",
+    "Body::Answer",
+    "Command::Send",
+    "Command::Edit",
+    "Command::Vote",
+    "Command::ClosePoll",
+    "Command::SetLive",
+    "Command::AnswerCard",
+    "Command::Delete",
+    "Command::Revisions",
+    "Completion::Revisions",
 ];
 
 fn is_owed(name: &str, variant: &str) -> bool {

@@ -5,16 +5,23 @@ mod outcomes;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, Nonce, Now, Sequence, UserId, decode,
-    frames::{Edit, Pin, React, Read, Recall, Send},
+    ClientFrame, Code, ConversationId, Entry, Header, Nonce, Now, Sequence, UserId,
+    content::{CustomContent, Span},
+    decode,
+    frames::{Answer, ClosePoll, Edit, Pin, React, Read, Recall, Send, SetLive, Vote},
     limits::{OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
 };
 
 use crate::{
-    RequestId, Session, id_set::IdSet, link::Request, rows::message_text, sorted::Map,
-    storage::OutboxRecord, timers::Timer, view::MessageState,
+    RequestId, Session,
+    id_set::IdSet,
+    link::Request,
+    rows::said,
+    sorted::Map,
+    storage::OutboxRecord,
+    timers::Timer,
+    view::{Body, MessageState},
 };
 
 /// Without a word about a command for this long it is sent again, in ms.
@@ -39,6 +46,14 @@ enum Stage {
 
 /// How far a message of this device is.
 impl Outgoing {
+    /// Of a message: what it goes out with.
+    pub(crate) const fn header(&self) -> Option<&Header> {
+        match &self.frame {
+            ClientFrame::Send(send) => Some(&send.header),
+            _ => None,
+        }
+    }
+
     /// For its echo.
     pub(crate) fn state(&self) -> MessageState {
         match self.stage {
@@ -65,12 +80,18 @@ pub(crate) struct Outgoing {
     /// It waits for a moderator.
     held: bool,
     /// What its echo says.
-    pub(crate) text: Option<ByteString>,
+    pub(crate) said: Option<(Body, Vec<Span>)>,
 }
 
 /// A wish for a facet that waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PendingFacet<'a> {
+    /// Vote in a poll.
+    Vote(&'a [u32]),
+    /// Close a poll.
+    ClosePoll,
+    /// Change a live object.
+    Live(&'a CustomContent),
     /// React with a key, or take it back.
     React(&'a str, bool),
     /// Pin or unpin.
@@ -97,6 +118,11 @@ impl Outbox {
 
     pub(crate) fn contains(&self, nonce: Nonce) -> bool {
         self.entries.contains_key(&nonce)
+    }
+
+    /// The header of a message that waits here.
+    pub(crate) fn header(&self, nonce: Nonce) -> Option<&Header> {
+        self.entries.get(&nonce)?.header()
     }
 
     pub(crate) fn any_in_flight(&self) -> bool {
@@ -145,7 +171,7 @@ impl Outbox {
         id: ConversationId,
         sequence: Sequence,
         nonce: Option<Nonce>,
-    ) -> Option<Option<ByteString>> {
+    ) -> Option<Option<&Bytes>> {
         let same = |target: Sequence, target_nonce: Option<Nonce>| {
             (target != 0 && target == sequence) || (nonce.is_some() && target_nonce == nonce)
         };
@@ -154,7 +180,7 @@ impl Outbox {
             .filter(|outgoing| outgoing.stored)
             .find_map(|outgoing| match &outgoing.frame {
                 ClientFrame::Edit(edit) if same(edit.target, edit.target_nonce) => {
-                    Some(outgoing.text.clone())
+                    Some(Some(&edit.content))
                 }
                 ClientFrame::Recall(recall) if same(recall.target, recall.target_nonce) => {
                     Some(None)
@@ -184,6 +210,15 @@ impl Outbox {
                 }
                 ClientFrame::Pin(pin) if same(pin.target, pin.target_nonce) => {
                     Some(PendingFacet::Pin(pin.on))
+                }
+                ClientFrame::Vote(vote) if same(vote.target, vote.target_nonce) => {
+                    Some(PendingFacet::Vote(&vote.choices))
+                }
+                ClientFrame::ClosePoll(close) if same(close.target, close.target_nonce) => {
+                    Some(PendingFacet::ClosePoll)
+                }
+                ClientFrame::SetLive(set) if same(set.target, set.target_nonce) => {
+                    Some(PendingFacet::Live(&set.state))
                 }
                 _ => None,
             })
@@ -231,7 +266,7 @@ impl Session {
         frame: ClientFrame,
         now: Now,
     ) -> Result<(), Code> {
-        let Some(nonce) = frame.nonce() else {
+        let Some(nonce) = frame.nonce().filter(|_| is_kept(&frame)) else {
             return Err(Code::ArgumentInvalid);
         };
         let mut calls = vec![call];
@@ -276,9 +311,8 @@ impl Session {
         stored: bool,
     ) {
         let (id, nonce) = (record.conversation, record.nonce);
-        let text = match &frame {
-            ClientFrame::Send(send) => message_text(&send.content).map(Into::into),
-            ClientFrame::Edit(edit) => message_text(&edit.content).map(Into::into),
+        let said = match &frame {
+            ClientFrame::Send(send) => said(send.header.kind, &send.content),
             _ => None,
         };
         let stage = match record.failed {
@@ -296,7 +330,7 @@ impl Session {
             stored,
             tried_stored,
             held: false,
-            text,
+            said,
         });
         let is_one = is_facet(&outgoing.frame);
         let before = self.outbox.entries.insert(nonce, outgoing);
@@ -513,7 +547,14 @@ fn record_of(
 }
 
 const fn is_facet(frame: &ClientFrame) -> bool {
-    matches!(frame, ClientFrame::React(_) | ClientFrame::Pin(_))
+    matches!(
+        frame,
+        ClientFrame::React(_)
+            | ClientFrame::Pin(_)
+            | ClientFrame::Vote(_)
+            | ClientFrame::ClosePoll(_)
+            | ClientFrame::SetLive(_)
+    )
 }
 
 const fn set_after(frame: &mut ClientFrame, after: Option<Nonce>) {
@@ -523,21 +564,32 @@ const fn set_after(frame: &mut ClientFrame, after: Option<Nonce>) {
         ClientFrame::Recall(recall) => recall.after = after,
         ClientFrame::React(react) => react.after = after,
         ClientFrame::Pin(pin) => pin.after = after,
+        ClientFrame::Vote(vote) => vote.after = after,
+        ClientFrame::ClosePoll(close) => close.after = after,
+        ClientFrame::SetLive(set) => set.after = after,
+        ClientFrame::Answer(answer) => answer.after = after,
         _ => {}
     }
 }
 
-/// Reads a command as the cache kept it. Only what is ever kept: to read every frame of a client would be the greater part of what this
-/// crate's code for frames takes.
-fn kept(kind: u16, body: &Bytes) -> Option<ClientFrame> {
-    let frame = match kind {
-        Send::KIND => decode(body).map(ClientFrame::Send),
-        Edit::KIND => decode(body).map(ClientFrame::Edit),
-        Recall::KIND => decode(body).map(ClientFrame::Recall),
-        Read::KIND => decode(body).map(ClientFrame::Read),
-        React::KIND => decode(body).map(ClientFrame::React),
-        Pin::KIND => decode(body).map(ClientFrame::Pin),
-        _ => return None,
+macro_rules! kept {
+    ($($kind:ident),*) => {
+        /// Whether a command waits in the outbox.
+        const fn is_kept(frame: &ClientFrame) -> bool {
+            matches!(frame, $(ClientFrame::$kind(_))|*)
+        }
+
+        /// Reads a command as the cache kept it. Only those that ever wait: to read every frame of a client would be most of the code for
+        /// frames.
+        fn kept(kind: u16, body: &Bytes) -> Option<ClientFrame> {
+            let frame = match kind {
+                $($kind::KIND => decode(body).map(ClientFrame::$kind),)*
+                _ => return None,
+            };
+            frame.ok()
+        }
     };
-    frame.ok()
 }
+kept!(
+    Send, Edit, Recall, Read, React, Pin, Vote, ClosePoll, SetLive, Answer
+);

@@ -5,6 +5,7 @@ use fireside_protocol::{
 };
 
 use crate::{
+    deleted::Deleted,
     rate::Bucket,
     rights::{Interval, Reader},
     storage::{ConversationRow, Done, LoadedConversation, MemberRow, NewConversation, Shape},
@@ -61,6 +62,7 @@ impl Member {
                 user: row.user,
                 intervals: row.intervals,
                 blocked: std::collections::HashSet::new(),
+                deleted: row.deleted,
             },
             role: row.role,
             invited_by: row.invited_by,
@@ -207,6 +209,7 @@ impl Loaded {
                         read: 0,
                         delivered: 0,
                         rights: 0,
+                        deleted: Deleted::default(),
                         name: String::new(),
                     });
                 }
@@ -285,6 +288,7 @@ impl Loaded {
                 member.invited_by = row.invited_by;
                 member.asked = row.asked;
                 member.reader.intervals = row.intervals;
+                member.reader.deleted = row.deleted;
             }
             Err(place) => {
                 self.members.insert(place, Member::new(row));

@@ -123,6 +123,7 @@ impl Node {
             },
             ClientFrame::MembersRequest(request) => Op::Members { user, request },
             ClientFrame::PinsRequest(request) => Op::Pins { user, request },
+            ClientFrame::RevisionsRequest(request) => Op::Revisions { user, request },
             _ => Op::Devices(user),
         };
         if self.is_shedding(now) {
@@ -146,6 +147,8 @@ impl Node {
             Ok(Reply::UserLog(page)) => ServerFrame::UserLogPage(page),
             Ok(Reply::Members(page)) => ServerFrame::MembersPage(page),
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
+            Ok(Reply::Revisions(page)) => ServerFrame::RevisionsPage(page),
+            Ok(Reply::Forbidden) => ServerFrame::Refused(refused(Code::Forbidden, 0)),
             Ok(Reply::Devices(mut page)) => {
                 let user = self.sessions.get(&key).map(|session| session.user);
                 let user = user.and_then(|user| self.users.get(user));
