@@ -426,7 +426,7 @@ impl Session {
             Some(from) => (conversation.items.part(&from, &Sequence::MAX).iter())
                 .map(|(number, _)| *number)
                 .take(TIMELINE_ROWS_MAX)
-                .last()
+                .next_back()
                 .unwrap_or(from),
             None => conversation.last_known,
         };

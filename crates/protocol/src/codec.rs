@@ -56,6 +56,10 @@ pub trait Wire: Sized {
     /// # Errors
     /// [`DecodeError`], with nothing kept.
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+
+    /// What stands in a record's place for it while the record is read. It never leaves the reader: what must come and did not is an error.
+    #[doc(hidden)]
+    fn blank() -> Self;
 }
 
 /// What a field may be that is left out at its default.
@@ -424,6 +428,10 @@ macro_rules! uints {
             fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Self::try_from(reader.u64()?).map_err(|_| DecodeError::OutOfRange)
             }
+
+            fn blank() -> Self {
+                0
+            }
         }
     )*};
 }
@@ -476,6 +484,10 @@ impl Wire for bool {
             other => Err(DecodeError::WrongType(other.to_u8())),
         }
     }
+
+    fn blank() -> Self {
+        false
+    }
 }
 
 /// A finite number with a fraction, as a 64-bit float on the wire; any other number type is read too. Compared by its bits, so that
@@ -524,6 +536,10 @@ impl Wire for Real {
             Err(DecodeError::OutOfRange)
         }
     }
+
+    fn blank() -> Self {
+        Self(0.0)
+    }
 }
 
 impl Wire for String {
@@ -533,6 +549,10 @@ impl Wire for String {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.str().map(ToOwned::to_owned)
+    }
+
+    fn blank() -> Self {
+        Self::new()
     }
 }
 
@@ -544,6 +564,10 @@ impl Wire for Bytes {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let part = reader.bin()?;
         Ok(reader.slice(part))
+    }
+
+    fn blank() -> Self {
+        Self::new()
     }
 }
 
@@ -564,6 +588,10 @@ impl<T: Wire> Wire for Option<T> {
         }
         T::read(reader).map(Some)
     }
+
+    fn blank() -> Self {
+        None
+    }
 }
 
 impl<T: Wire> Wire for Box<T> {
@@ -573,6 +601,10 @@ impl<T: Wire> Wire for Box<T> {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         T::read(reader).map(Self::new)
+    }
+
+    fn blank() -> Self {
+        Self::new(T::blank())
     }
 }
 
@@ -596,6 +628,10 @@ impl<T: Wire> Wire for Vec<T> {
         reader.leave();
         Ok(items)
     }
+
+    fn blank() -> Self {
+        Self::new()
+    }
 }
 
 /// One encoded value, kept as its bytes: checked to be well-formed, not looked into.
@@ -612,5 +648,9 @@ impl Wire for Raw {
         let start = reader.at;
         reader.skip()?;
         Ok(Self(reader.whole.slice(start..reader.at)))
+    }
+
+    fn blank() -> Self {
+        Self(Bytes::new())
     }
 }

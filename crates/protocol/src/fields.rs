@@ -82,20 +82,10 @@ fn name_of(names: &'static str, place: usize) -> &'static str {
     names.split(' ').nth(place).unwrap_or_default()
 }
 
-/// Reads a field that may be left out.
+/// Reads a field.
 #[doc(hidden)]
 pub fn read_into<T: Wire>(reader: &mut Reader<'_>, slot: &mut T) -> Result<(), DecodeError> {
     *slot = T::read(reader)?;
-    Ok(())
-}
-
-/// Reads a field that must come.
-#[doc(hidden)]
-pub fn read_some<T: Wire>(
-    reader: &mut Reader<'_>,
-    slot: &mut Option<T>,
-) -> Result<(), DecodeError> {
-    *slot = Some(T::read(reader)?);
     Ok(())
 }
 
@@ -134,36 +124,28 @@ macro_rules! record {
                 const REQUIRED: u64 = 0 $(| ($crate::record!(@required $mode) as u64) << Place::$field as u64)*;
                 #[expect(non_camel_case_types, reason = "named as the fields whose places in the table they are")]
                 enum Place { $($field),* }
-                struct Slots { $($field: $crate::record!(@slot $mode $kind),)* }
-                impl Slots {
-                    fn fill(&mut self, place: usize, reader: &mut $crate::codec::Reader<'_>) -> Result<(), $crate::codec::DecodeError> {
-                        $(if place == Place::$field as usize {
-                            return $crate::record!(@fill $mode reader, self.$field);
-                        })*
-                        Ok(())
-                    }
+                fn fill(record: &mut $name, place: usize, reader: &mut $crate::codec::Reader<'_>) -> Result<(), $crate::codec::DecodeError> {
+                    $(if place == Place::$field as usize {
+                        return $crate::fields::read_into(reader, &mut record.$field);
+                    })*
+                    Ok(())
                 }
-                let mut slots = Slots { $($field: Default::default(),)* };
-                $crate::fields::read_fields(reader, KEYS, REQUIRED, concat!($($key, " "),*), &mut |place, reader| slots.fill(place, reader))?;
-                match slots {
-                    Slots { $($field: $crate::record!(@filled $mode $field),)* } => Ok(Self { $($field,)* }),
-                    // That was seen before.
-                    #[allow(unreachable_patterns, reason = "a record may have no required field")]
-                    _ => Err($crate::codec::DecodeError::Missing("")),
-                }
+                let mut record = <Self as $crate::codec::Wire>::blank();
+                $crate::fields::read_fields(reader, KEYS, REQUIRED, concat!($($key, " "),*), &mut |place, reader| fill(&mut record, place, reader))?;
+                Ok(record)
+            }
+
+            fn blank() -> Self {
+                Self { $($field: $crate::record!(@blank $mode $kind),)* }
             }
         }
     };
-    (@slot req $kind:ty) => { Option<$kind> };
-    (@slot opt $kind:ty) => { $kind };
-    (@fill req $reader:ident, $slot:expr) => { $crate::fields::read_some($reader, &mut $slot) };
-    (@fill opt $reader:ident, $slot:expr) => { $crate::fields::read_into($reader, &mut $slot) };
+    (@blank req $kind:ty) => { <$kind as $crate::codec::Wire>::blank() };
+    (@blank opt $kind:ty) => { <$kind as Default>::default() };
     (@required req) => { true };
     (@required opt) => { false };
     (@present req $value:expr, $kind:ty) => { true };
     (@present opt $value:expr, $kind:ty) => { !<$kind as $crate::codec::Optional>::is_default(&$value) };
-    (@filled req $field:ident) => { Some($field) };
-    (@filled opt $field:ident) => { $field };
 }
 
 /// Declares an enumeration that is one unsigned number on the wire and keeps numbers it does not know.
@@ -203,6 +185,10 @@ macro_rules! open_enum {
 
             fn read(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
                 <u16 as $crate::codec::Wire>::read(reader).map(Self::from_number)
+            }
+
+            fn blank() -> Self {
+                Self::Unknown(0)
             }
         }
     };
