@@ -107,8 +107,13 @@ pub fn decode<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
 /// Writes one value.
 #[must_use]
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
+    written(&|out| value.write(out))
+}
+
+/// Not generic: it is needed for every record.
+fn written(write: &dyn Fn(&mut Vec<u8>)) -> Vec<u8> {
     in_scratch(|out| {
-        value.write(out);
+        write(out);
         out.as_slice().to_vec()
     })
 }
