@@ -22,4 +22,10 @@ pub struct Breaks {
     pub reaction_under_block: bool,
     /// A recalled message keeps its reactions.
     pub recall_keeps_facets: bool,
+    /// A second vote stands beside the first.
+    pub vote_twice: bool,
+    /// Everybody sees the answers to a card.
+    pub answers_for_all: bool,
+    /// What a user deleted for themselves comes back.
+    pub deleted_comes_back: bool,
 }

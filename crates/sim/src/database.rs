@@ -20,7 +20,8 @@ use fireside_protocol::{
 use fireside_server_core::{
     Breaks,
     deleted::Deleted,
-    facets, log,
+    facets::{self, FacetOp},
+    log,
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
