@@ -29,7 +29,15 @@ pub(crate) fn call(run: impl FnOnce() -> Outcome<()>) -> fireside_status {
 /// A call on a client. A panic inside poisons it: what it left half done is not touched again.
 pub(crate) fn on(
     client: fireside_client,
-    run: impl FnOnce(&Arc<Host>) -> Outcome<()>,
+    mut run: impl FnMut(&Arc<Host>) -> Outcome<()>,
+) -> fireside_status {
+    on_client(client, &mut run)
+}
+
+/// Not generic, as this is most of each of the functions' code; `run` is called once at most.
+fn on_client(
+    client: fireside_client,
+    run: &mut dyn FnMut(&Arc<Host>) -> Outcome<()>,
 ) -> fireside_status {
     call(|| {
         let host = handles::get(client)?;
@@ -51,9 +59,22 @@ pub(crate) fn on(
 pub(crate) unsafe fn command(
     client: fireside_client,
     request: *mut u64,
-    make: impl FnOnce() -> Outcome<Command>,
+    mut make: impl FnMut() -> Outcome<Command>,
 ) -> fireside_status {
-    on(client, |host| {
+    // SAFETY: the same as the caller's.
+    unsafe { give_command(client, request, &mut make) }
+}
+
+/// As [`command`], not generic.
+///
+/// # Safety
+/// `request` is null or can be written to.
+unsafe fn give_command(
+    client: fireside_client,
+    request: *mut u64,
+    make: &mut dyn FnMut() -> Outcome<Command>,
+) -> fireside_status {
+    on_client(client, &mut |host| {
         // Before anything happens: a call that can not tell its number must not be made.
         input::check_out(request)?;
         let number = host

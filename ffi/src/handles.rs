@@ -1,9 +1,7 @@
 //! The clients of the process by handle. A handle is a place and a generation, so that a client that is gone is never mistaken for
 //! the one that took its place.
 
-use std::sync::Arc;
-
-use parking_lot::RwLock;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::{
     host::Host,
@@ -18,14 +16,32 @@ pub(crate) const CLIENTS_MAX: usize = 1_024;
 struct Place(RwLock<Held>);
 
 struct Held {
-    /// From 1, so that small integers are never handles; 0 after the last one: the place is used up.
-    generation: u32,
+    /// Clients that had this place and are gone. At first all is 0, so that the library's file need not have the places in it.
+    gone: u32,
     host: Option<Arc<Host>>,
+}
+
+impl Held {
+    /// From 1, so that small integers are never handles; `None` after the last one: the place is used up.
+    const fn generation(&self) -> Option<u32> {
+        self.gone.checked_add(1)
+    }
+}
+
+impl Place {
+    /// Nothing is left half done by a panic: what is done with it can not.
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 static PLACES: [Place; CLIENTS_MAX] = [const {
     Place(RwLock::new(Held {
-        generation: 1,
+        gone: 0,
         host: None,
     }))
 }; CLIENTS_MAX];
@@ -34,13 +50,15 @@ static PLACES: [Place; CLIENTS_MAX] = [const {
 pub(crate) fn insert(host: Host) -> Result<fireside_client, fireside_status> {
     let host = Arc::new(host);
     for (index, place) in PLACES.iter().enumerate() {
-        if place.0.read().host.is_some() {
+        if place.read().host.is_some() {
             continue;
         }
-        let mut held = place.0.write();
-        if held.host.is_none() && held.generation != 0 {
+        let mut held = place.write();
+        if held.host.is_none()
+            && let Some(generation) = held.generation()
+        {
             held.host = Some(host);
-            return Ok(u64::from(held.generation) << 32 | index as u64);
+            return Ok(u64::from(generation) << 32 | index as u64);
         }
     }
     Err(FIRESIDE_STATUS_TOO_MANY_CLIENTS)
@@ -49,9 +67,9 @@ pub(crate) fn insert(host: Host) -> Result<fireside_client, fireside_status> {
 /// The client of a handle.
 pub(crate) fn get(client: fireside_client) -> Result<Arc<Host>, fireside_status> {
     let (place, generation) = split(client)?;
-    let held = place.0.read();
+    let held = place.read();
     match &held.host {
-        Some(host) if held.generation == generation => Ok(host.clone()),
+        Some(host) if held.generation() == Some(generation) => Ok(host.clone()),
         _ => Err(FIRESIDE_STATUS_INVALID_HANDLE),
     }
 }
@@ -59,12 +77,12 @@ pub(crate) fn get(client: fireside_client) -> Result<Arc<Host>, fireside_status>
 /// Takes a client out; its handle is no more.
 pub(crate) fn remove(client: fireside_client) -> Result<Arc<Host>, fireside_status> {
     let (place, generation) = split(client)?;
-    let mut held = place.0.write();
-    if held.generation != generation {
+    let mut held = place.write();
+    if held.generation() != Some(generation) {
         return Err(FIRESIDE_STATUS_INVALID_HANDLE);
     }
     let host = held.host.take().ok_or(FIRESIDE_STATUS_INVALID_HANDLE)?;
-    held.generation = generation.checked_add(1).unwrap_or(0);
+    held.gone = generation;
     Ok(host)
 }
 

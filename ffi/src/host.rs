@@ -3,14 +3,15 @@
 use std::{
     cell::Cell,
     ffi::c_void,
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::TryRecvError,
+    },
     time::Duration,
 };
 
-use ::fireside_client::{Client, Found, StoreError};
-use crossbeam_channel::{Receiver, TryRecvError};
+use ::fireside_client::{Client, Found, Receiver, StoreError, lock::Mutex};
 use fireside_protocol::{Code, ConversationId};
-use parking_lot::Mutex;
 
 use crate::{
     batch::Batch,

@@ -11,6 +11,7 @@ mod wrap;
 use std::{
     path::PathBuf,
     process::ExitCode,
+    sync::mpsc::TryRecvError,
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -60,7 +61,10 @@ enum Signal {
     Gone,
 }
 
-type SearchAnswer = (String, Receiver<Result<Vec<Found>, StoreError>>);
+type SearchAnswer = (
+    String,
+    fireside_client::Receiver<Result<Vec<Found>, StoreError>>,
+);
 
 /// Runs the terminal client until the user leaves.
 pub(crate) fn run(args: &ChatArgs) -> anyhow::Result<ExitCode> {
@@ -171,7 +175,7 @@ fn live(
                 dirty = true;
                 false
             }
-            Err(error) => !error.is_disconnected(),
+            Err(error) => error == TryRecvError::Empty,
         });
         for (words, scope) in std::mem::take(&mut app.searches) {
             match client.search(&words, scope, 50) {

@@ -1,6 +1,6 @@
 //! The disk as seen from the session: one transaction a call, in order; memory mode when the disk fails.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fireside_protocol::{ConversationId, Nonce, Now, encode};
@@ -8,6 +8,8 @@ use fireside_protocol::{ConversationId, Nonce, Now, encode};
 use crate::{
     Event, Session,
     conversation::{Conversation, Keep},
+    id_set::IdSet,
+    sorted::Map,
     storage::{ItemRecord, Loaded, Profile, Rows, StoreError, StoreOp, Ticket, Transaction},
     timers::Timer,
 };
@@ -59,10 +61,10 @@ pub(crate) struct Cache {
     pub(crate) stalled: bool,
     said: bool,
     next_ticket: Ticket,
-    pending: BTreeMap<Ticket, (Pending, u64)>,
+    pending: Map<Ticket, (Pending, u64)>,
     pub(crate) queue: VecDeque<(Ticket, StoreOp)>,
     pub(crate) transaction: Transaction,
-    dirty: BTreeSet<ConversationId>,
+    dirty: IdSet,
     pub(crate) profile: Profile,
     pub(crate) profile_dirty: bool,
     row_reserved: u64,
@@ -75,10 +77,10 @@ impl Cache {
             stalled: false,
             said: false,
             next_ticket: 1,
-            pending: BTreeMap::new(),
+            pending: Map::default(),
             queue: VecDeque::new(),
             transaction: Transaction::default(),
-            dirty: BTreeSet::new(),
+            dirty: IdSet::default(),
             profile: Profile::default(),
             profile_dirty: false,
             row_reserved: 0,
@@ -138,7 +140,7 @@ impl Cache {
 
     /// When the oldest operation becomes a stall.
     fn stall_at(&self) -> Option<u64> {
-        let (_, (_, since)) = self.pending.first_key_value()?;
+        let (_, (_, since)) = self.pending.first()?;
         Some(since.saturating_add(STALL_MS))
     }
 }
@@ -177,7 +179,7 @@ impl Session {
             Mode::Disk => {}
         }
         transaction.conversations = (dirty.iter())
-            .filter_map(|id| self.conversations.get(id))
+            .filter_map(|id| self.conversations.get(&id))
             .map(Conversation::record)
             .collect();
         if std::mem::take(&mut self.cache.profile_dirty) {
@@ -186,7 +188,7 @@ impl Session {
             self.cache.row_reserved = profile.row_counter;
             transaction.profile = Some(profile);
         }
-        if transaction == Transaction::default() {
+        if transaction.is_empty() {
             return;
         }
         if self.config.breaks.cursor_before_rows && !transaction.items.is_empty() {
@@ -249,7 +251,7 @@ impl Session {
 
     /// The oldest operation is late.
     pub(crate) fn on_stall(&mut self, now: Now) {
-        let Some((_, (pending, _))) = self.cache.pending.first_key_value() else {
+        let Some((_, (pending, _))) = self.cache.pending.first() else {
             return;
         };
         if matches!(pending, Pending::Load) {
@@ -381,11 +383,11 @@ impl Session {
             self.with_items.insert(conversation);
         }
         while self.with_items.len() > MEMORY_CONVERSATIONS_MAX {
-            let oldest = (self.with_items.iter().copied())
+            let oldest = (self.with_items.iter())
                 .filter(|id| !self.open.contains(id) && *id != conversation)
                 .min_by_key(|id| self.conversations.get(id).map(|held| held.head.at));
             let Some(oldest) = oldest else { return };
-            self.with_items.remove(&oldest);
+            self.with_items.remove(oldest);
             if let Some(held) = self.conversations.get_mut(&oldest) {
                 held.drop_items();
             }

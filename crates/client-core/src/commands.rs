@@ -9,7 +9,7 @@ use fireside_protocol::{
         SetConversation, SetRole,
     },
     limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, TOKEN_BYTES_MAX},
-    text::{is_reaction_key, normalise_name},
+    text::{check_name, is_reaction_key},
 };
 
 use crate::{
@@ -216,7 +216,7 @@ impl Session {
                 }
                 ClientFrame::CreateGroup(CreateGroup {
                     nonce,
-                    name: normalise_name(&name).map_err(|error| error.code())?,
+                    name: name_of(&name)?,
                     invite,
                     history_for_joiners,
                     kind: None,
@@ -229,7 +229,7 @@ impl Session {
                 }
                 ClientFrame::CreateGroup(CreateGroup {
                     nonce,
-                    name: normalise_name(&name).map_err(|error| error.code())?,
+                    name: name_of(&name)?,
                     invite,
                     history_for_joiners: 0,
                     kind: Some(ConversationKind::Public),
@@ -299,7 +299,7 @@ impl Session {
             } => ClientFrame::SetConversation(SetConversation {
                 nonce,
                 conversation,
-                change: change.normalised()?.into(),
+                change: change.checked()?.into(),
             }),
             Command::Settings { conversation } => ClientFrame::HeadsRequest(HeadsRequest {
                 since: 0,
@@ -507,4 +507,10 @@ impl Session {
         self.read_to(id, upto);
         Ok(())
     }
+}
+
+/// The server brings it into its stored form.
+fn name_of(name: &str) -> Result<String, Code> {
+    let name = check_name(name).map_err(|error| error.code())?;
+    Ok(name.to_owned())
 }

@@ -1,7 +1,7 @@
 //! What a device holds of one conversation, and how entries, skips, heads and pages change it. `docs/model.md`, "What a device
 //! holds", has the rules; nothing here knows about links, disks or views.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -16,6 +16,7 @@ use crate::{
     heads::Recent,
     ranges::RangeSet,
     rows::read_item,
+    sorted::Map,
     storage::ConversationRecord,
     view::Body,
 };
@@ -146,7 +147,7 @@ pub(crate) struct Conversation {
     /// Changes seen live whose item was not held.
     orphans: VecDeque<Entry>,
     /// Items in memory.
-    pub(crate) items: BTreeMap<Sequence, Item>,
+    pub(crate) items: Map<Sequence, Box<Item>>,
     /// All covered items with numbers in here are in `items`.
     pub(crate) memory: Option<(Sequence, Sequence)>,
     /// Holes that opened live and are to be asked for.
@@ -182,7 +183,7 @@ impl Conversation {
             got: 0,
             live: RangeSet::default(),
             orphans: VecDeque::new(),
-            items: BTreeMap::new(),
+            items: Map::default(),
             memory: None,
             repair: RangeSet::default(),
             asked: None,
@@ -407,7 +408,7 @@ impl Conversation {
         if self.covered.limit_held()
             && let Some(first) = self.covered.first()
         {
-            self.items = self.items.split_off(&first);
+            self.items.retain(|number, _| *number >= first);
         }
         self.repair
             .keep_newest(fireside_protocol::limits::HELD_RANGES_MAX);
@@ -415,13 +416,9 @@ impl Conversation {
 
     /// Changes that came before their item.
     fn apply_orphans(&self, entry: &mut Entry) -> bool {
-        let mut changes: Vec<&Entry> = (self.orphans.iter())
-            .filter(|change| change.target == entry.sequence)
-            .collect();
-        changes.sort_by_key(|change| change.sequence);
         let mut changed = false;
-        for change in changes {
-            changed |= entry.apply(change);
+        for change in &self.orphans {
+            changed |= change.target == entry.sequence && entry.apply(change);
         }
         changed
     }
@@ -451,7 +448,7 @@ impl Conversation {
                 applied.shown = true;
             }
             None if in_memory => {
-                self.items.insert(number, item);
+                self.items.insert(number, Box::new(item));
                 applied.shown = true;
             }
             None => {}

@@ -1,8 +1,6 @@
 //! The small way from one list of rows to another.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::view::Diff;
+use crate::{sorted::Map, view::Diff};
 
 /// Diffs of one view that wait for a poll at most; beyond it one reset is cheaper for everybody.
 pub(crate) const DIFFS_MAX: usize = 64;
@@ -24,7 +22,10 @@ pub(crate) fn diff<Row: Clone + PartialEq, Key: Ord + Copy>(
     let new = new.get(head..new.len() - tail)?;
     let mut diffs = Vec::new();
 
-    let wanted: BTreeMap<Key, usize> = new.iter().map(&key).zip(0..).collect();
+    let mut wanted = Map::default();
+    for (index, row) in new.iter().enumerate() {
+        wanted.insert(key(row), index);
+    }
     let mut rows: Vec<&Row> = Vec::with_capacity(new.len());
     let mut removed = Vec::new();
     for (index, row) in old.iter().enumerate() {
@@ -40,13 +41,16 @@ pub(crate) fn diff<Row: Clone + PartialEq, Key: Ord + Copy>(
             .rev()
             .map(|index| Diff::Remove { index }),
     );
-    let kept: BTreeSet<Key> = rows.iter().map(|row| key(row)).collect();
+    let mut kept = Map::default();
+    for row in &rows {
+        kept.insert(key(row), 0);
+    }
 
     for (index, row) in new.iter().enumerate() {
         if diffs.len() > DIFFS_MAX {
             return None;
         }
-        if !kept.contains(&key(row)) {
+        if !kept.contains_key(&key(row)) {
             rows.insert(index, row);
             diffs.push(Diff::Insert {
                 index: head + index,

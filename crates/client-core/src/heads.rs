@@ -135,10 +135,11 @@ impl Conversation {
         }
         self.head.unread = 0;
         self.head.mentions = 0;
-        let counted: Vec<(Sequence, Counted)> = (self.items.range(from_seen..=self.counted_to))
-            .filter(|(_, item)| item.entry.kind == EntryKind::Message)
-            .map(|(number, item)| (*number, Self::classify(&item.entry, me)))
-            .collect();
+        let counted: Vec<(Sequence, Counted)> =
+            (self.items.part(&from_seen, &self.counted_to).iter())
+                .filter(|(_, item)| item.entry.kind == EntryKind::Message)
+                .map(|(number, item)| (*number, Self::classify(&item.entry, me)))
+                .collect();
         for (number, counted) in counted {
             self.add(number, counted);
         }

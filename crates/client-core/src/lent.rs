@@ -1,16 +1,16 @@
 //! Where what the game reads lives: texts in blocks, one behind the other, and a user once. A burst is then read from few pieces of
 //! memory. They are kept here a little longer than the game needs them, so that they are freed by the thread that allocated them.
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use fireside_protocol::UserId;
 
-use crate::view::{Body, TimelineRow};
+use crate::{
+    sorted::Map,
+    view::{Body, TimelineRow},
+};
 
 /// Bytes of a block. A notice that is kept keeps its whole block.
 const BLOCK_BYTES: usize = 8 * 1024;
@@ -24,7 +24,7 @@ const KEPT_BYTES_MAX: usize = 512 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Lent {
     block: BytesMut,
-    users: BTreeSet<UserId>,
+    users: Map<UserId, ()>,
     kept: VecDeque<(usize, Kept)>,
     kept_bytes: usize,
 }
@@ -78,13 +78,13 @@ impl Lent {
 
     /// The same user, in the memory that they had first.
     pub(crate) fn user(&mut self, user: &UserId) -> UserId {
-        if let Some(known) = self.users.get(user) {
+        if let Some(known) = self.users.key(user) {
             return known.clone();
         }
         if self.users.len() >= USERS_MAX {
             self.users.clear();
         }
-        self.users.insert(user.clone());
+        self.users.insert(user.clone(), ());
         user.clone()
     }
 

@@ -1,10 +1,6 @@
 //! The conversation list: newest activity first.
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{cmp::Reverse, sync::Arc};
 
 use fireside_protocol::{ConversationId, ConversationKind, WallMs};
 
@@ -12,6 +8,7 @@ use crate::{
     Event, Session,
     conversation::Conversation,
     diff::DIFFS_MAX,
+    id_set::{IdSet, Numbers},
     rows::preview_of,
     view::{ConversationRow, Diff, LIST_ROWS_MAX},
 };
@@ -22,8 +19,8 @@ pub(crate) struct List {
     /// As the game has it, once all that was polled is applied: by time descending, then id.
     shown: Vec<ConversationRow>,
     /// The time under which a shown row stands.
-    placed: BTreeMap<ConversationId, WallMs>,
-    dirty: BTreeSet<ConversationId>,
+    placed: Numbers,
+    dirty: IdSet,
     reset: bool,
     generation: u64,
 }
@@ -32,8 +29,8 @@ impl List {
     pub(crate) fn new() -> Self {
         Self {
             shown: Vec::new(),
-            placed: BTreeMap::new(),
-            dirty: BTreeSet::new(),
+            placed: Numbers::new(),
+            dirty: IdSet::default(),
             reset: false,
             generation: 0,
         }
@@ -102,18 +99,21 @@ impl Session {
         if self.list.dirty.is_empty() && !self.list.reset {
             return None;
         }
-        let dirty = std::mem::take(&mut self.list.dirty);
+        let mut dirty = std::mem::take(&mut self.list.dirty);
         let many = 2 * dirty.len() > DIFFS_MAX || self.conversations.len() > LIST_ROWS_MAX;
         if many || self.list.reset || self.list.generation == 0 {
             self.list.reset = false;
             let mut rows: Vec<ConversationRow> =
                 self.conversations.values().filter_map(line).collect();
-            rows.sort_by_key(|row| (Reverse(row.at), row.conversation));
+            rows.sort_unstable_by_key(|row| (Reverse(row.at), row.conversation));
             rows.truncate(LIST_ROWS_MAX);
             if rows == self.list.shown && self.list.generation > 0 {
                 return None;
             }
-            self.list.placed = rows.iter().map(|row| (row.conversation, row.at)).collect();
+            self.list.placed.clear();
+            for row in &rows {
+                self.list.placed.insert(row.conversation, row.at);
+            }
             self.list.generation += 1;
             let all: Arc<[ConversationRow]> = rows.as_slice().into();
             self.list.shown = rows;
@@ -123,7 +123,7 @@ impl Session {
             });
         }
         let mut diffs = Vec::new();
-        for id in dirty {
+        while let Some(id) = dirty.pop_first() {
             let row = self.conversations.get(&id).and_then(line);
             diffs.extend(self.list.place(id, row));
         }

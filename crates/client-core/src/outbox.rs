@@ -2,19 +2,23 @@
 
 mod outcomes;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, Entry, Header, Nonce, Now, Sequence, UserId,
     content::{CustomContent, Span},
+    decode,
+    frames::{Answer, ClosePoll, Edit, Pin, React, Read, Recall, Send, SetLive, Vote},
     limits::{OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
 };
 
 use crate::{
     RequestId, Session,
+    id_set::IdSet,
     link::Request,
     rows::said,
+    sorted::Map,
     storage::OutboxRecord,
     timers::Timer,
     view::{Body, MessageState},
@@ -97,13 +101,13 @@ pub(crate) enum PendingFacet<'a> {
 /// All of them.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    entries: BTreeMap<Nonce, Outgoing>,
-    queues: BTreeMap<ConversationId, VecDeque<Nonce>>,
+    entries: Map<Nonce, Box<Outgoing>>,
+    queues: Map<ConversationId, VecDeque<Nonce>>,
     position: u64,
     in_flight: usize,
     /// Reactions and pins among them: mostly none, and then no row of a timeline need look for its own.
     facets: usize,
-    dirty: BTreeSet<ConversationId>,
+    dirty: IdSet,
     sent_here: VecDeque<Nonce>,
 }
 
@@ -152,7 +156,8 @@ impl Outbox {
 
     /// The commands of a conversation, oldest first.
     fn queue(&self, id: ConversationId) -> impl DoubleEndedIterator<Item = &Outgoing> {
-        (self.queues.get(&id).into_iter().flatten()).filter_map(|nonce| self.entries.get(nonce))
+        (self.queues.get(&id).into_iter().flatten())
+            .filter_map(|nonce| self.entries.get(nonce).map(|outgoing| &**outgoing))
     }
 
     /// Messages to show as echoes: those on disk, oldest first.
@@ -220,7 +225,7 @@ impl Outbox {
             .collect()
     }
 
-    fn take(&mut self, nonce: Nonce) -> Option<Outgoing> {
+    fn take(&mut self, nonce: Nonce) -> Option<Box<Outgoing>> {
         let outgoing = self.entries.remove(&nonce)?;
         self.facets -= usize::from(is_facet(&outgoing.frame));
         if matches!(outgoing.stage, Stage::InFlight(_)) {
@@ -261,7 +266,7 @@ impl Session {
         frame: ClientFrame,
         now: Now,
     ) -> Result<(), Code> {
-        let Some(nonce) = frame.nonce() else {
+        let Some(nonce) = frame.nonce().filter(|_| is_kept(&frame)) else {
             return Err(Code::ArgumentInvalid);
         };
         let mut calls = vec![call];
@@ -315,7 +320,7 @@ impl Session {
             code => Stage::Failed(Code::from_number(code)),
         };
         let tried_stored = record.tried;
-        let outgoing = Outgoing {
+        let outgoing = Box::new(Outgoing {
             record,
             frame,
             calls,
@@ -326,12 +331,12 @@ impl Session {
             tried_stored,
             held: false,
             said,
-        };
+        });
         let is_one = is_facet(&outgoing.frame);
         let before = self.outbox.entries.insert(nonce, outgoing);
         let was_one = before.is_some_and(|before| is_facet(&before.frame));
         self.outbox.facets = self.outbox.facets + usize::from(is_one) - usize::from(was_one);
-        self.outbox.queues.entry(id).or_default().push_back(nonce);
+        self.outbox.queues.or_default(id).push_back(nonce);
         self.outbox.dirty.insert(id);
         if !self.timers.is_set(&Timer::Expiry) {
             let at = self.now.monotonic_ms.saturating_add(EXPIRY_EVERY_MS);
@@ -340,14 +345,15 @@ impl Session {
     }
 
     /// What the cache held.
-    pub(crate) fn outbox_loaded(&mut self, mut records: Vec<OutboxRecord>, now: Now) {
-        records.sort_by_key(|record| record.position);
-        records.truncate(OUTBOX_ENTRIES_MAX);
+    pub(crate) fn outbox_loaded(&mut self, records: Vec<OutboxRecord>, now: Now) {
+        let mut by_position = Map::default();
         for record in records {
+            by_position.insert((record.position, record.nonce), record);
+        }
+        for record in by_position.into_values().take(OUTBOX_ENTRIES_MAX) {
             self.outbox.position = self.outbox.position.max(record.position);
-            let frame = ClientFrame::decode(record.kind, &record.body);
             let fits = |frame: &ClientFrame| frame.nonce() == Some(record.nonce);
-            match frame.ok().filter(fits) {
+            match kept(record.kind, &record.body).filter(fits) {
                 Some(frame) => self.outbox_insert(record, frame, Vec::new(), true),
                 None => self.cache.transaction.outbox_remove.push(record.nonce),
             }
@@ -374,7 +380,9 @@ impl Session {
     /// Logged in: all that waits goes out.
     pub(crate) fn outbox_connected(&mut self, now: Now) {
         let all: Vec<ConversationId> = self.outbox.queues.keys().copied().collect();
-        self.outbox.dirty.extend(all);
+        for id in all {
+            self.outbox.dirty.insert(id);
+        }
         self.outbox_pump(now);
     }
 
@@ -391,7 +399,8 @@ impl Session {
 
     /// Sends what may be sent of the conversations where something changed.
     pub(crate) fn outbox_pump(&mut self, now: Now) {
-        for id in std::mem::take(&mut self.outbox.dirty) {
+        let mut dirty = std::mem::take(&mut self.outbox.dirty);
+        while let Some(id) = dirty.pop_first() {
             self.timeline_dirty(id);
             self.outbox_send(id, now);
         }
@@ -457,13 +466,17 @@ impl Session {
             }
             outgoing.attempts = outgoing.attempts.saturating_add(1);
             let after = before.filter(|_| !shuffled);
-            let frame = with_after(&outgoing.frame, after);
+            set_after(&mut outgoing.frame, after);
+            let frame = std::mem::replace(&mut outgoing.frame, ClientFrame::Unknown(0));
             self.outbox
                 .set_stage(nonce, Stage::InFlight(now.monotonic_ms));
-            self.outbox.dirty.remove(&id);
+            self.outbox.dirty.remove(id);
             let at = now.monotonic_ms.saturating_add(UNANSWERED_MS);
             self.timers.set_sooner(Timer::Unanswered(id), at);
             self.request(&frame, Request::Outbox(nonce));
+            if let Some(outgoing) = self.outbox.entries.get_mut(&nonce) {
+                outgoing.frame = frame;
+            }
             if !read {
                 flying += 1;
                 before = Some(nonce);
@@ -544,9 +557,8 @@ const fn is_facet(frame: &ClientFrame) -> bool {
     )
 }
 
-fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
-    let mut frame = frame.clone();
-    match &mut frame {
+const fn set_after(frame: &mut ClientFrame, after: Option<Nonce>) {
+    match frame {
         ClientFrame::Send(send) => send.after = after,
         ClientFrame::Edit(edit) => edit.after = after,
         ClientFrame::Recall(recall) => recall.after = after,
@@ -558,5 +570,26 @@ fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
         ClientFrame::Answer(answer) => answer.after = after,
         _ => {}
     }
-    frame
 }
+
+macro_rules! kept {
+    ($($kind:ident),*) => {
+        /// Whether a command waits in the outbox.
+        const fn is_kept(frame: &ClientFrame) -> bool {
+            matches!(frame, $(ClientFrame::$kind(_))|*)
+        }
+
+        /// Reads a command as the cache kept it. Only those that ever wait: to read every frame of a client would be most of the code for
+        /// frames.
+        fn kept(kind: u16, body: &Bytes) -> Option<ClientFrame> {
+            let frame = match kind {
+                $($kind::KIND => decode(body).map(ClientFrame::$kind),)*
+                _ => return None,
+            };
+            frame.ok()
+        }
+    };
+}
+kept!(
+    Send, Edit, Recall, Read, React, Pin, Vote, ClosePoll, SetLive, Answer
+);

@@ -1,7 +1,5 @@
 //! Calls: each gets exactly one completion.
 
-use std::collections::BTreeMap;
-
 use fireside_protocol::{
     ClientFrame, Code, Entry, Now, decode,
     frames::{Ack, DevicesPage, HeadsPage, MembersPage, PinsPage, Refused},
@@ -14,6 +12,7 @@ use crate::{
     event::{CallError, Completion},
     link::Request,
     rows::row_of,
+    sorted::Map,
     timers::Timer,
 };
 
@@ -26,7 +25,7 @@ const CALL_TIMEOUT_MS: u64 = 30_000;
 #[derive(Debug)]
 pub(crate) struct Call {
     /// What to send (again after a reconnect: its nonce makes that safe). `None`: something else completes it.
-    frame: Option<ClientFrame>,
+    frame: Option<Box<ClientFrame>>,
     /// It is on its way on the present link.
     sent: bool,
 }
@@ -34,7 +33,7 @@ pub(crate) struct Call {
 /// All that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    waiting: BTreeMap<RequestId, Call>,
+    waiting: Map<RequestId, Call>,
 }
 
 impl Calls {
@@ -81,7 +80,7 @@ impl Session {
         }
         self.begin_timed(request, now);
         if let Some(call) = self.calls.waiting.get_mut(&request) {
-            call.frame = Some(frame);
+            call.frame = Some(Box::new(frame));
         }
         self.send_calls();
         Ok(())
@@ -93,16 +92,20 @@ impl Session {
             return;
         }
         let mut due = Vec::new();
-        for (request, call) in &mut self.calls.waiting {
-            if let Some(frame) = &call.frame
-                && !call.sent
+        for (request, call) in self.calls.waiting.iter_mut() {
+            if !call.sent
+                && let Some(frame) = call.frame.take()
             {
                 call.sent = true;
-                due.push((*request, frame.clone()));
+                due.push((*request, frame));
             }
         }
         for (request, frame) in due {
             self.request(&frame, Request::Call(request));
+            // It may have to be sent again.
+            if let Some(call) = self.calls.waiting.get_mut(&request) {
+                call.frame = Some(frame);
+            }
         }
     }
 
@@ -139,7 +142,7 @@ impl Session {
 
     pub(crate) fn on_call_ack(&mut self, request: RequestId, ack: &Ack) {
         let created = (self.calls.waiting.get(&request))
-            .is_some_and(|call| matches!(call.frame, Some(ClientFrame::CreateGroup(_))));
+            .is_some_and(|call| matches!(call.frame.as_deref(), Some(ClientFrame::CreateGroup(_))));
         let completion = match ack.conversation {
             Some(conversation) if created => Completion::Created { conversation },
             _ => Completion::Done,

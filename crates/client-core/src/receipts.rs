@@ -1,14 +1,12 @@
 //! Marks that move forward and what is lost without harm: delivered, read, typing, attention.
 
-use std::collections::BTreeMap;
-
 use fireside_protocol::{
     ClientFrame, ConversationId, Entry, EntryKind, Sequence, UserId,
     frames::{Attention, Delivered, Receipt, Typing, TypingOf},
     limits::{RECEIPT_INTERVAL_MS, TYPING_TIMEOUT_MS},
 };
 
-use crate::{Event, Session, link::Request, timers::Timer};
+use crate::{Event, Session, link::Request, sorted::Map, timers::Timer};
 
 /// Typing is said again after this while keys are pressed, in ms.
 const TYPING_EVERY_MS: u64 = 3_000;
@@ -21,18 +19,18 @@ const TYPING_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Receipts {
     /// Delivered marks said and to say.
-    delivered: BTreeMap<ConversationId, (Sequence, Sequence)>,
+    delivered: Map<ConversationId, (Sequence, Sequence)>,
     /// When the second began in which marks are counted, in ms, and how many were said in it.
     second: (u64, u32),
     /// What is on screen changed while it could not be said.
     attention_due: bool,
     /// Own typing: when it was said last.
-    typing: BTreeMap<ConversationId, u64>,
+    typing: Map<ConversationId, u64>,
     counter: u64,
     /// Others' typing and its counter.
-    typing_of: BTreeMap<(ConversationId, UserId), u64>,
+    typing_of: Map<(ConversationId, UserId), u64>,
     /// Typing events that wait for a poll; the newest of each user.
-    events: BTreeMap<(ConversationId, UserId), bool>,
+    events: Map<(ConversationId, UserId), bool>,
 }
 
 impl Session {
@@ -80,7 +78,7 @@ impl Session {
     }
 
     fn deliver_to(&mut self, id: ConversationId, upto: Sequence) {
-        let marks = self.receipts.delivered.entry(id).or_default();
+        let marks = self.receipts.delivered.or_default(id);
         if upto <= marks.1 {
             return;
         }

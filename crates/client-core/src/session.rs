@@ -1,6 +1,6 @@
 //! The front door: one user on one device, over any number of connections.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use fireside_protocol::{Code, ConversationId, FrameError, Now, RawFrame, UserId};
 
@@ -8,7 +8,8 @@ pub use crate::config::{Action, Breaks, Config, Counters, LinkEvent, LinkId, Tra
 use crate::{
     Command, CommandError, Event, EventClass, RequestId,
     cache::{Cache, Mode},
-    conversation::Conversation,
+    conversations::Conversations,
+    id_set::IdSet,
     lent::Lent,
     link::{CLOCK_JUMP_MS, Links, Request},
     list::List,
@@ -16,6 +17,7 @@ use crate::{
     pending::Calls,
     random::Random,
     receipts::Receipts,
+    sorted::Map,
     storage::{Rows, StoreError, StoreOp, Ticket},
     sync::Sync,
     timeline::Timeline,
@@ -30,18 +32,18 @@ pub struct Session {
     pub(crate) random: Random,
     pub(crate) timers: Timers,
     pub(crate) links: Links,
-    pub(crate) requests: BTreeMap<u32, Request>,
+    pub(crate) requests: Map<u32, Request>,
     pub(crate) calls: Calls,
     pub(crate) cache: Cache,
     pub(crate) outbox: Outbox,
     pub(crate) sync: Sync,
     pub(crate) receipts: Receipts,
-    pub(crate) conversations: BTreeMap<ConversationId, Conversation>,
+    pub(crate) conversations: Conversations,
     /// In memory mode: those that hold items.
-    pub(crate) with_items: BTreeSet<ConversationId>,
+    pub(crate) with_items: IdSet,
     /// On screen.
     pub(crate) open: Vec<ConversationId>,
-    pub(crate) timelines: BTreeMap<ConversationId, Timeline>,
+    pub(crate) timelines: Map<ConversationId, Timeline>,
     pub(crate) list: List,
     /// Whose session it is, once known.
     pub(crate) me: Option<UserId>,
@@ -80,16 +82,16 @@ impl Session {
             now,
             timers: Timers::default(),
             links: Links::new(),
-            requests: BTreeMap::new(),
+            requests: Map::default(),
             calls: Calls::default(),
             cache: Cache::new(),
             outbox: Outbox::default(),
             sync: Sync::default(),
             receipts: Receipts::default(),
-            conversations: BTreeMap::new(),
-            with_items: BTreeSet::new(),
+            conversations: Conversations::default(),
+            with_items: IdSet::default(),
             open: Vec::new(),
-            timelines: BTreeMap::new(),
+            timelines: Map::default(),
             list: List::new(),
             visible: false,
             suspended: false,

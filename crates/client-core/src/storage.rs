@@ -41,6 +41,30 @@ pub struct Transaction {
     pub profile: Option<Profile>,
 }
 
+impl Transaction {
+    /// Nothing changes.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        // Whole, so that a new field is not forgotten here.
+        let Self {
+            drop_items,
+            conversations,
+            forget,
+            items,
+            outbox,
+            outbox_remove,
+            profile,
+        } = self;
+        drop_items.is_empty()
+            && conversations.is_empty()
+            && forget.is_empty()
+            && items.is_empty()
+            && outbox.is_empty()
+            && outbox_remove.is_empty()
+            && profile.is_none()
+    }
+}
+
 /// One per cache.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {

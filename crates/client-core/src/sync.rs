@@ -3,8 +3,6 @@
 mod pages;
 mod state;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use fireside_protocol::{
     ClientFrame, ConversationId, Role, Sequence, UserId, WallMs,
     frames::{HeadsPage, HeadsRequest, UserLogPage, UserLogRequest, UserRecord, UserRecordKind},
@@ -12,8 +10,16 @@ use fireside_protocol::{
 };
 
 use self::state::Judge;
-use crate::{Event, Session, link::Request, timers::Timer};
+use crate::{
+    Event, Session,
+    id_set::{IdSet, Numbers},
+    link::Request,
+    sorted::Map,
+    timers::Timer,
+};
 
+/// How much a conversation's next page is wanted: open, direct, unread, others.
+const PRIORITIES: usize = 4;
 /// Pages asked for at once: while one is read on the server, others are on their way or are applied here.
 const PAGES_IN_FLIGHT_MAX: usize = 8;
 /// Items asked for at once, if not for a single page: as answers they must fit the 256 KiB that a server queues for a session, else it
@@ -47,17 +53,17 @@ pub(crate) struct Sync {
     /// When the first sync is asked for (again) if it is still not in, in monotonic ms.
     retry_at: Option<u64>,
     /// Heads to ask for: when (monotonic ms).
-    ask: BTreeMap<ConversationId, u64>,
+    ask: Numbers,
     /// Heads on their way.
-    asked: BTreeSet<ConversationId>,
+    asked: IdSet,
     /// Conversations that may need a page; by priority.
-    wants: BTreeSet<(u8, ConversationId)>,
+    wants: [IdSet; PRIORITIES],
     /// Pages on their way: by request, how many items at most.
-    pages: BTreeMap<u32, u32>,
+    pages: Map<u32, u32>,
     /// Whether all that was missed is here.
     judge: Judge,
     /// Pages of older messages that calls wait for: below which number, how many items.
-    pub(crate) older: BTreeMap<ConversationId, (Sequence, u32)>,
+    pub(crate) older: Map<ConversationId, (Sequence, u32)>,
 }
 
 impl Session {
@@ -92,7 +98,7 @@ impl Session {
     ) {
         self.sync_moved();
         for id in conversations {
-            self.sync.asked.remove(id);
+            self.sync.asked.remove(*id);
             if let Some(delay_ms) = again_ms {
                 self.ask_head(*id, delay_ms);
             }
@@ -109,7 +115,7 @@ impl Session {
             }
         }
         let now = self.now.monotonic_ms;
-        for conversation in std::mem::take(&mut self.sync.asked) {
+        while let Some(conversation) = self.sync.asked.pop_first() {
             self.sync.ask.insert(conversation, now);
         }
     }
@@ -273,7 +279,7 @@ impl Session {
         match asked {
             Some(Request::HeadsOf(conversations)) => {
                 for id in &conversations {
-                    self.sync.asked.remove(id);
+                    self.sync.asked.remove(*id);
                 }
                 for head in page.heads {
                     if conversations.contains(&head.conversation) {
@@ -364,7 +370,7 @@ impl Session {
             }
         }
         let due: Vec<ConversationId> = (self.sync.ask.iter())
-            .filter(|(id, at)| **at <= now && !self.sync.asked.contains(id))
+            .filter(|(id, at)| **at <= now && !self.sync.asked.contains(**id))
             .map(|(id, _)| *id)
             .take(HEADS_MAX as usize)
             .collect();

@@ -66,7 +66,7 @@ impl Conversation {
     fn edge(&self) -> Edge {
         let from = self.memory.map_or(0, |(from, _)| from);
         let top = self.last_known.saturating_add(1);
-        let mut low = (self.items.first_key_value()).map_or(top, |(number, _)| *number);
+        let mut low = (self.items.first()).map_or(top, |(number, _)| *number);
         if let Some((start, _)) = self.covered_below(low) {
             if start < from {
                 return Edge::Cache(from);
@@ -104,7 +104,7 @@ impl Session {
         if !self.open.contains(&id) {
             self.open.push(id);
         }
-        let timeline = self.timelines.entry(id).or_default();
+        let timeline = self.timelines.or_default(id);
         timeline.dirty = true;
         timeline.reset = true;
         timeline.anchor = None;
@@ -199,7 +199,9 @@ impl Session {
             };
             if conversation.covered.contains(number) {
                 let row = record.row;
-                conversation.items.insert(number, Item::new(row, entry));
+                conversation
+                    .items
+                    .insert(number, Box::new(Item::new(row, entry)));
             }
         }
         if records.len() < what.limit as usize {
@@ -218,7 +220,9 @@ impl Session {
                     }
                 }
                 None if inside && conversation.covered.contains(number) => {
-                    conversation.items.insert(number, Item::new(row, entry));
+                    conversation
+                        .items
+                        .insert(number, Box::new(Item::new(row, entry)));
                 }
                 None => {}
             }
@@ -241,14 +245,13 @@ impl Session {
         let Some((from, to)) = conversation.memory else {
             return;
         };
-        if let (Some((first, _)), Some((last, _))) = (
-            conversation.items.first_key_value(),
-            conversation.items.last_key_value(),
-        ) {
+        if let (Some((first, _)), Some((last, _))) =
+            (conversation.items.first(), conversation.items.last())
+        {
             let holes = conversation.covered.holes(*first, *last);
             let large = |hole: &&(u64, u64)| hole.1 - hole.0 >= SMALL_HOLE;
             if let Some((_, end)) = holes.iter().rev().find(large) {
-                conversation.items = conversation.items.split_off(end);
+                conversation.items.retain(|number, _| number >= end);
                 conversation.memory = Some((from.max(*end), to));
             }
         }
@@ -361,7 +364,7 @@ impl Session {
             .get(&id)
             .map_or(0, |held| held.items.len());
         let first = (self.conversations.get(&id))
-            .and_then(|held| held.items.first_key_value())
+            .and_then(|held| held.items.first())
             .map(|(number, _)| *number);
         if let Some(timeline) = self.timelines.get_mut(&id) {
             timeline.older = None;
@@ -398,7 +401,7 @@ impl Session {
     /// The call is over, whatever comes.
     pub(crate) fn older_given_up(&mut self, request: RequestId) {
         let mine = |older: &Older| older.request == request;
-        for (id, timeline) in &mut self.timelines {
+        for (id, timeline) in self.timelines.iter_mut() {
             if timeline.older.as_ref().is_some_and(mine) {
                 timeline.older = None;
                 self.sync.older.remove(id);
@@ -420,17 +423,17 @@ impl Session {
             rows.extend(echoes.into_iter().rev().take(TIMELINE_ROWS_MAX));
         }
         let last = match anchor {
-            Some(from) => (conversation.items.range(from..))
+            Some(from) => (conversation.items.part(&from, &Sequence::MAX).iter())
                 .map(|(number, _)| *number)
                 .take(TIMELINE_ROWS_MAX)
-                .last()
+                .next_back()
                 .unwrap_or(from),
             None => conversation.last_known,
         };
         let from = anchor.unwrap_or(0);
         // A later number is known; what lies between is a hole unless it is covered.
         let mut above = last.saturating_add(1);
-        for (number, item) in conversation.items.range(from..=last).rev() {
+        for (number, item) in conversation.items.part(&from, &last).iter().rev() {
             self.hole_row(conversation, *number, above, &mut rows);
             if rows.len() >= TIMELINE_ROWS_MAX {
                 break;

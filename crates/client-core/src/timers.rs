@@ -1,6 +1,6 @@
 //! When what is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use fireside_protocol::{ConversationId, UserId};
 
@@ -39,24 +39,33 @@ pub(crate) enum Timer {
     Call(RequestId),
 }
 
+/// A number by a timer with another number: one kind of tree for both uses.
+type Tree = BTreeMap<(u64, Timer), u64>;
+
 /// All timers that run.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    queue: BTreeSet<(u64, Timer)>,
-    when: BTreeMap<Timer, u64>,
+    /// By when it is due; the number means nothing.
+    queue: Tree,
+    /// By (0, timer): when it is due.
+    when: Tree,
 }
 
 impl Timers {
     /// Sets or moves it.
     pub(crate) fn set(&mut self, timer: Timer, at_ms: u64) {
         self.clear(&timer);
-        self.when.insert(timer.clone(), at_ms);
-        self.queue.insert((at_ms, timer));
+        for (tree, key, value) in [
+            (&mut self.when, (0, timer.clone()), at_ms),
+            (&mut self.queue, (at_ms, timer), 0),
+        ] {
+            tree.insert(key, value);
+        }
     }
 
     /// Sets it unless it comes sooner already; whether it did.
     pub(crate) fn set_sooner(&mut self, timer: Timer, at_ms: u64) -> bool {
-        let sooner = self.when.get(&timer).is_none_or(|at| *at > at_ms);
+        let sooner = self.at(&timer).is_none_or(|at| at > at_ms);
         if sooner {
             self.set(timer, at_ms);
         }
@@ -64,17 +73,23 @@ impl Timers {
     }
 
     pub(crate) fn clear(&mut self, timer: &Timer) {
-        if let Some(at) = self.when.remove(timer) {
-            self.queue.remove(&(at, timer.clone()));
+        let mut key = (0, timer.clone());
+        if let Some(at) = self.when.remove(&key) {
+            key.0 = at;
+            self.queue.remove(&key);
         }
     }
 
     pub(crate) fn is_set(&self, timer: &Timer) -> bool {
-        self.when.contains_key(timer)
+        self.at(timer).is_some()
+    }
+
+    fn at(&self, timer: &Timer) -> Option<u64> {
+        self.when.get(&(0, timer.clone())).copied()
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.queue.first().map(|(at, _)| *at)
+        self.queue.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Takes the next timer that is due.
@@ -82,8 +97,9 @@ impl Timers {
         if self.next_at()? > now_ms {
             return None;
         }
-        let (_, timer) = self.queue.pop_first()?;
-        self.when.remove(&timer);
-        Some(timer)
+        let ((_, timer), _) = self.queue.pop_first()?;
+        let key = (0, timer);
+        self.when.remove(&key);
+        Some(key.1)
     }
 }

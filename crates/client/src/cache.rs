@@ -8,13 +8,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use crossbeam_channel::{Sender, unbounded};
 pub use fireside_client_core::storage::StoreError;
 use fireside_client_core::storage::{Rows, StoreOp, Ticket};
 use fireside_protocol::{ConversationId, Entry, Sequence, UserId, WallMs, decode};
 use tokio::sync::mpsc;
 
 use crate::{
+    channel::{Sender, channel},
     limits::{STORE_BATCH_MAX, STORE_HOLD_MS},
     search::SearchQuery,
     trust::hex,
@@ -67,6 +67,16 @@ fn found(body: &Bytes, text: &str) -> Option<Found> {
     })
 }
 
+/// Puts a search result among the others, the newest first and `limit` at most.
+fn add_newest(hits: &mut Vec<Found>, hit: Found, limit: u32) {
+    let key = |hit: &Found| (hit.at, hit.sequence);
+    let place = hits.partition_point(|before| key(before) >= key(&hit));
+    if place < limit as usize {
+        hits.insert(place, hit);
+        hits.truncate(limit as usize);
+    }
+}
+
 /// One or the other.
 pub(crate) enum Cache {
     Memory(Box<MemoryCache>),
@@ -93,7 +103,7 @@ impl Cache {
         let Some(folder) = folder else {
             return (Self::Memory(Box::default()), stored);
         };
-        let (jobs, queue) = unbounded();
+        let (jobs, queue) = channel();
         let thread = std::thread::Builder::new()
             .name("fireside-disk".to_owned())
             .spawn(move || disk::run(&folder, &queue, &results));

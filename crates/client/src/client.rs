@@ -2,13 +2,15 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::RecvTimeoutError,
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
-use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, bounded};
 use fireside_client_core::{
     Command, CommandError, Config, Event, RequestId, Session,
     command::{MessageRef, Recipient},
@@ -17,15 +19,16 @@ use fireside_client_core::{
 use fireside_protocol::{
     ConversationId, DeviceId, JoinPolicy, Nonce, Role, Sequence, Settings, UserId,
 };
-use parking_lot::Mutex;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{
     cache::{self, Cache, Found, StoreError},
+    channel::{Receiver, channel},
     config::{ClientConfig, StartError, Trust, split_server},
     connection::{self, Link, Target},
     driver::{Clock, Driver},
     limits::{SEARCH_RESULTS_MAX, SHUTDOWN_MS_MAX},
+    lock::Mutex,
     queue::{Queues, Tick},
     route::RouteWatch,
     search::{Reply, SearchQuery},
@@ -72,7 +75,40 @@ pub struct Stats {
 
 /// What the client's thread told of itself last. Read without a wait, even while that thread is in the middle of telling.
 #[derive(Default)]
-pub(crate) struct Snapshot(ArcSwap<Stats>);
+pub(crate) struct Snapshot {
+    /// One is told, the other is what is read.
+    slots: [Mutex<Stats>; 2],
+    /// Which is read.
+    newest: AtomicUsize,
+}
+
+impl Snapshot {
+    /// Only the client's thread does.
+    fn tell(&self, stats: Stats) {
+        let [first, second] = &self.slots;
+        let (slot, number) = match self.newest.load(Ordering::Acquire) {
+            0 => (second, 1),
+            _ => (first, 0),
+        };
+        *slot.lock() = stats;
+        self.newest.store(number, Ordering::Release);
+    }
+
+    fn read(&self) -> Stats {
+        let [first, second] = &self.slots;
+        loop {
+            let slot = match self.newest.load(Ordering::Acquire) {
+                0 => first,
+                _ => second,
+            };
+            // Another reads it, or it is told already, and then the other one is the newest.
+            if let Some(stats) = slot.try_lock() {
+                return *stats;
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
 
 /// The client's thread's side of the [`Snapshot`].
 pub(crate) struct Teller {
@@ -111,7 +147,7 @@ impl Teller {
         }
         if stats != self.told {
             self.told = stats;
-            self.snapshot.0.store(Arc::new(stats));
+            self.snapshot.tell(stats);
         }
     }
 }
@@ -132,13 +168,13 @@ impl Drop for Owner {
 
 impl Owner {
     fn shutdown(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout.min(Duration::from_millis(SHUTDOWN_MS_MAX));
         self.queues.closing.store(true, Ordering::SeqCst);
         self.queues.notify.notify_one();
         // Nothing is ever sent: the end of the thread drops the other side.
         let ended = !matches!(
-            self.ended.recv_deadline(deadline),
-            Err(crossbeam_channel::RecvTimeoutError::Timeout)
+            self.ended
+                .recv_timeout(timeout.min(Duration::from_millis(SHUTDOWN_MS_MAX))),
+            Err(RecvTimeoutError::Timeout)
         );
         if ended && let Some(thread) = self.thread.lock().take() {
             let _ = thread.join();
@@ -179,7 +215,7 @@ impl Client {
 
         let queues = Arc::new(Queues::new());
         let snapshot = Arc::new(Snapshot::default());
-        let (alive, ended) = bounded::<()>(0);
+        let (alive, ended) = channel::<()>();
         let folder = config
             .folder
             .as_ref()
@@ -309,7 +345,7 @@ impl Client {
     /// Numbers for an overlay.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let mut stats = **self.owner.snapshot.0.load();
+        let mut stats = self.owner.snapshot.read();
         stats.certificates_checked = self.owner.verifier_calls.load(Ordering::Relaxed);
         stats.pending_calls = self.owner.queues.pending();
         stats.waiting_events = self.owner.queues.waiting();

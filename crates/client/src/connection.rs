@@ -27,7 +27,7 @@ use crate::{
 
 mod streams;
 
-use streams::serve;
+use streams::{Boxed, serve};
 
 /// What a link tells the driver.
 #[derive(Debug)]
@@ -115,7 +115,8 @@ impl Link {
             pages: pages_rx,
             epoch: 0,
         };
-        let task = tokio::spawn(task.run(target, early, attempt));
+        let task: Boxed = Box::pin(task.run(target, early, attempt));
+        let task = tokio::spawn(task);
         Self {
             shared,
             session,

@@ -1,7 +1,6 @@
 //! The client's thread: drives the core, the links and the cache, and nothing of it ever blocks the game.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -73,11 +72,32 @@ impl Clock {
 struct Running {
     driver: Driver,
     outlet: Outlet,
-    links: HashMap<LinkId, Link>,
+    links: Links,
     inbound: mpsc::Sender<Inbound>,
     address: Option<SocketAddr>,
     attempts: usize,
     stopped: bool,
+}
+
+/// The links that are, oldest first: one, or two while another is tried.
+#[derive(Default)]
+struct Links(Vec<(LinkId, Link)>);
+
+impl Links {
+    fn get(&self, id: LinkId) -> Option<&Link> {
+        let found = self.0.iter().find(|(other, _)| *other == id);
+        found.map(|(_, link)| link)
+    }
+
+    fn get_mut(&mut self, id: LinkId) -> Option<&mut Link> {
+        let found = self.0.iter_mut().find(|(other, _)| *other == id);
+        found.map(|(_, link)| link)
+    }
+
+    fn remove(&mut self, id: LinkId) -> Option<Link> {
+        let place = self.0.iter().position(|(other, _)| *other == id)?;
+        Some(self.0.remove(place).1)
+    }
 }
 
 impl Driver {
@@ -87,7 +107,7 @@ impl Driver {
         let mut running = Running {
             driver: self,
             outlet: Outlet::default(),
-            links: HashMap::new(),
+            links: Links::default(),
             inbound,
             address: None,
             attempts: 0,
@@ -178,7 +198,7 @@ impl Running {
     }
 
     fn take(&mut self, id: LinkId, input: Input) {
-        let Some(link) = self.links.get_mut(&id) else {
+        let Some(link) = self.links.get_mut(id) else {
             return;
         };
         let now = self.driver.clock.now();
@@ -198,7 +218,7 @@ impl Running {
                 match &event {
                     LinkEvent::Down { reason, .. } => {
                         tracing::info!(link = id, reason, "link down");
-                        self.links.remove(&id);
+                        self.links.remove(id);
                     }
                     LinkEvent::Confirmed {
                         early_accepted: false,
@@ -219,7 +239,7 @@ impl Running {
     }
 
     fn check_route(&mut self) {
-        let Some(address) = self.address.filter(|_| !self.links.is_empty()) else {
+        let Some(address) = self.address.filter(|_| !self.links.0.is_empty()) else {
             return;
         };
         if !self.driver.route.changed(address) {
@@ -227,7 +247,7 @@ impl Running {
         }
         tracing::info!("the route to the server changed");
         let now = self.driver.clock.now();
-        let ids: Vec<LinkId> = self.links.keys().copied().collect();
+        let ids: Vec<LinkId> = self.links.0.iter().map(|(id, _)| *id).collect();
         for id in ids {
             self.rebind(id);
             self.driver
@@ -237,7 +257,7 @@ impl Running {
     }
 
     fn rebind(&self, id: LinkId) {
-        if let Some(Err(error)) = self.links.get(&id).map(Link::rebind) {
+        if let Some(Err(error)) = self.links.get(id).map(Link::rebind) {
             tracing::warn!(link = id, %error, "no new socket");
         }
     }
@@ -259,7 +279,7 @@ impl Running {
         if !self.driver.session.expects_pages() {
             self.driver.cache.release();
         }
-        let newest = self.links.keys().max().and_then(|id| self.links.get(id));
+        let newest = self.links.0.last().map(|(_, link)| link);
         self.driver
             .teller
             .update(&self.driver.session, newest, self.driver.cache.waiting());
@@ -277,13 +297,13 @@ impl Running {
             while let Some(transmit) = self.driver.session.poll_transmit() {
                 moved = true;
                 let id = transmit.link;
-                let Some(link) = self.links.get(&id) else {
+                let Some(link) = self.links.get(id) else {
                     continue;
                 };
                 sent = true;
                 if let Err(event) = link.send(transmit) {
                     if matches!(event, LinkEvent::Down { .. }) {
-                        self.links.remove(&id);
+                        self.links.remove(id);
                     }
                     let now = self.driver.clock.now();
                     self.driver.session.handle_link(id, event, now);
@@ -327,10 +347,10 @@ impl Running {
                     self.inbound.clone(),
                 );
                 self.attempts += 1;
-                self.links.insert(link, opened);
+                self.links.0.push((link, opened));
             }
             Action::Close { link } => {
-                if let Some(link) = self.links.remove(&link) {
+                if let Some(link) = self.links.remove(link) {
                     link.close(None);
                 }
             }
@@ -358,11 +378,11 @@ impl Running {
         }
         self.driver.queues.cancel_all();
         let mut last = Vec::new();
-        for link in self.links.values() {
+        for (_, link) in &self.links.0 {
             link.close(None);
             last.extend(link.endpoint());
         }
-        self.links.clear();
+        self.links.0.clear();
         let goodbyes = async {
             for endpoint in last {
                 endpoint.wait_idle().await;

@@ -1,18 +1,19 @@
 //! What stands between the game's thread and the client's: bounded queues, nothing else.
 
 use std::{
-    collections::{HashSet, VecDeque},
-    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    collections::VecDeque,
+    sync::{
+        Condvar, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence},
+    },
     time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use fireside_client_core::{
     Command, CommandError, Event, EventClass, RequestId,
     event::{CallError, Completion},
 };
 use fireside_protocol::{Code, ConversationId, UserId};
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
         EPHEMERAL_KEYS_MAX, EPHEMERAL_MAX, NOTICES_MAX, PENDING_CALLS_MAX, SEARCHES_MAX,
         STATES_MAX, VIEW_EVENTS_MAX,
     },
+    lock::Mutex,
     search::SearchQuery,
 };
 
@@ -42,14 +44,14 @@ pub(crate) type Wake = Box<dyn Fn() + Send>;
 
 /// Events of a class, oldest first. Its lock is held for the few instructions that move one event, and nobody sleeps for it; a channel
 /// without locks takes longer for each, and waits for a thread that was interrupted within them just the same.
-struct Queue {
+struct Queue<T> {
     limit: usize,
     /// So that an idle tick takes no lock.
     waiting: AtomicUsize,
-    events: Mutex<VecDeque<Event>>,
+    events: Mutex<VecDeque<T>>,
 }
 
-impl Queue {
+impl<T> Queue<T> {
     fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -68,7 +70,7 @@ impl Queue {
     }
 
     /// Without a call into the kernel that could put the game's thread to sleep: the other one is done before it could wake it.
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Event>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
         let mut tries = 0;
         loop {
             if let Some(events) = self.events.try_lock() {
@@ -85,17 +87,22 @@ impl Queue {
     }
 
     /// `false`: there was no room.
-    fn push(&self, event: Event) -> bool {
+    fn push(&self, event: T) -> bool {
+        self.offer(event).is_ok()
+    }
+
+    /// Gives it back if there was no room.
+    fn offer(&self, event: T) -> Result<(), T> {
         let mut events = self.lock();
         if events.len() >= self.limit {
-            return false;
+            return Err(event);
         }
         events.push_back(event);
         self.waiting.store(events.len(), Ordering::SeqCst);
-        true
+        Ok(())
     }
 
-    fn pop(&self) -> Option<Event> {
+    fn pop(&self) -> Option<T> {
         if self.len() == 0 {
             return None;
         }
@@ -109,19 +116,19 @@ impl Queue {
 
 /// Shared by the handles and the client's thread.
 pub(crate) struct Queues {
-    commands_in: Sender<(RequestId, Command)>,
-    commands: Receiver<(RequestId, Command)>,
+    commands: Queue<(RequestId, Command)>,
     /// Calls taken and not yet delivered as completed.
     pending: AtomicUsize,
     next_request: AtomicU64,
     /// Calls the client's thread has taken from `commands` and not completed. Whoever takes an id out of it completes the call.
-    outstanding: Mutex<HashSet<RequestId>>,
-    completions: Queue,
+    /// Ascending.
+    outstanding: Mutex<Vec<RequestId>>,
+    completions: Queue<Event>,
     /// Events in `completions` that complete no call.
     states: AtomicUsize,
-    views: Queue,
-    notices: Queue,
-    ephemeral: Queue,
+    views: Queue<Event>,
+    notices: Queue<Event>,
+    ephemeral: Queue<Event>,
     /// Eighths of events that the lowest class may take; kept between ticks, so that ticks of one event are fair too.
     low_credit: AtomicUsize,
     /// The client's thread found a queue full.
@@ -131,8 +138,10 @@ pub(crate) struct Queues {
     /// A search was answered since the last tick.
     answered: AtomicBool,
     wake: Mutex<Option<Wake>>,
-    wait: (Sender<()>, Receiver<()>),
-    searches: (Sender<SearchQuery>, Receiver<SearchQuery>),
+    /// There was something to wake for, and nobody who waits has seen it.
+    told: std::sync::Mutex<bool>,
+    telling: Condvar,
+    searches: Queue<SearchQuery>,
     /// Wakes the client's thread.
     pub(crate) notify: Notify,
     pub(crate) closing: AtomicBool,
@@ -140,10 +149,8 @@ pub(crate) struct Queues {
 
 impl Queues {
     pub(crate) fn new() -> Self {
-        let (commands_in, commands) = bounded(PENDING_CALLS_MAX);
         Self {
-            commands_in,
-            commands,
+            commands: Queue::new(PENDING_CALLS_MAX),
             pending: AtomicUsize::new(0),
             next_request: AtomicU64::new(1),
             outstanding: Mutex::default(),
@@ -157,8 +164,9 @@ impl Queues {
             woken: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             wake: Mutex::new(None),
-            wait: bounded(1),
-            searches: bounded(SEARCHES_MAX),
+            told: std::sync::Mutex::new(false),
+            telling: Condvar::new(),
+            searches: Queue::new(SEARCHES_MAX),
             notify: Notify::new(),
             closing: AtomicBool::new(false),
         }
@@ -175,7 +183,7 @@ impl Queues {
             return Err(Code::Busy.into());
         }
         let request = self.next_request.fetch_add(1, Ordering::Relaxed);
-        if self.commands_in.try_send((request, command)).is_err() {
+        if !self.commands.push((request, command)) {
             self.pending.fetch_sub(1, Ordering::SeqCst);
             return Err(Code::Busy.into());
         }
@@ -266,7 +274,7 @@ impl Queues {
     }
 
     /// The weight of the event that was delivered, if there was one.
-    fn deliver(&self, queue: &Queue, on_event: &mut dyn FnMut(Event)) -> Option<usize> {
+    fn deliver(&self, queue: &Queue<Event>, on_event: &mut dyn FnMut(Event)) -> Option<usize> {
         let event = queue.pop()?;
         let weight = event.weight();
         if event.class() == EventClass::Completion {
@@ -304,7 +312,12 @@ impl Queues {
     pub(crate) fn wait(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         while !self.has_news() {
-            if self.wait.1.recv_deadline(deadline).is_err() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = self.telling.wait_timeout_while(told, left, |told| !*told);
+            let (mut told, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            *told = false;
+            if timeout.timed_out() {
                 return self.has_news();
             }
         }
@@ -316,13 +329,13 @@ impl Queues {
             query.refuse();
             return Err(Code::Cancelled.into());
         }
-        if let Err(full) = self.searches.0.try_send(query) {
-            full.into_inner().refuse();
+        if let Err(query) = self.searches.offer(query) {
+            query.refuse();
             return Err(Code::Busy.into());
         }
         // Shut down meanwhile: nobody may be there to take it any more.
         if self.closing.load(Ordering::SeqCst) {
-            self.searches.1.try_iter().for_each(SearchQuery::refuse);
+            std::iter::from_fn(|| self.searches.pop()).for_each(SearchQuery::refuse);
         }
         self.notify.notify_one();
         Ok(())
@@ -331,19 +344,25 @@ impl Queues {
     // ---- the client thread's side
 
     pub(crate) fn take_search(&self) -> Option<SearchQuery> {
-        self.searches.1.try_recv().ok()
+        self.searches.pop()
     }
 
     /// The next command, if there is one; from then on it is outstanding.
     pub(crate) fn take_command(&self) -> Option<(RequestId, Command)> {
-        let (request, command) = self.commands.try_recv().ok()?;
-        self.outstanding.lock().insert(request);
+        let (request, command) = self.commands.pop()?;
+        let mut outstanding = self.outstanding.lock();
+        let place = outstanding.partition_point(|before| *before < request);
+        outstanding.insert(place, request);
+        drop(outstanding);
         Some((request, command))
     }
 
     /// Completes a call, once: a second completion of it goes nowhere.
     pub(crate) fn complete(&self, request: RequestId, result: Result<Completion, CallError>) {
-        if self.outstanding.lock().remove(&request) {
+        let mut outstanding = self.outstanding.lock();
+        if let Ok(place) = outstanding.binary_search(&request) {
+            outstanding.remove(place);
+            drop(outstanding);
             self.push_completion(request, result);
         }
     }
@@ -356,7 +375,7 @@ impl Queues {
     /// Completes everything that is pending as cancelled, and ends the searches. Safe to call from both sides at once.
     pub(crate) fn cancel_all(&self) {
         self.cancel_untaken();
-        self.searches.1.try_iter().for_each(drop);
+        std::iter::from_fn(|| self.searches.pop()).for_each(drop);
         let left = std::mem::take(&mut *self.outstanding.lock());
         for request in left {
             self.push_completion(request, Err(cancelled()));
@@ -365,7 +384,7 @@ impl Queues {
     }
 
     fn cancel_untaken(&self) {
-        while let Ok((request, _)) = self.commands.try_recv() {
+        while let Some((request, _)) = self.commands.pop() {
             self.push_completion(request, Err(cancelled()));
         }
     }
@@ -386,7 +405,8 @@ impl Queues {
         if !self.has_news() || self.woken.swap(true, Ordering::SeqCst) {
             return;
         }
-        let _ = self.wait.0.try_send(());
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.telling.notify_one();
         if let Some(wake) = self.wake.lock().as_ref() {
             wake();
         }
@@ -494,7 +514,7 @@ impl Outlet {
         self.ephemeral.push_back((key, event));
     }
 
-    fn room(&self, queues: &Queues, queue: &Queue) -> bool {
+    fn room(&self, queues: &Queues, queue: &Queue<Event>) -> bool {
         if !queue.is_full() {
             return true;
         }

@@ -48,9 +48,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use std::sync::Arc;
 
-    use parking_lot::Mutex;
-
     use super::*;
+    use crate::lock::Mutex;
 
     #[test]
     fn a_change_is_told_once_and_a_lost_road_is_none() {

@@ -2,11 +2,11 @@
 
 use std::sync::Weak;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
 use fireside_protocol::ConversationId;
 
 use crate::{
     cache::{Found, StoreError},
+    channel::{Receiver, Sender, channel},
     queue::Queues,
 };
 
@@ -26,7 +26,7 @@ impl SearchQuery {
     pub(crate) fn answer(self, answer: Answer) {
         if let Some(sender) = &self.reply.sender {
             // Whoever asked may be gone.
-            let _ = sender.try_send(answer);
+            let _ = sender.send(answer);
         }
     }
 
@@ -45,7 +45,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn new(queues: Weak<Queues>) -> (Self, Receiver<Answer>) {
-        let (sender, answer) = bounded(1);
+        let (sender, answer) = channel();
         let reply = Self {
             sender: Some(sender),
             queues,

@@ -7,13 +7,15 @@ use std::sync::{
 
 use quinn::crypto::rustls::QuicClientConfig;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+    ClientConfig, DigitallySignedStruct, Error, PeerIncompatible, RootCertStore, SignatureScheme,
     client::{
-        Resumption, WebPkiServerVerifier,
+        Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor, verify_server_name,
     },
-    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
+    server::ParsedCertificate,
 };
 
 use crate::{StartError, Trust};
@@ -43,25 +45,21 @@ pub(crate) fn tls(
 ) -> Result<QuicClientConfig, StartError> {
     let provider = Arc::new(ring::default_provider());
     let tls_error = |error: &dyn std::fmt::Display| StartError::Tls(error.to_string());
-    let inner: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Pinned(fingerprint) => Arc::new(Pinned {
-            fingerprint,
-            provider: provider.clone(),
-        }),
-        Trust::Roots => {
-            let roots = RootCertStore {
-                roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-            };
-            WebPkiServerVerifier::builder_with_provider(roots.into(), provider.clone())
-                .build()
-                .map_err(|error| tls_error(&error))?
-        }
+    let roots = match trust {
+        Trust::Pinned(_) => Vec::new(),
+        Trust::Roots => webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    };
+    let verifier = Verifier {
+        trust,
+        roots: RootCertStore { roots },
+        algorithms: provider.signature_verification_algorithms,
+        calls,
     };
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| tls_error(&error))?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Counting { inner, calls }))
+        .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     config.alpn_protocols = vec![fireside_protocol::ALPN.to_vec()];
     config.enable_early_data = early_data;
@@ -69,92 +67,58 @@ pub(crate) fn tls(
     QuicClientConfig::try_from(config).map_err(|error| tls_error(&error))
 }
 
+/// Looks at the server's certificate. By the roots it does what rustls' own verifier does, from the same parts, without that one's code
+/// for lists of revoked certificates, which nobody gives it.
 #[derive(Debug)]
-struct Counting {
-    inner: Arc<dyn ServerCertVerifier>,
+struct Verifier {
+    trust: Trust,
+    roots: RootCertStore,
+    algorithms: WebPkiSupportedAlgorithms,
     calls: VerifierCalls,
 }
 
-impl ServerCertVerifier for Counting {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.inner
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-
-    fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
-        self.inner.root_hint_subjects()
-    }
-}
-
-#[derive(Debug)]
-struct Pinned {
-    fingerprint: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
+        let Trust::Pinned(fingerprint) = &self.trust else {
+            let certificate = ParsedCertificate::try_from(end_entity)?;
+            verify_server_cert_signed_by_trust_anchor(
+                &certificate,
+                &self.roots,
+                intermediates,
+                now,
+                self.algorithms.all,
+            )?;
+            verify_server_name(&certificate, server_name)?;
+            return Ok(ServerCertVerified::assertion());
+        };
         let found = ::ring::digest::digest(&::ring::digest::SHA256, end_entity);
-        if found.as_ref() == self.fingerprint {
+        if found.as_ref() == fingerprint {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(Error::General(format!(
                 "the server's certificate has the fingerprint {}, expected {}",
                 hex(found.as_ref()),
-                hex(&self.fingerprint)
+                hex(fingerprint)
             )))
         }
     }
 
+    /// QUIC has no TLS 1.2.
     fn verify_tls12_signature(
         &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        Err(Error::PeerIncompatible(PeerIncompatible::Tls12NotOffered))
     }
 
     fn verify_tls13_signature(
@@ -163,18 +127,11 @@ impl ServerCertVerifier for Pinned {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

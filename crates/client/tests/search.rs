@@ -3,9 +3,10 @@
 
 use std::{path::Path, time::Duration};
 
-use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, bounded};
 use fireside_client::{Client, ClientConfig, Trust};
 use fireside_protocol::UserId;
+use std::sync::mpsc::TryRecvError;
 
 const SOON: Duration = Duration::from_secs(20);
 /// Nothing more comes of the start when nothing came for so long.

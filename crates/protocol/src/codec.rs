@@ -56,6 +56,16 @@ pub trait Wire: Sized {
     /// # Errors
     /// [`DecodeError`], with nothing kept.
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+
+    /// What stands in a record's place for it while the record is read. It never leaves the reader: what must come and did not is an error.
+    #[doc(hidden)]
+    fn blank() -> Self;
+}
+
+/// What a field may be that is left out at its default.
+pub trait Optional: Default + Wire {
+    /// Whether it is the default. Not by comparing: that would be code for comparing all that may be in it.
+    fn is_default(&self) -> bool;
 }
 
 /// A field of a record, for documentation and other languages.
@@ -97,8 +107,13 @@ pub fn decode<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
 /// Writes one value.
 #[must_use]
 pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
+    written(&|out| value.write(out))
+}
+
+/// Not generic: it is needed for every record.
+fn written(write: &dyn Fn(&mut Vec<u8>)) -> Vec<u8> {
     in_scratch(|out| {
-        value.write(out);
+        write(out);
         out.as_slice().to_vec()
     })
 }
@@ -418,10 +433,49 @@ macro_rules! uints {
             fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Self::try_from(reader.u64()?).map_err(|_| DecodeError::OutOfRange)
             }
+
+            fn blank() -> Self {
+                0
+            }
         }
     )*};
 }
 uints!(u8, u16, u32, u64);
+
+macro_rules! optional {
+    ($($kind:ty),*) => {$(
+        impl Optional for $kind {
+            fn is_default(&self) -> bool {
+                *self == Self::default()
+            }
+        }
+    )*};
+}
+optional!(u8, u16, u32, u64, bool, Real);
+
+impl Optional for String {
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Optional for Bytes {
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: Wire> Optional for Option<T> {
+    fn is_default(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: Wire> Optional for Vec<T> {
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
 
 impl Wire for bool {
     fn write(&self, out: &mut Vec<u8>) {
@@ -434,6 +488,10 @@ impl Wire for bool {
             Marker::False => Ok(false),
             other => Err(DecodeError::WrongType(other.to_u8())),
         }
+    }
+
+    fn blank() -> Self {
+        false
     }
 }
 
@@ -483,6 +541,10 @@ impl Wire for Real {
             Err(DecodeError::OutOfRange)
         }
     }
+
+    fn blank() -> Self {
+        Self(0.0)
+    }
 }
 
 impl Wire for String {
@@ -492,6 +554,10 @@ impl Wire for String {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         reader.str().map(ToOwned::to_owned)
+    }
+
+    fn blank() -> Self {
+        Self::new()
     }
 }
 
@@ -503,6 +569,10 @@ impl Wire for Bytes {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let part = reader.bin()?;
         Ok(reader.slice(part))
+    }
+
+    fn blank() -> Self {
+        Self::new()
     }
 }
 
@@ -523,6 +593,10 @@ impl<T: Wire> Wire for Option<T> {
         }
         T::read(reader).map(Some)
     }
+
+    fn blank() -> Self {
+        None
+    }
 }
 
 impl<T: Wire> Wire for Box<T> {
@@ -532,6 +606,10 @@ impl<T: Wire> Wire for Box<T> {
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         T::read(reader).map(Self::new)
+    }
+
+    fn blank() -> Self {
+        Self::new(T::blank())
     }
 }
 
@@ -555,6 +633,10 @@ impl<T: Wire> Wire for Vec<T> {
         reader.leave();
         Ok(items)
     }
+
+    fn blank() -> Self {
+        Self::new()
+    }
 }
 
 /// One encoded value, kept as its bytes: checked to be well-formed, not looked into.
@@ -572,103 +654,8 @@ impl Wire for Raw {
         reader.skip()?;
         Ok(Self(reader.whole.slice(start..reader.at)))
     }
-}
 
-/// Declares a map with short keys: `req` fields must come, `opt` fields take their type's default and are left out when equal to it.
-#[macro_export]
-macro_rules! record {
-    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $fdoc:literal])* $mode:ident $key:literal $field:ident: $kind:ty,)* }) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Debug, Eq, PartialEq)]
-        pub struct $name { $($(#[doc = $fdoc])* pub $field: $kind,)* }
-
-        impl $crate::codec::Record for $name {
-            const FIELDS: &'static [$crate::codec::Field] = &[$($crate::codec::Field {
-                key: $key,
-                name: stringify!($field),
-                kind: stringify!($kind),
-                required: $crate::record!(@required $mode),
-                doc: concat!($($fdoc),*),
-            }),*];
-            const NAME: &'static str = stringify!($name);
-            const DOC: &'static str = concat!($($doc),*);
-        }
-
-        impl $crate::codec::Wire for $name {
-            fn write(&self, out: &mut Vec<u8>) {
-                let fields = 0u32 $(+ u32::from($crate::record!(@present $mode self.$field, $kind)))*;
-                $crate::codec::write_map(out, fields);
-                $(if $crate::record!(@present $mode self.$field, $kind) {
-                    $crate::codec::write_str(out, $key);
-                    <$kind as $crate::codec::Wire>::write(&self.$field, out);
-                })*
-            }
-
-            fn read(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
-                $(let mut $field: Option<$kind> = None;)*
-                let fields = reader.map()?;
-                for _ in 0..fields {
-                    match reader.key()? {
-                        $($key => {
-                            if $field.is_some() {
-                                return Err($crate::codec::DecodeError::Doubled($key));
-                            }
-                            $field = Some(<$kind as $crate::codec::Wire>::read(reader)?);
-                        })*
-                        _ => reader.skip()?,
-                    }
-                }
-                reader.leave();
-                Ok(Self { $($field: $crate::record!(@finish $mode $field, $key),)* })
-            }
-        }
-    };
-    (@required req) => { true };
-    (@required opt) => { false };
-    (@present req $value:expr, $kind:ty) => { true };
-    (@present opt $value:expr, $kind:ty) => { $value != <$kind as Default>::default() };
-    (@finish req $field:ident, $key:literal) => { $field.ok_or($crate::codec::DecodeError::Missing($key))? };
-    (@finish opt $field:ident, $key:literal) => { $field.unwrap_or_default() };
-}
-
-/// Declares an enumeration that is one unsigned number on the wire and keeps numbers it does not know.
-#[macro_export]
-macro_rules! open_enum {
-    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $number:literal $variant:ident,)* }) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-        pub enum $name {
-            $($(#[doc = $vdoc])* $variant,)*
-            /// A number this build does not know.
-            Unknown(u16),
-        }
-
-        impl $name {
-            /// The known numbers with their names and meanings.
-            pub const TABLE: &'static [(u16, &'static str, &'static str)] =
-                &[$(($number, stringify!($variant), concat!($($vdoc),*))),*];
-
-            /// The number on the wire.
-            #[must_use]
-            pub const fn number(self) -> u16 {
-                match self { $(Self::$variant => $number,)* Self::Unknown(number) => number }
-            }
-
-            /// The value of a number from the wire.
-            #[must_use]
-            pub const fn from_number(number: u16) -> Self {
-                match number { $($number => Self::$variant,)* other => Self::Unknown(other) }
-            }
-        }
-
-        impl $crate::codec::Wire for $name {
-            fn write(&self, out: &mut Vec<u8>) {
-                <u16 as $crate::codec::Wire>::write(&self.number(), out);
-            }
-
-            fn read(reader: &mut $crate::codec::Reader<'_>) -> Result<Self, $crate::codec::DecodeError> {
-                <u16 as $crate::codec::Wire>::read(reader).map(Self::from_number)
-            }
-        }
-    };
+    fn blank() -> Self {
+        Self(Bytes::new())
+    }
 }

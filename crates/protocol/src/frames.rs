@@ -791,6 +791,7 @@ macro_rules! frames {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         #[expect(missing_docs, reason = "each variant is documented at its record")]
+        #[allow(clippy::large_enum_variant, reason = "a frame is taken apart at once; a box would be an allocation for each head")]
         pub enum $name {
             $($variant($variant),)*
             /// A kind this build does not know; skipped.
@@ -839,7 +840,12 @@ macro_rules! frames {
             }
         }
 
-        $(impl From<$variant> for $name {
+        $(impl $variant {
+            /// Its kind's number on the wire.
+            pub const KIND: u16 = $number;
+        }
+
+        impl From<$variant> for $name {
             fn from(body: $variant) -> Self {
                 Self::$variant(body)
             }

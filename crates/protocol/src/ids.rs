@@ -2,12 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use sha2::{Digest, Sha256};
-
 use crate::{
     Code,
     codec::{DecodeError, Reader, Wire, write_bin, write_str},
     limits::USER_ID_BYTES_MAX,
+    sha256::sha256,
 };
 
 macro_rules! id16 {
@@ -55,6 +54,10 @@ macro_rules! id16 {
             fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 let bytes = reader.bin()?;
                 bytes.try_into().map(Self).map_err(|_| DecodeError::OutOfRange)
+            }
+
+            fn blank() -> Self {
+                Self([0; 16])
             }
         }
     };
@@ -123,14 +126,14 @@ impl ConversationId {
     }
 
     fn derive(label: &[u8], parts: &[&[u8]]) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(label);
+        let mut text = label.to_vec();
         for part in parts {
-            hash.update([part.len() as u8]);
-            hash.update(part);
+            text.push(part.len() as u8);
+            text.extend_from_slice(part);
         }
+        let hash = sha256(&text);
         let mut id = [0; 16];
-        id.copy_from_slice(&hash.finalize()[..16]);
+        id.copy_from_slice(&hash[..16]);
         Self(id)
     }
 }
@@ -158,7 +161,10 @@ impl Nonce {
 
 /// Who a person is: the token's `sub`, 1 to 64 bytes without control characters. Cheap to clone.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct UserId(Arc<str>);
+pub struct UserId(
+    /// Always there, but in a record that is being read.
+    Option<Arc<str>>,
+);
 
 impl UserId {
     /// Checks and keeps an id.
@@ -168,7 +174,7 @@ impl UserId {
     pub fn new(id: &str) -> Result<Self, IdError> {
         let fits = !id.is_empty() && id.len() <= USER_ID_BYTES_MAX;
         if fits && !id.chars().any(char::is_control) {
-            Ok(Self(id.into()))
+            Ok(Self(Some(id.into())))
         } else {
             Err(IdError::BadUser)
         }
@@ -177,19 +183,19 @@ impl UserId {
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
 impl fmt::Display for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for UserId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "@{}", self.0)
+        write!(f, "@{}", self.as_str())
     }
 }
 
@@ -203,11 +209,15 @@ impl std::str::FromStr for UserId {
 
 impl Wire for UserId {
     fn write(&self, out: &mut Vec<u8>) {
-        write_str(out, &self.0);
+        write_str(out, self.as_str());
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Self::new(reader.str()?).map_err(|_| DecodeError::OutOfRange)
+    }
+
+    fn blank() -> Self {
+        Self(None)
     }
 }
 

@@ -5,11 +5,14 @@ pub mod codec;
 pub mod content;
 pub mod entry;
 pub mod envelope;
+#[doc(hidden)]
+pub mod fields;
 pub mod frames;
 pub mod ids;
 pub mod limits;
 pub mod schema;
 pub mod settings;
+mod sha256;
 pub mod text;
 
 pub use code::Code;

@@ -10,7 +10,7 @@ use crate::{
         DESCRIPTION_GRAPHEMES_MAX, PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
     },
     open_enum, record,
-    text::{is_direction, normalise_name},
+    text::{TextError, check_name, is_direction, normalise_name},
 };
 
 open_enum! {
@@ -143,12 +143,31 @@ impl Settings {
     /// # Errors
     /// `name_invalid` for the name, `argument_invalid` for anything else outside its range.
     pub fn normalised(&self) -> Result<Self, Code> {
+        self.with_texts(normalise_name, normalise_description)
+    }
+
+    /// The change as a client sends it: like [`Settings::normalised`], but the server brings its texts into NFC ([`check_name`]).
+    ///
+    /// # Errors
+    /// As [`Settings::normalised`]; what is too long only in NFC is left to the server.
+    pub fn checked(&self) -> Result<Self, Code> {
+        self.with_texts(
+            |name| check_name(name).map(ToOwned::to_owned),
+            |text| check_description(text).map(ToOwned::to_owned),
+        )
+    }
+
+    fn with_texts(
+        &self,
+        name: fn(&str) -> Result<String, TextError>,
+        description: fn(&str) -> Result<String, Code>,
+    ) -> Result<Self, Code> {
         let mut change = self.clone();
-        if let Some(name) = &mut change.name {
-            *name = normalise_name(name).map_err(|error| error.code())?;
+        if let Some(text) = &mut change.name {
+            *text = name(text).map_err(|error| error.code())?;
         }
-        if let Some(description) = &mut change.description {
-            *description = normalise_description(description)?;
+        if let Some(text) = &mut change.description {
+            *text = description(text)?;
         }
         if let Some(picture) = &change.picture {
             check_line(picture, PICTURE_BYTES_MAX)?;
@@ -163,9 +182,12 @@ impl Settings {
                 return Err(Code::ArgumentInvalid);
             }
         }
-        change
-            .attributes
-            .sort_by(|one, other| one.key.cmp(&other.key));
+        for attribute in std::mem::take(&mut change.attributes) {
+            let place = change
+                .attributes
+                .partition_point(|before| before.key <= attribute.key);
+            change.attributes.insert(place, attribute);
+        }
         let mut pairs = change
             .attributes
             .iter()
@@ -235,11 +257,20 @@ fn normalise_description(text: &str) -> Result<String, Code> {
         return Err(Code::ArgumentInvalid);
     }
     let text: String = text.trim().nfc().collect();
+    check_description(&text)?;
+    if text.len() > DESCRIPTION_BYTES_MAX {
+        return Err(Code::ArgumentInvalid);
+    }
+    Ok(text)
+}
+
+fn check_description(text: &str) -> Result<&str, Code> {
+    if text.len() > DESCRIPTION_BYTES_MAX * 2 {
+        return Err(Code::ArgumentInvalid);
+    }
+    let text = text.trim();
     let bad = |c: char| (c.is_control() && c != '\n') || is_direction(c);
-    if text.len() > DESCRIPTION_BYTES_MAX
-        || text.chars().any(bad)
-        || text.graphemes(true).count() > DESCRIPTION_GRAPHEMES_MAX
-    {
+    if text.chars().any(bad) || text.graphemes(true).count() > DESCRIPTION_GRAPHEMES_MAX {
         return Err(Code::ArgumentInvalid);
     }
     Ok(text)
@@ -309,17 +340,16 @@ mod tests {
             },
         ];
         for change in wrong {
-            assert_eq!(
-                change.normalised(),
-                Err(Code::ArgumentInvalid),
-                "{change:?}"
-            );
+            let refused = Err(Code::ArgumentInvalid);
+            assert_eq!(change.normalised(), refused, "{change:?}");
+            assert_eq!(change.checked(), refused, "{change:?}");
         }
         let nameless = Settings {
             name: Some(String::new()),
             ..Settings::default()
         };
         assert_eq!(nameless.normalised(), Err(Code::NameInvalid));
+        assert_eq!(nameless.checked(), Err(Code::NameInvalid));
     }
 
     #[test]

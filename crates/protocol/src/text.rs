@@ -68,7 +68,7 @@ pub fn check_text(text: &str) -> Result<(), TextError> {
     Ok(())
 }
 
-/// A name in NFC, without spaces at its ends.
+/// A name in NFC, without spaces at its ends: as it is stored.
 ///
 /// # Errors
 /// [`TextError::BadName`].
@@ -77,13 +77,27 @@ pub fn normalise_name(name: &str) -> Result<String, TextError> {
         return Err(TextError::BadName);
     }
     let name: String = name.trim().nfc().collect();
+    check_name(&name)?;
+    if name.len() > NAME_BYTES_MAX {
+        return Err(TextError::BadName);
+    }
+    Ok(name)
+}
+
+/// Checks what a user gave as a name, before it is sent: the server brings it into NFC, and then its limit in bytes holds. The tables for
+/// that are 110 KiB, which a client need not have. Gives it back without spaces at its ends.
+///
+/// # Errors
+/// [`TextError::BadName`].
+pub fn check_name(name: &str) -> Result<&str, TextError> {
     let bad = |c: char| {
         c.is_control() || is_direction(c) || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}')
     };
-    if name.is_empty()
-        || name.len() > NAME_BYTES_MAX
-        || name.chars().any(bad)
-        || name.graphemes(true).count() > NAME_GRAPHEMES_MAX
+    if name.len() > NAME_BYTES_MAX * 2 {
+        return Err(TextError::BadName);
+    }
+    let name = name.trim();
+    if name.is_empty() || name.chars().any(bad) || name.graphemes(true).count() > NAME_GRAPHEMES_MAX
     {
         return Err(TextError::BadName);
     }
@@ -123,5 +137,17 @@ mod tests {
         assert_eq!(normalise_name(" e\u{301} ").as_deref(), Ok("é"));
         assert_eq!(normalise_name("admin\u{202e}"), Err(TextError::BadName));
         assert_eq!(normalise_name(&"x".repeat(65)), Err(TextError::BadName));
+        // 64 characters, each of more bytes than a name may have of them.
+        let long = "e\u{301}\u{302}\u{303}".repeat(64);
+        assert_eq!(normalise_name(&long), Err(TextError::BadName));
+    }
+
+    #[test]
+    fn a_name_is_checked_before_it_is_sent() {
+        assert_eq!(check_name(" e\u{301} "), Ok("e\u{301}"));
+        for bad in [" ", "admin\u{202e}", "a\nb", "a\u{200b}", &"x".repeat(65)] {
+            assert_eq!(check_name(bad), Err(TextError::BadName));
+            assert_eq!(normalise_name(bad), Err(TextError::BadName));
+        }
     }
 }

@@ -24,7 +24,7 @@ impl Session {
         pending.outbox_remove.push(nonce);
     }
 
-    fn outbox_done(&mut self, outgoing: Outgoing, result: &Result<Completion, CallError>) {
+    fn outbox_done(&mut self, outgoing: Box<Outgoing>, result: &Result<Completion, CallError>) {
         self.outbox_forget(outgoing.record.nonce);
         for call in outgoing.calls {
             self.finish(call, result.clone());
@@ -232,10 +232,12 @@ impl Session {
         let Some(failed) = failed else {
             return Err(Code::NotFound);
         };
-        let ClientFrame::Send(mut send) = failed.frame.clone() else {
+        let ClientFrame::Send(send) = &failed.frame else {
             return Err(Code::NotFound);
         };
+        let mut send = send.clone();
         self.outbox_discard(nonce);
+        send.after = None;
         send.nonce = self.random.nonce(now.wall_ms);
         let id = send.conversation;
         self.outbox_add(call, id, ClientFrame::Send(send), now)

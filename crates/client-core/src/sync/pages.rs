@@ -7,7 +7,8 @@ use fireside_protocol::{
 };
 
 use super::{
-    PAGE_ITEMS_IN_FLIGHT_MAX, PAGE_TIMEOUT_MS, PAGES_IN_FLIGHT_MAX, PULL_PAUSE_MS_MAX, SMALL_HOLE,
+    PAGE_ITEMS_IN_FLIGHT_MAX, PAGE_TIMEOUT_MS, PAGES_IN_FLIGHT_MAX, PRIORITIES, PULL_PAUSE_MS_MAX,
+    SMALL_HOLE,
 };
 use crate::{
     Session,
@@ -19,7 +20,8 @@ use crate::{
 };
 
 impl Session {
-    fn priority(&self, conversation: &Conversation) -> u8 {
+    /// Less than [`PRIORITIES`].
+    fn priority(&self, conversation: &Conversation) -> usize {
         if self.open.contains(&conversation.id()) {
             0
         } else if conversation.is_direct() {
@@ -46,8 +48,21 @@ impl Session {
         self.sync_moved();
         if let Some(conversation) = self.conversations.get(&id) {
             let priority = self.priority(conversation);
-            self.sync.wants.insert((priority, id));
+            self.want(priority, id);
         }
+    }
+
+    fn want(&mut self, priority: usize, id: ConversationId) {
+        if let Some(wants) = self.sync.wants.get_mut(priority) {
+            wants.insert(id);
+        }
+    }
+
+    /// What is wanted most; it is no longer wanted.
+    fn take_want(&mut self) -> Option<(usize, ConversationId)> {
+        (0..PRIORITIES)
+            .zip(&mut self.sync.wants)
+            .find_map(|(priority, wants)| Some((priority, wants.pop_first()?)))
     }
 
     pub(crate) fn want_all_pages(&mut self) {
@@ -63,7 +78,7 @@ impl Session {
             return;
         }
         while self.sync.pages.len() < PAGES_IN_FLIGHT_MAX {
-            let Some((priority, id)) = self.sync.wants.pop_first() else {
+            let Some((priority, id)) = self.take_want() else {
                 return;
             };
             let Some((page, wanted)) = self.next_page(id) else {
@@ -72,7 +87,7 @@ impl Session {
             let items = items_of(&page);
             let under_way: u32 = self.sync.pages.values().sum();
             if under_way > 0 && under_way + items > PAGE_ITEMS_IN_FLIGHT_MAX {
-                self.sync.wants.insert((priority, id));
+                self.want(priority, id);
                 return;
             }
             let asked = Asked {
@@ -151,7 +166,7 @@ impl Session {
             return request(Anchor::Range, first.max(floor), last, PAGE_ITEMS_MAX);
         }
         if open && let Some((from, to)) = conversation.memory {
-            let from = match conversation.items.first_key_value() {
+            let from = match conversation.items.first() {
                 Some((first, _)) => from.max(*first).max(floor),
                 None => from.max(floor),
             };

@@ -1,6 +1,8 @@
 //! Whether all that was missed is here: said once for every log-in, for the game's "catching up…".
 
-use crate::{Event, Session, cache::Mode, conversation::Conversation, event::SyncState};
+use crate::{
+    Event, Session, cache::Mode, conversation::Conversation, event::SyncState, id_set::IdSet,
+};
 
 /// What was said, and what is so.
 #[derive(Debug, Default)]
@@ -60,7 +62,9 @@ impl Session {
         let waits = sync.user_log_running
             || sync.heads_running
             || !sync.pages.is_empty()
-            || !(sync.wants.is_empty() && sync.ask.is_empty() && sync.asked.is_empty());
+            || !(sync.wants.iter().all(IdSet::is_empty)
+                && sync.ask.is_empty()
+                && sync.asked.is_empty());
         if waits || !self.can_read() {
             return;
         }

@@ -6,11 +6,11 @@ use std::{
     collections::VecDeque,
     fs::{self, File, TryLockError},
     path::Path,
+    sync::mpsc::{RecvTimeoutError, TryRecvError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
-use crossbeam_channel::Receiver;
 use fireside_client_core::storage::{
     ConversationRecord, ItemRecord, ItemsQuery, Loaded, OutboxRecord, Profile, Rows, StoreError,
     StoreOp, Ticket, Transaction,
@@ -24,11 +24,12 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::mpsc;
 
 use super::{
-    Found, Stored, found,
+    Found, Stored, add_newest, found,
     schema::{MIGRATIONS, PRAGMAS},
     text,
 };
 use crate::{
+    channel::Receiver,
     limits::{SEARCHES_MAX, STORE_BATCH_MAX},
     search::{Answer, SearchQuery},
 };
@@ -89,10 +90,12 @@ impl Worker<'_> {
         let first = match self.index {
             Index::Rests if self.searches.is_empty() => jobs.recv().map_err(|_| true),
             Index::Waits if self.searches.is_empty() => {
-                (jobs.recv_timeout(QUIET)).map_err(|error| error.is_disconnected())
+                (jobs.recv_timeout(QUIET)).map_err(|error| error == RecvTimeoutError::Disconnected)
             }
             // There is work.
-            _ => jobs.try_recv().map_err(|error| error.is_disconnected()),
+            _ => jobs
+                .try_recv()
+                .map_err(|error| error == TryRecvError::Disconnected),
         };
         let goes_on = match first {
             Ok(first) => self.work(first, jobs),
@@ -112,7 +115,7 @@ impl Worker<'_> {
         let mut stop = false;
         let mut batch = Vec::new();
         let mut searches = Vec::new();
-        for job in std::iter::once(first).chain(jobs.try_iter()) {
+        for job in std::iter::once(first).chain(std::iter::from_fn(|| jobs.try_recv().ok())) {
             match job {
                 Job::Op(ticket, op) => batch.push((ticket, op)),
                 Job::Search(query) => searches.push(query),
@@ -436,13 +439,13 @@ impl Disk {
             let mut hits = Vec::new();
             for row in rows {
                 let (body, text) = row?;
-                hits.extend(found(&body, &text));
+                if let Some(hit) = found(&body, &text) {
+                    add_newest(&mut hits, hit, query.limit);
+                }
             }
             Ok(hits)
         };
-        let mut hits = run().map_err(|error| error.to_string())?;
-        hits.sort_by_key(|hit| std::cmp::Reverse((hit.at, hit.sequence)));
-        Ok(hits)
+        run().map_err(|error| error.to_string())
     }
 }
 

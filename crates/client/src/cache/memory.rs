@@ -1,6 +1,6 @@
 //! The cache of a client without a folder.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 
 use fireside_client_core::storage::{
     ConversationRecord, ItemRecord, ItemsQuery, Loaded, OutboxRecord, Profile, Rows, StoreError,
@@ -8,7 +8,7 @@ use fireside_client_core::storage::{
 };
 use fireside_protocol::{ConversationId, Nonce, Sequence};
 
-use super::{Found, found, text};
+use super::{Found, add_newest, found, text};
 use crate::limits::MEMORY_ITEMS_MAX;
 use crate::search::SearchQuery;
 
@@ -16,10 +16,18 @@ use crate::search::SearchQuery;
 #[derive(Default)]
 pub(crate) struct MemoryCache {
     profile: Profile,
-    conversations: HashMap<ConversationId, ConversationRecord>,
-    items: HashMap<ConversationId, BTreeMap<Sequence, ItemRecord>>,
+    conversations: HashMap<ConversationId, Held>,
     item_count: usize,
-    outbox: HashMap<Nonce, OutboxRecord>,
+    /// By position.
+    outbox: Vec<OutboxRecord>,
+}
+
+/// What is held of a conversation.
+#[derive(Default)]
+struct Held {
+    record: Option<ConversationRecord>,
+    /// By number: most come at one of the ends.
+    items: VecDeque<ItemRecord>,
 }
 
 impl MemoryCache {
@@ -32,12 +40,12 @@ impl MemoryCache {
     }
 
     fn load(&self) -> Loaded {
-        let mut outbox: Vec<OutboxRecord> = self.outbox.values().cloned().collect();
-        outbox.sort_by_key(|record| record.position);
         Loaded {
             profile: self.profile.clone(),
-            conversations: self.conversations.values().cloned().collect(),
-            outbox,
+            conversations: (self.conversations.values())
+                .filter_map(|held| held.record.clone())
+                .collect(),
+            outbox: self.outbox.clone(),
         }
     }
 
@@ -49,33 +57,41 @@ impl MemoryCache {
             return Err(StoreError { reason });
         }
         for conversation in transaction.drop_items.iter().chain(&transaction.forget) {
-            self.item_count -= self
-                .items
-                .remove(conversation)
-                .map_or(0, |items| items.len());
+            if let Some(held) = self.conversations.get_mut(conversation) {
+                self.item_count -= held.items.len();
+                held.items = VecDeque::new();
+            }
         }
         for conversation in &transaction.forget {
             self.conversations.remove(conversation);
         }
         for record in transaction.conversations {
-            self.conversations.insert(record.head.conversation, record);
+            let held = self.conversations.entry(record.head.conversation);
+            held.or_default().record = Some(record);
         }
         for item in transaction.items {
-            let items = self.items.entry(item.conversation).or_default();
-            match items.get(&item.sequence) {
-                Some(held) if held.rev > item.rev => {}
-                Some(_) => drop(items.insert(item.sequence, item)),
-                None => {
+            let held = self.conversations.entry(item.conversation).or_default();
+            let items = &mut held.items;
+            let place = items.partition_point(|held| held.sequence < item.sequence);
+            match items.get_mut(place) {
+                Some(held) if held.sequence == item.sequence => {
+                    if held.rev <= item.rev {
+                        *held = item;
+                    }
+                }
+                _ => {
                     self.item_count += 1;
-                    items.insert(item.sequence, item);
+                    items.insert(place, item);
                 }
             }
         }
         for record in transaction.outbox {
-            self.outbox.insert(record.nonce, record);
+            self.remove(record.nonce);
+            let place = (self.outbox).partition_point(|before| before.position <= record.position);
+            self.outbox.insert(place, record);
         }
         for nonce in transaction.outbox_remove {
-            self.outbox.remove(&nonce);
+            self.remove(nonce);
         }
         if let Some(profile) = transaction.profile {
             self.profile = profile;
@@ -83,22 +99,23 @@ impl MemoryCache {
         Ok(())
     }
 
+    /// Of the outbox.
+    fn remove(&mut self, nonce: Nonce) {
+        self.outbox.retain(|record| record.nonce != nonce);
+    }
+
     fn items(&self, query: &ItemsQuery) -> Vec<ItemRecord> {
-        let Some(items) = self.items.get(&query.conversation) else {
+        let Some(held) = self.conversations.get(&query.conversation) else {
             return Vec::new();
         };
-        let below = if query.below == Sequence::MAX {
-            items.range(..)
+        let items = &held.items;
+        let end = if query.below == Sequence::MAX {
+            items.len()
         } else {
-            items.range(..query.below)
+            items.partition_point(|held| held.sequence < query.below)
         };
-        let mut found: Vec<ItemRecord> = below
-            .rev()
-            .take(query.limit as usize)
-            .map(|(_, item)| item.clone())
-            .collect();
-        found.reverse();
-        found
+        let start = end.saturating_sub(query.limit as usize);
+        items.range(start..end).cloned().collect()
     }
 
     pub(crate) fn search(&self, query: &SearchQuery) -> Vec<Found> {
@@ -106,16 +123,18 @@ impl MemoryCache {
         if words.is_empty() {
             return Vec::new();
         }
-        let scope = self.items.iter().filter(|(conversation, _)| {
+        let scope = self.conversations.iter().filter(|(conversation, _)| {
             query.conversation.is_none_or(|only| only == **conversation)
         });
-        let mut hits: Vec<Found> = scope
-            .flat_map(|(_, items)| items.values())
-            .filter(|item| !item.text.is_empty() && text::matches(&item.text, &words))
-            .filter_map(|item| found(&item.body, &item.text))
-            .collect();
-        hits.sort_by_key(|hit| std::cmp::Reverse((hit.at, hit.sequence)));
-        hits.truncate(query.limit as usize);
+        let matching = scope
+            .flat_map(|(_, held)| &held.items)
+            .filter(|item| !item.text.is_empty() && text::matches(&item.text, &words));
+        let mut hits = Vec::new();
+        for item in matching {
+            if let Some(hit) = found(&item.body, &item.text) {
+                add_newest(&mut hits, hit, query.limit);
+            }
+        }
         hits
     }
 }

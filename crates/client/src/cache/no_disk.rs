@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use crossbeam_channel::Receiver;
 use fireside_client_core::storage::{StoreError, StoreOp, Ticket};
 use tokio::sync::mpsc;
 
 use super::Stored;
-use crate::search::SearchQuery;
+use crate::{channel::Receiver, search::SearchQuery};
 
 /// For the thread, as with a disk.
 pub(crate) enum Job {
@@ -22,7 +21,7 @@ pub(super) fn run(_: &Path, jobs: &Receiver<Job>, results: &mpsc::UnboundedSende
     let refused = || StoreError {
         reason: "this build has no cache on disk; build it with the feature `cache`".to_owned(),
     };
-    for job in jobs {
+    while let Ok(job) = jobs.recv() {
         match job {
             Job::Op(ticket, op) => {
                 drop(op);

@@ -1,6 +1,6 @@
 //! What runs on a connection: the session stream, page streams, the server's one-way streams, datagrams.
 
-use std::sync::atomic::Ordering;
+use std::{pin::Pin, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use fireside_client_core::LinkEvent;
@@ -17,6 +17,9 @@ use tokio::{
 
 use super::{End, Input, Outgoing, Output, Shared};
 use crate::limits::PAGE_STREAMS_MAX;
+
+/// A task that has the type of all others: each kind is code of the runtime again.
+pub(super) type Boxed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Bytes taken from a stream at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -171,7 +174,7 @@ async fn run_pages(
             continue;
         }
         let (connection, output) = (connection.clone(), output.clone());
-        running.spawn(async move {
+        let asking: Boxed = Box::pin(async move {
             let name = request.request;
             if let Err(reason) = ask_page(&connection, request.frame, &output).await {
                 tracing::debug!(request = name, reason, "page request lost");
@@ -180,6 +183,7 @@ async fn run_pages(
                 }
             }
         });
+        running.spawn(asking);
     }
 }
 
@@ -207,7 +211,10 @@ async fn accept_streams(connection: &Connection, output: &Output) -> End {
         };
         match stream {
             // The transport's own limit bounds how many there are.
-            Ok(stream) => running.spawn(read_one_way(stream, output.clone())),
+            Ok(stream) => {
+                let reading: Boxed = Box::pin(read_one_way(stream, output.clone()));
+                running.spawn(reading)
+            }
             Err(error) => return leave_end_to_reader(connection, error.to_string()).await,
         };
     }

@@ -2,11 +2,10 @@
 
 use std::{path::PathBuf, sync::Weak};
 
-use crossbeam_channel::{Receiver, unbounded};
 use fireside_protocol::{ConversationKind, Entry, EntryKind, TextContent};
 
 use super::*;
-use crate::{cache::memory::MemoryCache, search::Reply};
+use crate::{cache::memory::MemoryCache, channel::channel, search::Reply};
 
 const HERE: ConversationId = ConversationId([7; 16]);
 const THERE: ConversationId = ConversationId([8; 16]);
@@ -379,7 +378,7 @@ fn damage_found_late_is_answered_and_set_aside() {
         .execute("UPDATE conversation SET head = x'c1'", [])
         .unwrap();
     drop(disk);
-    let (jobs, queue) = unbounded();
+    let (jobs, queue) = channel();
     let (results, mut stored) = mpsc::unbounded_channel();
     jobs.send(Job::Op(5, StoreOp::Load)).unwrap();
     jobs.send(Job::Op(6, StoreOp::Load)).unwrap();
@@ -492,7 +491,7 @@ fn items_with(words: &str, numbers: std::ops::RangeInclusive<u64>) -> Transactio
 
 /// The cache's thread, given these jobs at once; what the searches among them find.
 fn ask(folder: &Path, given: Vec<Job>, answers: &[&Asked]) -> Vec<Vec<u64>> {
-    let (jobs, queue) = unbounded();
+    let (jobs, queue) = channel();
     let (results, _stored) = mpsc::unbounded_channel();
     std::thread::scope(|scope| {
         // Goes with this closure, also when it fails: the thread then ends.
@@ -576,7 +575,7 @@ fn the_index_follows_in_a_quiet_moment() {
     let folder = tempfile::tempdir().unwrap();
     let mut disk = Disk::open(folder.path()).unwrap();
     put(&mut disk, items_with("raid", 1..=2 * SLICE));
-    let (jobs, queue) = unbounded();
+    let (jobs, queue) = channel();
     let (results, _stored) = mpsc::unbounded_channel();
     let mut worker = Worker {
         folder: folder.path(),
