@@ -118,8 +118,9 @@ pub(crate) fn preview_of(entry: &Entry) -> Arc<str> {
 /// A copy for the list, which keeps one for every conversation: of a long text only the start.
 pub(crate) fn short(entry: &Entry) -> Entry {
     let mut copy = compact(entry);
+    let is_live = (entry.facets.iter()).any(|facet| facet.kind == FacetKind::Live);
     copy.facets = Vec::new();
-    if copy.content.len() > 2 * PREVIEW_BYTES_MAX {
+    if copy.content.len() > 2 * PREVIEW_BYTES_MAX || is_live {
         let text = preview_of(entry).to_string();
         copy.content = encode(&TextContent::plain(text)).into();
     }

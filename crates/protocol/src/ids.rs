@@ -2,11 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     Code,
     codec::{DecodeError, Reader, Wire, write_bin, write_str},
     limits::USER_ID_BYTES_MAX,
-    sha256::sha256,
 };
 
 macro_rules! id16 {
@@ -126,14 +127,14 @@ impl ConversationId {
     }
 
     fn derive(label: &[u8], parts: &[&[u8]]) -> Self {
-        let mut text = label.to_vec();
+        let mut hash = Sha256::new();
+        hash.update(label);
         for part in parts {
-            text.push(part.len() as u8);
-            text.extend_from_slice(part);
+            hash.update([part.len() as u8]);
+            hash.update(part);
         }
-        let hash = sha256(&text);
         let mut id = [0; 16];
-        id.copy_from_slice(&hash[..16]);
+        id.copy_from_slice(&hash.finalize()[..16]);
         Self(id)
     }
 }

@@ -12,7 +12,6 @@ pub mod ids;
 pub mod limits;
 pub mod schema;
 pub mod settings;
-mod sha256;
 pub mod text;
 
 pub use code::Code;

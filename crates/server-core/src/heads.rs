@@ -1,8 +1,8 @@
 //! Heads: a conversation in one line, as its reader sees it.
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, Sequence, Settings, UserId, WallMs, decode,
-    encode,
+    ConversationId, ConversationKind, Entry, EntryKind, FacetKind, Sequence, Settings, UserId,
+    WallMs, decode, encode,
     frames::{Head, HeadsPage, HeadsRequest},
     limits::{HEADS_MAX, PAGE_CONTENT_BYTES_MAX, UNREAD_COUNT_MAX},
 };
@@ -211,7 +211,10 @@ fn preview(
     let body = |entry: &StoredEntry| {
         let entry = decode::<Entry>(&entry.body).ok()?;
         Some(Entry {
-            facets: Vec::new(),
+            // A list shows none of them, but what a live object is now.
+            facets: (entry.facets.into_iter())
+                .filter(|facet| facet.kind == FacetKind::Live)
+                .collect(),
             ..entry
         })
     };
