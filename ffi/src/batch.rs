@@ -365,7 +365,12 @@ impl Batch {
             }
             Body::Hole => flat.body = c::FIRESIDE_BODY_HOLE,
             // Not in the interface yet: what a newer library would show.
-            Body::Settings(_) | Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
+            Body::Settings(_)
+            | Body::Dissolved
+            | Body::Muted(..)
+            | Body::Banned(..)
+            | Body::MemberSet(..)
+            | Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
         }
         self.timeline_rows.push(flat);
     }
@@ -414,7 +419,11 @@ impl Batch {
         };
         match completion {
             // No call of the interface gives settings yet.
-            Completion::Done | Completion::Settings(_) => fireside_event {
+            Completion::Done
+            | Completion::Settings(_)
+            | Completion::Bans { .. }
+            | Completion::Link { .. }
+            | Completion::Links(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,
                 ..none
             },

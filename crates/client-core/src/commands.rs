@@ -18,6 +18,7 @@ use crate::{
     command::{MessageRef, Recipient},
     conversation::Conversation,
     event::Completion,
+    lead,
 };
 
 /// How a message is named to the server: by number, or by name while it has none.
@@ -128,6 +129,20 @@ impl Session {
             | Command::Asking { .. }
             | Command::Settings { .. }
             | Command::Members { .. } => self.membership(request, command, now)?,
+            Command::CreateMeeting { .. }
+            | Command::Dissolve { .. }
+            | Command::Mute { .. }
+            | Command::Ban { .. }
+            | Command::Bans { .. }
+            | Command::SetMember { .. }
+            | Command::FindMembers { .. }
+            | Command::CreateLink { .. }
+            | Command::RevokeLink { .. }
+            | Command::Links { .. }
+            | Command::JoinByLink { .. } => {
+                let nonce = self.nonce();
+                self.ask(request, lead::frame(command, nonce)?, now)?;
+            }
             command => {
                 self.at_once(&command, now);
                 self.done(request);
@@ -181,6 +196,7 @@ impl Session {
                     history_for_joiners,
                     kind: None,
                     join: None,
+                    ends: 0,
                 })
             }
             Command::CreatePublic { name, invite, join } => {
@@ -194,6 +210,7 @@ impl Session {
                     history_for_joiners: 0,
                     kind: Some(ConversationKind::Public),
                     join: Some(join),
+                    ends: 0,
                 })
             }
             Command::AnswerRequest {
@@ -214,6 +231,7 @@ impl Session {
                 after,
                 limit: 0,
                 asked: true,
+                prefix: String::new(),
             }),
             Command::Invite {
                 conversation,
@@ -231,6 +249,7 @@ impl Session {
             Command::Join { conversation } => ClientFrame::Join(Join {
                 nonce,
                 conversation,
+                link: None,
             }),
             Command::Leave { conversation } => ClientFrame::Leave(Leave {
                 nonce,
@@ -276,6 +295,7 @@ impl Session {
                 after,
                 limit: 0,
                 asked: false,
+                prefix: String::new(),
             }),
             _ => return Err(Code::ArgumentInvalid.into()),
         };
@@ -323,6 +343,7 @@ impl Session {
             picture: String::new(),
             forget_on_leave: false,
             settings: None,
+            muted_until: 0,
         };
         let mut conversation = Conversation::new(head);
         conversation.provisional = true;

@@ -12,6 +12,7 @@ mod config;
 mod conversation;
 mod diff;
 mod heads;
+mod lead;
 mod lent;
 mod link;
 mod list;

@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod frames;
 pub mod ids;
 pub mod limits;
+pub mod members;
 pub mod schema;
 pub mod settings;
 pub mod text;
@@ -23,4 +24,5 @@ pub use ids::{
     ConversationId, DeviceId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId, UserSequence,
     WallMs,
 };
+pub use members::{LinkCode, MemberProfile};
 pub use settings::{Attribute, JoinPolicy, Permission, Settings};

@@ -11,6 +11,7 @@ use crate::{
         Pinned, Reaction, Reactions, Role, TextContent, Tombstone,
     },
     frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
+    members::{Banned, Link, MemberProfile},
     settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
@@ -59,6 +60,9 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<Device>(),
     record::<Settings>(),
     record::<Attribute>(),
+    record::<MemberProfile>(),
+    record::<Banned>(),
+    record::<Link>(),
 ];
 
 /// Enumerations. Receivers keep numbers they do not know.

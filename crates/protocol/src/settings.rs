@@ -5,6 +5,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
     Code,
+    ids::WallMs,
     limits::{
         ATTRIBUTE_KEY_BYTES_MAX, ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX, DESCRIPTION_BYTES_MAX,
         DESCRIPTION_GRAPHEMES_MAX, PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
@@ -47,10 +48,14 @@ open_enum! {
         7 Mute,
         /// Change the other settings, but for permissions.
         8 Settings,
+        /// Ban users of lower role, and end their bans.
+        9 Ban,
         /// Give roles, and hand the conversation over.
         16 Roles,
         /// Change what roles may do.
         17 Permissions,
+        /// End the conversation for all.
+        18 Dissolve,
     }
 }
 
@@ -71,7 +76,8 @@ pub const GIVEN_PERMISSIONS: u32 = Permission::Send.bit()
     | Permission::Pin.bit()
     | Permission::Profile.bit()
     | Permission::Mute.bit()
-    | Permission::Settings.bit();
+    | Permission::Settings.bit()
+    | Permission::Ban.bit();
 
 record! {
     /// A value of a game's own.
@@ -111,6 +117,8 @@ record! {
         opt "pm" member_permissions: Option<u32>,
         /// What admins may do: a set of `Permission` bits.
         opt "pa" admin_permissions: Option<u32>,
+        /// Of a meeting: when it ends by itself; 0: when nobody is there any more.
+        opt "en" ends: Option<WallMs>,
     }
 }
 
@@ -130,6 +138,7 @@ impl Default for Settings {
             forget_on_leave: None,
             member_permissions: None,
             admin_permissions: None,
+            ends: None,
         }
     }
 }
@@ -202,6 +211,7 @@ impl Settings {
         set(&mut self.forget_on_leave, &change.forget_on_leave);
         set(&mut self.member_permissions, &change.member_permissions);
         set(&mut self.admin_permissions, &change.admin_permissions);
+        set(&mut self.ends, &change.ends);
         for attribute in &change.attributes {
             let place = self
                 .attributes

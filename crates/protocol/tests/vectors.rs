@@ -85,8 +85,11 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
             "picture" => "badge/7",
             "key" => "level",
             "value" => "40",
+            "name_here" => "Conan",
+            "prefix" => "an",
             other => panic!("no sample for text field {other}"),
         }),
+        "LinkCode" => Value::Binary((0x20..0x30).collect()),
         "Bytes" => Value::Binary(match field.name {
             "secret" | "resume_secret" => vec![0xa5; 32],
             "content" => text_content(),
@@ -132,10 +135,16 @@ const LATER: &[(&str, &[&str])] = &[
             "picture",
             "forget_on_leave",
             "settings",
+            "muted_until",
         ],
     ),
-    ("CreateGroup", &["kind", "join"]),
-    ("MembersRequest", &["asked"]),
+    ("CreateGroup", &["kind", "join", "ends"]),
+    ("MembersRequest", &["asked", "prefix"]),
+    ("Join", &["link"]),
+    ("Ack", &["link"]),
+    ("Member", &["muted_until", "name_here", "attributes"]),
+    ("MemberChange", &["until"]),
+    ("Settings", &["ends"]),
 ];
 
 /// How much of a record a golden line has.

@@ -22,4 +22,12 @@ pub struct Breaks {
     pub reaction_under_block: bool,
     /// A recalled message keeps its reactions.
     pub recall_keeps_facets: bool,
+    /// A muted member writes as before.
+    pub mute_ignored: bool,
+    /// A banned user comes back in.
+    pub ban_ignored: bool,
+    /// A dissolved conversation keeps its members but for who dissolved it.
+    pub dissolve_keeps_members: bool,
+    /// A link is not counted: it lets in more than it may.
+    pub link_uncounted: bool,
 }

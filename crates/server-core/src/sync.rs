@@ -3,7 +3,7 @@
 use fireside_protocol::{
     ClientFrame, Code, Lane, Now, ServerFrame, UserId, UserSequence, WallMs,
     frames::{HeadsPage, HeadsRequest, UserLogPage},
-    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX},
+    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX, MEMBER_PREFIX_BYTES_MAX},
 };
 
 use crate::{
@@ -121,8 +121,20 @@ impl Node {
                 cursor: request.cursor,
                 now: now.wall_ms,
             },
-            ClientFrame::MembersRequest(request) => Op::Members { user, request },
+            ClientFrame::MembersRequest(request) => {
+                if request.prefix.len() > MEMBER_PREFIX_BYTES_MAX {
+                    self.refuse(key, origin, Code::ArgumentInvalid, 0, None);
+                    return;
+                }
+                Op::Members { user, request }
+            }
             ClientFrame::PinsRequest(request) => Op::Pins { user, request },
+            ClientFrame::BansRequest(request) => Op::Bans {
+                user,
+                request,
+                now: now.wall_ms,
+            },
+            ClientFrame::LinksRequest(request) => Op::Links { user, request },
             _ => Op::Devices(user),
         };
         if self.is_shedding(now) {
@@ -146,6 +158,8 @@ impl Node {
             Ok(Reply::UserLog(page)) => ServerFrame::UserLogPage(page),
             Ok(Reply::Members(page)) => ServerFrame::MembersPage(page),
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
+            Ok(Reply::Bans(page)) => ServerFrame::BansPage(page),
+            Ok(Reply::Links(page)) => ServerFrame::LinksPage(page),
             Ok(Reply::Devices(mut page)) => {
                 let user = self.sessions.get(&key).map(|session| session.user);
                 let user = user.and_then(|user| self.users.get(user));

@@ -25,6 +25,7 @@ mod devices;
 mod facets;
 mod harness;
 mod heads;
+mod lead;
 mod markers;
 mod members;
 mod nonces;
@@ -56,6 +57,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         facets::CHECKS,
         members::CHECKS,
         shape::CHECKS,
+        lead::CHECKS,
         blocks::CHECKS,
         markers::CHECKS,
         user_log::CHECKS,

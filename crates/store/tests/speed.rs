@@ -93,6 +93,7 @@ impl Pairs {
                 members: Vec::new(),
                 records: Vec::new(),
             },
+            links: Vec::new(),
         }))
     }
 }

@@ -260,6 +260,7 @@ impl Log {
             slow_mode_ms: 0,
             picture: String::new(),
             forget_on_leave: false,
+            muted_until: 0,
             settings: None,
         }
     }
@@ -549,6 +550,7 @@ impl Server {
             ordinal: entry.as_ref().map_or(0, |e| e.ordinal),
             at: entry.as_ref().map_or(0, |e| e.at),
             entry: None,
+            link: None,
         };
         self.outcomes.insert(nonce, ack.clone());
         let mut frames = vec![(request, ServerFrame::Ack(ack))];

@@ -8,7 +8,7 @@ use fireside_protocol::{
 use fireside_server_core::{
     facets::is_pinned,
     rights::{EntryMeta, Interval},
-    storage::{ConversationRow, MemberRow, Outcome, StoredEntry},
+    storage::{Ban, ConversationRow, MemberRow, Outcome, StoredEntry},
 };
 use rusqlite::{Row, types::ValueRef};
 
@@ -19,14 +19,14 @@ pub(super) const META: &str =
     "seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions";
 /// Columns of [`member`], from `members m LEFT JOIN users u`.
 pub(super) const MEMBER: &str = "m.user, m.role, m.intervals, m.invited_by, m.read, m.delivered, m.rights, \
-     coalesce(u.name, ''), m.asked";
+     coalesce(u.name, ''), m.asked, m.muted_until, m.banned_by, m.banned_until, m.name_here, m.attributes";
 /// How many they are.
-pub(super) const MEMBER_COLUMNS: usize = 9;
+pub(super) const MEMBER_COLUMNS: usize = 14;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
 pub(super) const CONVERSATION: &str =
-    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number, c.settings";
+    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number, c.settings, c.dissolved";
 
 /// Bits of `entries.flags`.
 pub(super) const COUNTABLE: u64 = 1;
@@ -174,6 +174,16 @@ pub(super) fn member(row: &Row<'_>) -> Result<MemberRow, Trouble> {
         rights: uint(row, 6)?,
         name: text(row, 7)?.to_owned(),
         asked: row.get(8)?,
+        muted_until: uint(row, 9)?,
+        ban: match user_or_none(row, 10)? {
+            Some(by) => Some(Ban {
+                by,
+                until: uint(row, 11)?,
+            }),
+            None => None,
+        },
+        name_here: text(row, 12)?.to_owned(),
+        attributes: decode_body(blob(row, 13)?)?,
     })
 }
 
@@ -219,6 +229,7 @@ pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<(ConversationRow,
         name: text(row, at + 3)?.to_owned(),
         history_for_joiners: uint(row, at + 4)?,
         settings: decode_body(blob(row, at + 7)?)?,
+        dissolved: row.get(at + 8)?,
         first: uint(row, at + 5)?,
         last: 0,
         ordinal: 0,

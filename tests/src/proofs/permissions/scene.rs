@@ -300,6 +300,7 @@ impl Stage {
             history_for_joiners: 0,
             kind: join.map(|_| ConversationKind::Public),
             join,
+            ends: 0,
         };
         self.must("owner", create).await?;
         let conversation = ConversationId::made(&UserId::new("owner")?, name);
@@ -310,6 +311,7 @@ impl Stage {
                 Join {
                     nonce,
                     conversation,
+                    link: None,
                 },
             )
             .await?;
@@ -347,6 +349,7 @@ impl Stage {
                 Join {
                     nonce,
                     conversation,
+                    link: None,
                 },
             )
             .await?;
@@ -480,6 +483,7 @@ impl Stage {
                 after: None,
                 limit: 0,
                 asked: false,
+                prefix: String::new(),
             }
             .into(),
             Action::Read => Read {
@@ -500,6 +504,7 @@ impl Stage {
             Action::Join => Join {
                 nonce,
                 conversation,
+                link: None,
             }
             .into(),
             Action::Leave => Leave {
@@ -518,6 +523,7 @@ impl Stage {
                 after: None,
                 limit: 0,
                 asked: true,
+                prefix: String::new(),
             }
             .into(),
             Action::Answer(whom, accept) => AnswerRequest {
