@@ -79,9 +79,14 @@ pub(crate) fn revoke(case: &Case<'_>, frame: &RevokeLink) -> Result<Decision, Co
 /// Whether the asker may come in by a link. Whatever is wrong with it is answered alike.
 pub(crate) fn check(case: &Case<'_>, code: LinkCode) -> Result<LinkOp, Code> {
     let mut links = case.state.links.iter();
-    links
-        .find(|link| link.code == code && link.is_open(case.now.wall_ms))
-        .filter(|_| !case.is_over())
-        .map(|link| LinkOp::Use(link.code))
-        .ok_or(Code::LinkInvalid)
+    let found = links.find(|link| link.code == code).cloned();
+    let mut link = found.filter(|_| !case.is_over()).ok_or(Code::LinkInvalid)?;
+    if case.config.breaks.link_uncounted {
+        link.uses = 0;
+    }
+    if link.is_open(case.now.wall_ms) {
+        Ok(LinkOp::Use(code))
+    } else {
+        Err(Code::LinkInvalid)
+    }
 }

@@ -48,6 +48,10 @@ pub const BREAKS: &[&str] = &[
     "facets-whole",
     "reaction-under-block",
     "recall-keeps-facets",
+    "mute-ignored",
+    "ban-ignored",
+    "dissolve-keeps-members",
+    "link-uncounted",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -72,6 +76,10 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("facets-whole") => client_breaks.facets_whole = true,
         Some("reaction-under-block") => server_breaks.reaction_under_block = true,
         Some("recall-keeps-facets") => server_breaks.recall_keeps_facets = true,
+        Some("mute-ignored") => server_breaks.mute_ignored = true,
+        Some("ban-ignored") => server_breaks.ban_ignored = true,
+        Some("dissolve-keeps-members") => server_breaks.dissolve_keeps_members = true,
+        Some("link-uncounted") => server_breaks.link_uncounted = true,
         Some(_) => return None,
     }
     Some(Plan {

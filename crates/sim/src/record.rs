@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_client_core::view::{Body, MessageState, TimelineRow};
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, EntryKind, FacetKind, Nonce, Ordinal, Pinned,
-    Reactions, Rev, Role, Sequence, TextContent, UserId, WallMs, decode,
-    frames::{Ack, TypingOf},
+    ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, FacetKind, JoinPolicy,
+    LinkCode, Nonce, Ordinal, Pinned, Reactions, Rev, Role, Sequence, TextContent, UserId, WallMs,
+    decode,
+    frames::{Ack, CreateGroup, TypingOf},
     limits::UNREAD_COUNT_MAX,
 };
 
@@ -29,12 +30,26 @@ pub enum Act {
     React(Sequence, Option<Nonce>, String, bool),
     /// An item pinned or unpinned.
     Pin(Sequence, Option<Nonce>, bool),
-    /// A group in which joiners see so much, and who is invited.
-    Create(u64, Vec<UserId>),
+    /// A group in which joiners see so much, who is invited, and whether whoever wants comes in.
+    Create(u64, Vec<UserId>, bool),
     /// Others in.
     Invite(Vec<UserId>),
     /// In.
     Join,
+    /// In by a link.
+    JoinBy(LinkCode),
+    /// Somebody who asks in, or not.
+    Answer(UserId, bool),
+    /// A member silent until a time.
+    Mute(UserId, WallMs),
+    /// Somebody out and kept out until a time, or not any more.
+    Ban(UserId, bool, WallMs),
+    /// Another name for a member; `None`: for oneself.
+    SetMember(Option<UserId>),
+    /// A link for so many.
+    CreateLink(u32),
+    /// The end for all.
+    Dissolve,
     /// Out.
     Leave,
     /// Another out.
@@ -132,7 +147,12 @@ impl Acked<'_> {
         let me = &self.by.user;
         let (kind, member) = match &self.by.act {
             Act::Create(..) => (EntryKind::Created, Some(me)),
-            Act::Join => (EntryKind::Joined, Some(me)),
+            Act::Join | Act::JoinBy(_) => (EntryKind::Joined, Some(me)),
+            Act::Answer(user, _) => (EntryKind::Joined, Some(user)),
+            Act::Mute(user, _) => (EntryKind::Muted, Some(user)),
+            Act::Ban(user, ..) => (EntryKind::Banned, Some(user)),
+            Act::SetMember(user) => (EntryKind::MemberSet, Some(user.as_ref().unwrap_or(me))),
+            Act::Dissolve => (EntryKind::Dissolved, None),
             Act::Leave => (EntryKind::Left, Some(me)),
             Act::Remove(user) => (EntryKind::Removed, Some(user)),
             Act::SetRole(user, _) => (EntryKind::Role, Some(user)),
@@ -272,6 +292,10 @@ impl Look {
             Body::Left(user) => (EntryKind::Left, Some(user.clone()), None),
             Body::Removed(user) => (EntryKind::Removed, Some(user.clone()), None),
             Body::Role(user, _) => (EntryKind::Role, Some(user.clone()), None),
+            Body::Dissolved => (EntryKind::Dissolved, None, None),
+            Body::Muted(user, _) => (EntryKind::Muted, Some(user.clone()), None),
+            Body::Banned(user, _) => (EntryKind::Banned, Some(user.clone()), None),
+            Body::MemberSet(user, _) => (EntryKind::MemberSet, Some(user.clone()), None),
             Body::Settings(_) => (EntryKind::Settings, None, None),
             _ => return None,
         };
@@ -386,11 +410,16 @@ impl Record {
                 f.after = None;
                 (f.conversation, Act::Pin(f.target, f.target_nonce, f.on))
             }
-            ClientFrame::CreateGroup(f) => (
-                ConversationId::made(user, nonce),
-                Act::Create(f.history_for_joiners, f.invite.clone()),
-            ),
-            ClientFrame::Join(f) => (f.conversation, Act::Join),
+            ClientFrame::CreateGroup(f) => (ConversationId::made(user, nonce), created(f)),
+            ClientFrame::Join(f) => (f.conversation, f.link.map_or(Act::Join, Act::JoinBy)),
+            ClientFrame::AnswerRequest(f) => {
+                (f.conversation, Act::Answer(f.user.clone(), f.accept))
+            }
+            ClientFrame::Mute(f) => (f.conversation, Act::Mute(f.user.clone(), f.until)),
+            ClientFrame::Ban(f) => (f.conversation, Act::Ban(f.user.clone(), f.on, f.until)),
+            ClientFrame::SetMember(f) => (f.conversation, Act::SetMember(f.user.clone())),
+            ClientFrame::CreateLink(f) => (f.conversation, Act::CreateLink(f.uses)),
+            ClientFrame::Dissolve(f) => (f.conversation, Act::Dissolve),
             ClientFrame::Leave(f) => (f.conversation, Act::Leave),
             ClientFrame::RemoveMember(f) => (f.conversation, Act::Remove(f.user.clone())),
             ClientFrame::SetRole(f) => (f.conversation, Act::SetRole(f.user.clone(), f.role)),
@@ -502,6 +531,17 @@ impl Record {
         })
     }
 
+    /// Links whose makers got their codes: where to, the code, and for how many.
+    pub fn links(&self) -> impl Iterator<Item = (ConversationId, LinkCode, u32)> {
+        self.commands.values().filter_map(|by| match &by.answer {
+            Some((_, Ok(ack))) => match by.act {
+                Act::CreateLink(uses) => Some((by.place, ack.link?, uses)),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Conversations that have a log.
     #[must_use]
     pub fn places(&self) -> BTreeSet<ConversationId> {
@@ -547,6 +587,17 @@ impl Record {
         let open = commands.filter(|command| command.answer.is_none());
         open.map(|command| (&command.user, &command.frame))
     }
+}
+
+/// What a conversation is made as.
+fn created(frame: &CreateGroup) -> Act {
+    let public = frame.kind == Some(ConversationKind::Public);
+    let open = public && frame.join.is_none_or(|join| join == JoinPolicy::Open);
+    let history = match frame.history_for_joiners {
+        0 if public => u64::MAX,
+        said => said,
+    };
+    Act::Create(history, frame.invite.clone(), open)
 }
 
 fn text_of(content: &bytes::Bytes) -> String {

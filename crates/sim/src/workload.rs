@@ -1,5 +1,7 @@
 //! What games do, and what breaks.
 
+mod lead;
+
 use fireside_client_core::{
     Command,
     command::{MessageRef, Recipient},
@@ -39,7 +41,8 @@ impl World {
             return;
         }
         match self.rng.below(1_000) {
-            0..=399 => self.write(index),
+            0..=349 => self.write(index),
+            350..=399 => self.lead_or_be_led(index),
             400..=449 => self.mark(index),
             450..=549 => self.change(index),
             550..=649 => self.read_up(index),

@@ -65,7 +65,10 @@ impl Oracle<'_> {
         let is_out = |who: &UserId| {
             let state = self.during(span, |command| match &command.act {
                 _ if command.place != id => None,
-                Act::Create(..) | Act::Join if command.user == *who => Some(true),
+                Act::Create(..) | Act::Join | Act::JoinBy(_) if command.user == *who => Some(true),
+                Act::Answer(user, true) if user == who => Some(true),
+                Act::Ban(user, true, _) if user == who => Some(false),
+                Act::Dissolve => Some(false),
                 Act::Leave if command.user == *who => Some(false),
                 Act::Remove(user) if user == who => Some(false),
                 _ => None,

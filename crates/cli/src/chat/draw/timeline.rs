@@ -348,6 +348,15 @@ fn system_text(app: &App, row: &TimelineRow) -> (String, Style) {
             Some(name) => format!("{} named it {}", who(&row.sender), safe_line(name)),
             None => format!("{} changed the settings", who(&row.sender)),
         },
+        Body::Dissolved => "it is over".to_owned(),
+        Body::Muted(user, 0) => format!("{} lets {} write again", who(&row.sender), who(user)),
+        Body::Muted(user, _) => format!("{} muted {}", who(&row.sender), who(user)),
+        Body::Banned(user, _) => format!("{} banned {}", who(&row.sender), who(user)),
+        Body::MemberSet(user, change) => match change.name.as_deref() {
+            Some("") => format!("{} has no other name here", who(user)),
+            Some(name) => format!("{} is {} here", who(user), safe_line(name)),
+            None => format!("{} changed", who(user)),
+        },
         Body::Hole => "⋯ messages between are being loaded ⋯".to_owned(),
         Body::Text(_) | Body::Recalled | Body::Unknown => String::new(),
     };
