@@ -97,11 +97,18 @@ pub(crate) fn check_rank(mine: Role, theirs: Role) -> Result<(), Code> {
     }
 }
 
+impl Member {
+    /// Whether they may not write. The owner always may, also who became it while muted.
+    pub(crate) fn is_muted(&self, now: WallMs) -> bool {
+        self.role != Some(Role::Owner) && now < self.muted_until
+    }
+}
+
 impl Case<'_> {
-    /// Until when the asker may not write. The owner always may, also who became it while muted.
+    /// Whether the asker may write, but for what their role says.
     pub(crate) fn check_mute(&self) -> Result<(), Code> {
         let member = self.state.member(self.me).ok_or(Code::NotFound)?;
-        let muted = member.role != Some(Role::Owner) && self.now.wall_ms < member.muted_until;
+        let muted = member.is_muted(self.now.wall_ms);
         if muted && !self.config.breaks.mute_ignored {
             Err(Code::Muted)
         } else {

@@ -1,10 +1,7 @@
 //! Decides what a member is called in a conversation, and what the game notes about them there. Pure.
 
 use bytes::Bytes;
-use fireside_protocol::{
-    Code, EntryKind, MemberProfile, Permission, encode, frames::SetMember,
-    limits::MEMBER_ENTRIES_MAX,
-};
+use fireside_protocol::{Code, EntryKind, MemberProfile, Permission, encode, frames::SetMember};
 
 use crate::{
     decide::{Case, Decision, Plan},
@@ -36,7 +33,7 @@ pub(crate) fn set(case: &Case<'_>, frame: &SetMember) -> Result<Decision, Code> 
         name: change.name,
         attributes: change.attributes,
     };
-    if case.state.member_count > MEMBER_ENTRIES_MAX {
+    if case.state.member_count > case.config.member_entries_max {
         // Only the member list and its version say it.
         return Ok(Decision::Append(Plan {
             bumps_version: true,

@@ -4,6 +4,7 @@
 mod converge;
 mod facets;
 mod hostile;
+mod lead;
 mod links;
 mod memory;
 mod outbox;

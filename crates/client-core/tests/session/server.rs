@@ -304,6 +304,8 @@ pub(crate) struct Server {
     pub(crate) refuse: Vec<Refused>,
     /// The next delivered marks are refused with these.
     pub(crate) refuse_marks: Vec<Refused>,
+    /// The next requests that it does not know are answered with these.
+    pub(crate) answers: Vec<ServerFrame>,
     /// The next log-ins are refused with these.
     pub(crate) refuse_login: Vec<Refused>,
     pub(crate) token_expires: u64,
@@ -322,6 +324,7 @@ impl Server {
             records: Vec::new(),
             refuse: Vec::new(),
             refuse_marks: Vec::new(),
+            answers: Vec::new(),
             refuse_login: Vec::new(),
             token_expires: 0,
             seen: Vec::new(),
@@ -431,7 +434,7 @@ impl Server {
             | ClientFrame::React(_)
             | ClientFrame::Pin(_)
             | ClientFrame::Read(_) => self.command(request, frame),
-            _ => Vec::new(),
+            _ => self.answers.pop().map_or_else(Vec::new, one),
         }
     }
 

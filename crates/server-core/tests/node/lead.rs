@@ -4,11 +4,12 @@ use fireside_protocol::{
     Attribute, Code, ConversationId, EntryKind, MemberProfile, Permission, Role, ServerFrame,
     Settings, decode,
     frames::{
-        Ban, BansRequest, CreateGroup, Dissolve, Edit, HeadsRequest, Invite, Join, MembersRequest,
-        Mute, Pin, React, Recall, SetConversation, SetMember, SetRole, UserRecordKind,
+        Attention, Ban, BansRequest, CreateGroup, Dissolve, Edit, HeadsRequest, Invite, Join,
+        MembersRequest, Mute, Pin, React, Recall, SetConversation, SetMember, SetRole, Typing,
+        UserRecordKind,
     },
 };
-use fireside_server_core::Breaks;
+use fireside_server_core::{Breaks, NodeConfig};
 
 use crate::world::{World, heads, records, shown, user};
 
@@ -124,6 +125,19 @@ fn who_is_muted_changes_nothing_until_the_servers_clock_says_so() {
         attributes: None,
     };
     assert_eq!(world.refused(2, rename).code(), Code::Muted);
+    world.ask(3, Attention { open: vec![id] });
+    world.live(3);
+    let typing = |world: &mut World, key: u64, counter| {
+        let frame = Typing {
+            conversation: id,
+            counter,
+            on: true,
+        };
+        world.request(key, frame);
+        world.live(3).len()
+    };
+    assert_eq!(typing(&mut world, 1, 1), 1);
+    assert_eq!(typing(&mut world, 2, 1), 0, "nor is it said that they type");
     // What they wrote they may take back; others write on.
     let recall = Recall {
         nonce: world.nonce(),
@@ -367,6 +381,39 @@ fn members_have_a_name_and_attributes_here() {
         prefix: "x".repeat(65),
     };
     assert_eq!(world.refused(1, long).code(), Code::ArgumentInvalid);
+}
+
+#[test]
+fn in_a_large_one_names_make_no_entries() {
+    let mut world = World::with(NodeConfig {
+        member_entries_max: 2,
+        ..NodeConfig::default()
+    });
+    let id = group(&mut world);
+    let request = MembersRequest {
+        conversation: id,
+        after: None,
+        limit: 0,
+        asked: false,
+        prefix: "CONAN".into(),
+    };
+    let page = |world: &mut World| match world.ask(3, request.clone()) {
+        ServerFrame::MembersPage(page) => page,
+        other => panic!("{other:?}"),
+    };
+    let before = page(&mut world);
+    let frame = SetMember {
+        nonce: world.nonce(),
+        conversation: id,
+        user: None,
+        name: Some("Conan".into()),
+        attributes: None,
+    };
+    assert_eq!(world.acked(2, frame).sequence, 0);
+    assert!(shown(&world.live(3)).is_empty());
+    let after = page(&mut world);
+    assert_eq!((before.members.len(), after.members.len()), (0, 1));
+    assert!(after.version > before.version);
 }
 
 #[test]
