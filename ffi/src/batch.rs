@@ -364,12 +364,17 @@ impl Batch {
                 flat.role = role.number().into();
             }
             Body::Hole => flat.body = c::FIRESIDE_BODY_HOLE,
-            // Not in the interface yet: what a newer library would show.
+            // Not in the interface yet: what a newer library would show, with what is left of it as text.
+            Body::Content(content) => {
+                flat.body = c::FIRESIDE_BODY_UNKNOWN;
+                flat.text = self.text(&content.plain_text());
+            }
             Body::Settings(_)
             | Body::Dissolved
             | Body::Muted(..)
             | Body::Banned(..)
             | Body::MemberSet(..)
+            | Body::Answer(_)
             | Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
         }
         self.timeline_rows.push(flat);
@@ -418,9 +423,10 @@ impl Batch {
             ..fireside_event::default()
         };
         match completion {
-            // No call of the interface gives settings yet.
+            // No call of the interface gives settings or revisions yet.
             Completion::Done
             | Completion::Settings(_)
+            | Completion::Revisions { .. }
             | Completion::Bans { .. }
             | Completion::Link { .. }
             | Completion::Links(_) => fireside_event {

@@ -305,6 +305,7 @@ mod tests {
             edited: false,
             pinned: false,
             reactions: None,
+            details: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use fireside_protocol::{
     Code, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, WallMs,
-    frames::{Banned, Device, Link, Member},
+    frames::{Banned, Device, Link, Member, Revision},
 };
 
 use crate::{
@@ -203,6 +203,13 @@ pub enum Completion {
         /// They.
         rows: Vec<TimelineRow>,
         /// There are more: ask before the last one's number.
+        more: bool,
+    },
+    /// What a message said before, oldest first.
+    Revisions {
+        /// They.
+        revisions: Vec<Revision>,
+        /// There are more: ask after the last one.
         more: bool,
     },
     /// What a conversation is set to: what was ever changed, its name included.

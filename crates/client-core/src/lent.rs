@@ -111,6 +111,7 @@ impl Lent {
                     body: lent.map_or_else(|| row.body.clone(), Body::Text),
                     state: row.state.clone(),
                     reactions: row.reactions.clone(),
+                    details: row.details.clone(),
                     ..*row
                 }
             })
@@ -168,6 +169,7 @@ mod tests {
             edited: n.is_multiple_of(2),
             pinned: n == 3,
             reactions: None,
+            details: None,
         };
         let rows = [
             row(1, Body::Text("one".into())),

@@ -83,6 +83,7 @@ codes! {
     311 Muted "muted" false "you may not write here until the given time";
     312 Barred "barred" false "the user is banned from this conversation until the given time";
     313 LinkInvalid "link_invalid" false "there is no such link (any more)";
+    330 PollClosed "poll_closed" false "the poll is closed; no vote counts any more";
     // 4xx: the content
     400 TextEmpty "text_empty" false "the text is empty";
     401 TextTooLong "text_too_long" false "the text is over 4,000 characters or 16 KiB";

@@ -16,6 +16,12 @@ use crate::{
     settings::{Attribute, JoinPolicy, Settings},
 };
 
+mod life;
+
+pub use life::{
+    Answer, ClosePoll, Delete, Revision, RevisionsPage, RevisionsRequest, SetLive, Vote,
+};
+
 /// What a frame is sent on, so that nothing waits behind something bigger.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Lane {
@@ -878,6 +884,11 @@ frames! {
         21 Typing Datagram,
         22 React Chat,
         23 Pin Chat,
+        24 Vote Chat,
+        25 ClosePoll Chat,
+        26 SetLive Chat,
+        27 Answer Chat,
+        28 Delete Chat,
         32 CreateGroup Chat,
         33 Invite Chat,
         34 Join Chat,
@@ -902,6 +913,7 @@ frames! {
         53 PinsRequest Page,
         54 BansRequest Page,
         55 LinksRequest Page,
+        56 RevisionsRequest Page,
     }
 }
 
@@ -929,6 +941,7 @@ frames! {
         101 PinsPage Page,
         102 BansPage Page,
         103 LinksPage Page,
+        104 RevisionsPage Page,
     }
 }
 
@@ -963,6 +976,11 @@ impl ClientFrame {
             Self::Read(f) => Some(f.nonce),
             Self::React(f) => Some(f.nonce),
             Self::Pin(f) => Some(f.nonce),
+            Self::Vote(f) => Some(f.nonce),
+            Self::ClosePoll(f) => Some(f.nonce),
+            Self::SetLive(f) => Some(f.nonce),
+            Self::Answer(f) => Some(f.nonce),
+            Self::Delete(f) => Some(f.nonce),
             Self::CreateGroup(f) => Some(f.nonce),
             Self::Invite(f) => Some(f.nonce),
             Self::Join(f) => Some(f.nonce),

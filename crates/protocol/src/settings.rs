@@ -50,6 +50,8 @@ open_enum! {
         8 Settings,
         /// Ban users of lower role, and end their bans.
         9 Ban,
+        /// Send interactive cards.
+        10 Cards,
         /// Give roles, and hand the conversation over.
         16 Roles,
         /// Change what roles may do.
@@ -77,7 +79,8 @@ pub const GIVEN_PERMISSIONS: u32 = Permission::Send.bit()
     | Permission::Profile.bit()
     | Permission::Mute.bit()
     | Permission::Settings.bit()
-    | Permission::Ban.bit();
+    | Permission::Ban.bit()
+    | Permission::Cards.bit();
 
 record! {
     /// A value of a game's own.

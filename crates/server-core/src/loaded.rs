@@ -71,6 +71,7 @@ impl Member {
                 user: row.user,
                 intervals: row.intervals,
                 blocked: std::collections::HashSet::new(),
+                deleted: row.deleted,
             },
             role: row.role,
             invited_by: row.invited_by,
@@ -305,6 +306,7 @@ impl Loaded {
                 member.muted_until = row.muted_until;
                 member.ban = row.ban;
                 member.reader.intervals = row.intervals;
+                member.reader.deleted = row.deleted;
             }
             Err(place) => {
                 self.members.insert(place, Member::new(row));

@@ -135,6 +135,7 @@ impl Node {
                 now: now.wall_ms,
             },
             ClientFrame::LinksRequest(request) => Op::Links { user, request },
+            ClientFrame::RevisionsRequest(request) => Op::Revisions { user, request },
             _ => Op::Devices(user),
         };
         if self.is_shedding(now) {
@@ -160,6 +161,8 @@ impl Node {
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
             Ok(Reply::Bans(page)) => ServerFrame::BansPage(page),
             Ok(Reply::Links(page)) => ServerFrame::LinksPage(page),
+            Ok(Reply::Revisions(page)) => ServerFrame::RevisionsPage(page),
+            Ok(Reply::Forbidden) => ServerFrame::Refused(refused(Code::Forbidden, 0)),
             Ok(Reply::Devices(mut page)) => {
                 let user = self.sessions.get(&key).map(|session| session.user);
                 let user = user.and_then(|user| self.users.get(user));

@@ -15,6 +15,7 @@ mod prune;
 mod queue;
 mod reader;
 mod recent;
+mod revisions;
 mod rows;
 mod schema;
 mod trouble;

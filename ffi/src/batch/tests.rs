@@ -21,6 +21,7 @@ fn row(text: &str) -> TimelineRow {
         edited: true,
         pinned: false,
         reactions: None,
+        details: None,
     }
 }
 

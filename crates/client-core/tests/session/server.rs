@@ -6,7 +6,9 @@ use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, Facet, FacetKind,
     Header, Nonce, Pinned, Raw, Reaction, Reactions, Role, ServerFrame, TextContent, Tombstone,
-    UserId, encode,
+    UserId,
+    content::{LiveState, Votes},
+    encode,
     frames::{
         Ack, Done, Head, HeadsPage, HeadsRequest, Page, PageRequest, Pong, Range, Refused, Skip,
         UserLogPage, UserRecord, Welcome,
@@ -101,6 +103,14 @@ impl Log {
             FacetKind::Reactions,
             content,
         )
+    }
+
+    pub(crate) fn vote(&mut self, sender: &UserId, target: u64, choices: &[u32]) -> Entry {
+        let item = self.state(target, self.last()).unwrap();
+        let mut votes = (item.facet::<Votes>(FacetKind::Votes)).unwrap_or_else(Votes::none);
+        votes.vote(choices, sender);
+        let content = encode(&votes).into();
+        self.facet(sender, target, EntryKind::Vote, FacetKind::Votes, content)
     }
 
     pub(crate) fn pin(&mut self, sender: &UserId, target: u64, on: bool) -> Entry {
@@ -284,7 +294,7 @@ pub(crate) fn message(
         nonce,
         target: 0,
         header: Some(Header::text()),
-        content: encode(&TextContent { text }).into(),
+        content: encode(&TextContent::plain(text)).into(),
         edited: false,
         tombstone: None,
         member: None,
@@ -433,9 +443,15 @@ impl Server {
             | ClientFrame::Recall(_)
             | ClientFrame::React(_)
             | ClientFrame::Pin(_)
+            | ClientFrame::Vote(_)
+            | ClientFrame::SetLive(_)
             | ClientFrame::Read(_) => self.command(request, frame),
             _ => self.answers.pop().map_or_else(Vec::new, one),
         }
+    }
+
+    fn number(&self, number: u64, name: Option<Nonce>) -> u64 {
+        name.map_or(number, |name| self.outcomes[&name].sequence)
     }
 
     fn command(&mut self, request: u32, frame: &ClientFrame) -> Vec<(u32, ServerFrame)> {
@@ -453,6 +469,8 @@ impl Server {
             ClientFrame::Recall(recall) => recall.after,
             ClientFrame::React(react) => react.after,
             ClientFrame::Pin(pin) => pin.after,
+            ClientFrame::Vote(vote) => vote.after,
+            ClientFrame::SetLive(set) => set.after,
             _ => None,
         };
         if after.is_some_and(|after| !self.outcomes.contains_key(&after)) {
@@ -492,6 +510,7 @@ impl Server {
                     self.add(id, ConversationKind::Direct, send.peer.clone());
                 }
                 let mut entry = message(id, &me, "", Some(nonce));
+                entry.header = Some(send.header.clone());
                 entry.content = send.content.clone();
                 let entry = self.log(id).append(entry);
                 live = Some(entry.clone());
@@ -536,6 +555,26 @@ impl Server {
             ClientFrame::Pin(pin) => {
                 let id = pin.conversation;
                 let entry = self.log(id).pin(&me, pin.target, pin.on);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::Vote(vote) => {
+                let (id, choices) = (vote.conversation, &vote.choices);
+                let target = self.number(vote.target, vote.target_nonce);
+                let mut entry = self.log(id).vote(&me, target, choices);
+                entry.nonce = Some(nonce);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::SetLive(set) => {
+                let id = set.conversation;
+                let state = LiveState {
+                    at: 0,
+                    state: set.state.clone(),
+                };
+                let (kind, facet) = (EntryKind::Live, FacetKind::Live);
+                let content = encode(&state).into();
+                let entry = self.log(id).facet(&me, set.target, kind, facet, content);
                 live = Some(entry.clone());
                 (id, Some(entry))
             }

@@ -12,6 +12,7 @@ mod direct;
 mod facets;
 mod groups;
 mod lead;
+mod life;
 mod limits;
 mod links;
 mod meetings;

@@ -132,7 +132,7 @@ impl Database {
         let members = changed
             .iter()
             .filter_map(|user| conversation.members.get(user).cloned())
-            .collect();
+            .collect::<Vec<_>>();
         let first = done.first();
         let outcome = Outcome::Done {
             conversation: Some(append.conversation),
@@ -143,7 +143,13 @@ impl Database {
         self.remember(&append.command, outcome);
         let records = records
             .into_iter()
-            .map(|(user, record)| self.record(user, record))
+            .map(|(user, mut new)| {
+                if new.record.kind == UserRecordKind::Rights && new.record.value == 0 {
+                    let row = members.iter().find(|row: &&MemberRow| row.user == user);
+                    new.record.value = row.map_or(0, |row| row.rights);
+                }
+                self.record(user, new)
+            })
             .collect();
         Appended::Done(Done {
             outcome,
@@ -210,6 +216,7 @@ impl Database {
             countable,
             rev: sequence,
             private: new.private,
+            audience: new.audience,
             target: entry.target,
             target_sender: None,
             target_private: false,
@@ -232,6 +239,22 @@ impl Database {
             meta.target_sender = Some(target.meta.sender.clone());
             meta.target_private = target.meta.private;
             let facets = target.entry.facets.clone();
+            if new.keeps_revision
+                && matches!(entry.kind, EntryKind::Edit | EntryKind::Recall)
+                && !target.entry.content.is_empty()
+            {
+                let rev = target.entry.body_rev();
+                let before = target.body_at.unwrap_or(target.entry.at);
+                target.revisions.push(Revision {
+                    rev,
+                    at: before,
+                    content: target.entry.content.clone(),
+                });
+                target.body_at = Some(entry.at);
+                if target.revisions.len() > limits::REVISIONS_MAX {
+                    target.revisions.remove(1);
+                }
+            }
             target.entry.apply(&entry);
             if self.breaks.recall_keeps_facets {
                 target.entry.facets = match entry.kind {
@@ -251,6 +274,8 @@ impl Database {
         conversation.entries.push(Stored {
             meta: meta.clone(),
             entry,
+            revisions: Vec::new(),
+            body_at: None,
         });
         StoredEntry {
             meta,
@@ -319,6 +344,10 @@ impl Database {
                 member.name_here = name.unwrap_or(std::mem::take(&mut member.name_here));
                 member.attributes = attributes.unwrap_or(std::mem::take(&mut member.attributes));
             }
+            MemberOp::Delete { upto, numbers, .. } => {
+                let kept = member.deleted.add(upto, &numbers);
+                member.rights += u64::from(kept);
+            }
         }
         user
     }
@@ -334,6 +363,7 @@ fn empty_meta(sender: &UserId) -> EntryMeta {
         countable: false,
         rev: 0,
         private: false,
+        audience: None,
         target: 0,
         target_sender: None,
         target_private: false,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fireside_protocol::{
     ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Role, Sequence, Tombstone,
-    UserId, codec::encode,
+    UserId, codec::encode, frames::UserRecordKind,
 };
 use fireside_server_core::{
     facets::carry_out,
@@ -17,7 +17,7 @@ use rusqlite::params;
 
 use super::{
     links,
-    rows::{META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
+    rows::{BODY, META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
     trouble::Trouble,
     writer::{Head, Writer},
 };
@@ -119,10 +119,15 @@ impl Writer<'_> {
         }
         self.heads.insert(conversation, after);
         let mut records = Vec::with_capacity(addition.records.len());
-        for (user, new) in addition.records {
-            records.push((user.clone(), self.put_record(user, new.record.clone())?));
-        }
         let members = self.members_now(conversation, &touched)?;
+        for (user, new) in addition.records {
+            let mut record = new.record.clone();
+            if record.kind == UserRecordKind::Rights && record.value == 0 {
+                let row = members.iter().find(|row| row.user == *user);
+                record.value = row.map_or(0, |row| row.rights);
+            }
+            records.push((user.clone(), self.put_record(user, record)?));
+        }
         Ok(Appended::Done(Done {
             outcome,
             entries: stored,
@@ -286,7 +291,9 @@ impl Writer<'_> {
         let target = changed
             .iter_mut()
             .find(|one| one.meta.sequence == entry.target);
-        let meta = meta_of(entry, new.private, target.as_ref().map(|one| &one.meta));
+        let audience = new.audience.clone();
+        let target_meta = target.as_ref().map(|one| &one.meta);
+        let meta = meta_of(entry, new.private, audience, target_meta);
         if let Some(target) = target {
             // The change's own row says nothing: after a recall no text may be left.
             let bare = Entry {
@@ -300,6 +307,9 @@ impl Writer<'_> {
                 facets: facet.into_iter().collect(),
                 ..entry.clone()
             };
+            if new.keeps_revision {
+                self.keep_revision(conversation, &target.entry, entry.kind)?;
+            }
             target.entry.apply(&change);
             let body = Bytes::from(encode(&change));
             self.update(conversation, target)?;
@@ -328,7 +338,8 @@ impl Writer<'_> {
             int(meta.target),
             meta.target_sender.as_ref().map(UserId::as_str),
             mentions(meta),
-            body
+            body,
+            meta.audience.as_ref().map(UserId::as_str)
         ])?;
         Ok(())
     }
@@ -336,11 +347,11 @@ impl Writer<'_> {
     /// Writes an item's new state.
     fn update(&self, conversation: i64, changed: &mut Changed) -> Result<(), Trouble> {
         let meta = &mut changed.meta;
-        let private = meta.private;
+        let (private, audience) = (meta.private, meta.audience.take());
         *meta = EntryMeta {
             // A recalled message still counts.
             countable: meta.countable,
-            ..meta_of(&changed.entry, private, None)
+            ..meta_of(&changed.entry, private, audience, None)
         };
         self.conn
             .prepare_cached(
@@ -370,7 +381,7 @@ impl Writer<'_> {
         if meta.kind.is_change() {
             return Ok(None);
         }
-        let entry = decode_body(blob(row, 10)?)?;
+        let entry = decode_body(blob(row, BODY)?)?;
         Ok(Some(Changed { meta, entry }))
     }
 }

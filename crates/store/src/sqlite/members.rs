@@ -75,6 +75,10 @@ impl Writer<'_> {
             MemberOp::Uninvite { .. } => row.invited_by = None,
             MemberOp::Ask { .. } => row.asked = true,
             MemberOp::Unask { .. } => row.asked = false,
+            // More runs than are kept were refused before.
+            MemberOp::Delete { upto, numbers, .. } => {
+                row.rights += u64::from(row.deleted.add(*upto, numbers));
+            }
         }
         self.put_member(id, &row)?;
         if matches!(
@@ -135,12 +139,12 @@ impl Writer<'_> {
         self.conn
             .prepare_cached(
                 "INSERT INTO members (conversation, user, role, intervals, invited_by, read, delivered, rights, asked, \
-                 muted_until, banned_by, banned_until, name_here, attributes) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT (conversation, user) DO UPDATE SET \
+                 muted_until, banned_by, banned_until, name_here, attributes, deleted) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (conversation, user) DO UPDATE SET \
                  role = excluded.role, intervals = excluded.intervals, invited_by = excluded.invited_by, \
                  read = excluded.read, delivered = excluded.delivered, rights = excluded.rights, asked = excluded.asked, \
                  muted_until = excluded.muted_until, banned_by = excluded.banned_by, banned_until = excluded.banned_until, \
-                 name_here = excluded.name_here, attributes = excluded.attributes",
+                 name_here = excluded.name_here, attributes = excluded.attributes, deleted = excluded.deleted",
             )?
             .execute(params![
                 id.0,
@@ -156,7 +160,8 @@ impl Writer<'_> {
                 row.ban.as_ref().map(|ban| ban.by.as_str()),
                 int(row.ban.as_ref().map_or(0, |ban| ban.until)),
                 row.name_here,
-                encode(&row.attributes)
+                encode(&row.attributes),
+                row.deleted.to_bytes()
             ])?;
         Ok(())
     }

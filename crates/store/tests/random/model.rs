@@ -309,9 +309,7 @@ impl Model {
             .get(number as usize - 1)?;
         (!meta.kind.is_change()).then(|| Item {
             meta: meta.clone(),
-            body_rev: entry.body_rev(),
-            tombstone: entry.tombstone,
-            facets: entry.facets.clone(),
+            entry: entry.clone(),
             pins: (self.conversations.get(&id).into_iter())
                 .flat_map(|it| &it.entries)
                 .filter(|(meta, _)| meta.pinned)
@@ -400,6 +398,7 @@ impl Conversation {
             countable,
             rev: entry.sequence,
             private: new.private,
+            audience: new.audience.clone(),
             target: entry.target,
             target_sender: target_meta.as_ref().map(|meta| meta.sender.clone()),
             target_private: target_meta.is_some_and(|meta| meta.private),
@@ -497,6 +496,9 @@ impl Conversation {
                 if let Some(attributes) = attributes {
                     row.attributes = attributes.clone();
                 }
+            }
+            MemberOp::Delete { upto, numbers, .. } => {
+                row.rights += u64::from(row.deleted.add(*upto, numbers));
             }
         }
     }

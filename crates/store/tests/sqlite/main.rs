@@ -532,7 +532,8 @@ fn a_file_of_the_first_schema_counts_unread_as_before() {
          ALTER TABLE conversations DROP COLUMN settings; ALTER TABLE conversations DROP COLUMN dissolved; \
          ALTER TABLE members DROP COLUMN asked; ALTER TABLE members DROP COLUMN muted_until; \
          ALTER TABLE members DROP COLUMN banned_by; ALTER TABLE members DROP COLUMN banned_until; \
-         ALTER TABLE members DROP COLUMN name_here; ALTER TABLE members DROP COLUMN attributes; PRAGMA user_version = 1",
+         ALTER TABLE members DROP COLUMN name_here; ALTER TABLE members DROP COLUMN attributes; \
+         ALTER TABLE members DROP COLUMN deleted; ALTER TABLE entries DROP COLUMN audience; DROP TABLE revisions; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(conn);

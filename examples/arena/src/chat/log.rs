@@ -282,6 +282,7 @@ mod tests {
             edited: false,
             pinned: false,
             reactions: None,
+            details: None,
         }
     }
 

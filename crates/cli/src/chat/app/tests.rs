@@ -55,6 +55,7 @@ fn message(row: u64, sender: &str, text: &str, state: MessageState) -> TimelineR
         edited: false,
         pinned: false,
         reactions: None,
+        details: None,
     }
 }
 

@@ -1,0 +1,1 @@
+-- Nothing: a step that was not needed.
