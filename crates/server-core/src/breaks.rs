@@ -30,4 +30,6 @@ pub struct Breaks {
     pub dissolve_keeps_members: bool,
     /// A link is not counted: it lets in more than it may.
     pub link_uncounted: bool,
+    /// A restart forgets when meetings end.
+    pub timer_lost: bool,
 }

@@ -176,7 +176,9 @@ impl Node {
     /// The node begins: it reads what its timers are about, and gets what invite links are made with. Call it once, before anything else.
     pub fn handle_started(&mut self, secret: LinkSecret, now: Now) {
         self.secret = Some(secret);
-        self.read_meetings(None, now);
+        if !self.config.breaks.timer_lost {
+            self.read_meetings(None, now);
+        }
     }
 
     /// A session whose log-in the gateway has checked. The answer is `Welcome` or `Refused` (then [`Node::poll_disconnect`]).

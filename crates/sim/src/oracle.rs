@@ -63,7 +63,7 @@ pub struct Oracle<'a> {
 
 impl<'a> Oracle<'a> {
     /// Writes the logs that the acknowledged commands make, or says which rule they break.
-    pub fn new(record: &'a Record, window_ms: u64) -> Result<Self, Violation> {
+    pub fn new(record: &'a Record, window_ms: u64, wall: u64) -> Result<Self, Violation> {
         let twofold = &record.twofold;
         ensure!(twofold.is_none(), "once", "{twofold:?}");
         let rights = record.acked().filter(|acked| !acked.by.act.is_talk());
@@ -88,6 +88,7 @@ impl<'a> Oracle<'a> {
             oracle.add(&mut log, acked)?;
             oracle.logs.insert(id, log);
         }
+        oracle.end_meetings(wall)?;
         for by in record.acked().map(|acked| acked.by) {
             if let (Act::Read(n), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place)) {
                 let read = log.read.entry(by.user.clone()).or_default();
@@ -123,8 +124,8 @@ impl<'a> Oracle<'a> {
             Act::Edit(..) | Act::Recall(..) => return self.change(log, acked, closed.flatten()),
             Act::React(..) | Act::Pin(..) => return self.mark(log, acked, closed.flatten()),
             Act::Say(_) => log.direct || mine > u16::from(log.frozen),
-            Act::Create(history, _, open) => {
-                (log.history, log.led.open) = (*history, *open);
+            Act::Create(history, _, open, ends) => {
+                (log.history, log.led.open, log.led.ends) = (*history, *open, *ends);
                 n == 1
             }
             Act::Set(frozen, history) => {
@@ -210,7 +211,7 @@ impl<'a> Oracle<'a> {
         let before = joins.filter(|o| o.by.user == *me && o.sequence < acked.sequence);
         let since = before.map(|other| other.by.given).max().unwrap_or(0);
         here.filter(|other| since <= other.moment && other.by.given <= acked.moment)
-            .any(|other| matches!(&other.by.act, Act::Create(_, users, _) | Act::Invite(users) if users.contains(me)))
+            .any(|other| matches!(&other.by.act, Act::Create(_, users, ..) | Act::Invite(users) if users.contains(me)))
     }
 
     /// Whether something held all through a span; `None`: cannot be said. `change`: what a command makes of it.

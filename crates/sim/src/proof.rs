@@ -52,6 +52,7 @@ pub const BREAKS: &[&str] = &[
     "ban-ignored",
     "dissolve-keeps-members",
     "link-uncounted",
+    "timer-lost",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -79,6 +80,7 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("mute-ignored") => server_breaks.mute_ignored = true,
         Some("ban-ignored") => server_breaks.ban_ignored = true,
         Some("dissolve-keeps-members") => server_breaks.dissolve_keeps_members = true,
+        Some("timer-lost") => server_breaks.timer_lost = true,
         Some("link-uncounted") => server_breaks.link_uncounted = true,
         Some(_) => return None,
     }

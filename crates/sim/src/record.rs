@@ -30,8 +30,8 @@ pub enum Act {
     React(Sequence, Option<Nonce>, String, bool),
     /// An item pinned or unpinned.
     Pin(Sequence, Option<Nonce>, bool),
-    /// A group in which joiners see so much, who is invited, and whether whoever wants comes in.
-    Create(u64, Vec<UserId>, bool),
+    /// A group in which joiners see so much, who is invited, whether whoever wants comes in, and when it ends by itself (0: never).
+    Create(u64, Vec<UserId>, bool, WallMs),
     /// Others in.
     Invite(Vec<UserId>),
     /// In.
@@ -592,12 +592,12 @@ impl Record {
 /// What a conversation is made as.
 fn created(frame: &CreateGroup) -> Act {
     let public = frame.kind == Some(ConversationKind::Public);
-    let open = public && frame.join.is_none_or(|join| join == JoinPolicy::Open);
+    let open = frame.join == Some(JoinPolicy::Open) || public && frame.join.is_none();
     let history = match frame.history_for_joiners {
         0 if public => u64::MAX,
         said => said,
     };
-    Act::Create(history, frame.invite.clone(), open)
+    Act::Create(history, frame.invite.clone(), open, frame.ends)
 }
 
 fn text_of(content: &bytes::Bytes) -> String {

@@ -28,6 +28,7 @@ pub const MECHANISMS: &[&str] = &[
     "late joiners with history",
     "blocks",
     "public conversations",
+    "meetings",
     "mutes",
     "bans",
     "members named",

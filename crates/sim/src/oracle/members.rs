@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use fireside_protocol::{Sequence, UserId, WallMs};
+use fireside_protocol::{ConversationId, EntryKind, Sequence, UserId, WallMs};
 
-use super::{Log, Oracle};
+use super::{Item, Log, Oracle};
 use crate::{
     record::{Acked, Act},
     violation::{Check, ensure},
+    world::CLOCK_JUMP_MS,
 };
 
 /// What a log says of who leads and who is led.
@@ -21,6 +22,10 @@ pub(super) struct Led {
     banned: BTreeMap<UserId, WallMs>,
     /// It has ended.
     over: bool,
+    /// When it ends by itself; 0 never.
+    pub(super) ends: WallMs,
+    /// Whether it has ended by itself can not be said: clocks jump.
+    pub(super) unsure: bool,
 }
 
 impl Oracle<'_> {
@@ -82,6 +87,47 @@ impl Oracle<'_> {
             let here = other.by.place == acked.by.place && other.by.user == *user;
             asks && here && other.by.given <= acked.moment
         })
+    }
+
+    /// Meetings that ended by themselves. What was seen of an end must be right; an end that nobody was there to see has come all the same.
+    pub(super) fn end_meetings(&mut self, wall: WallMs) -> Check {
+        let mut logs = std::mem::take(&mut self.logs);
+        for (id, log) in &mut logs {
+            self.end_meeting(*id, log, wall)?;
+        }
+        self.logs = logs;
+        Ok(())
+    }
+
+    fn end_meeting(&self, id: ConversationId, log: &mut Log, wall: WallMs) -> Check {
+        let ends = log.led.ends;
+        if ends == 0 || log.led.over {
+            return Ok(());
+        }
+        let n = log.numbers.keys().next_back().map_or(1, |last| last + 1);
+        let mut delivered = self.record.delivered.iter();
+        let seen = delivered.find(|((_, place, number, ..), (_, look, _))| {
+            *place == id && *number == n && look.kind == EntryKind::Dissolved
+        });
+        if let Some((_, (_, look, _))) = seen {
+            let right = look.at >= ends && log.rank(&look.sender) == 3;
+            let right = right && look.ordinal == log.ordinal;
+            ensure!(right, "rights", "{id} ended with {look:?}, due at {ends}");
+            log.numbers.insert(n, (look.at, None));
+            let item = Item {
+                private: false,
+                given: 0,
+                states: BTreeMap::from([(n, look.clone())]),
+                now: look.clone(),
+            };
+            log.items.insert(n, item);
+            log.lead(n, &Act::Dissolve);
+        } else if ends + CLOCK_JUMP_MS <= wall {
+            log.lead(n, &Act::Dissolve);
+        } else {
+            log.led.unsure = wall + CLOCK_JUMP_MS >= ends;
+        }
+        Ok(())
     }
 
     /// No link lets in more than it may.

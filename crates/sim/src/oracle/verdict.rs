@@ -82,7 +82,7 @@ impl Oracle<'_> {
     /// Checks what a device has and shows of a conversation; an error is the first rule that does not hold.
     pub fn check_device(&self, device: &Shown<'_>) -> Check {
         let (user, id) = (device.user, device.id);
-        let Some(log) = self.logs.get(&id) else {
+        let Some(log) = self.logs.get(&id).filter(|log| !log.led.unsure) else {
             return Ok(());
         };
         let who = format!("{user} (device {}) in {id}", device.index);

@@ -9,11 +9,44 @@ use crate::{record::Act, world::World};
 impl World {
     /// Something about who is where and may do what.
     pub(super) fn lead_or_be_led(&mut self, index: usize) {
+        // What has ended makes room for others.
+        let Self {
+            groups, devices, ..
+        } = self;
+        groups.retain(|id| {
+            let mut lists = devices.iter().map(|device| &device.list);
+            lists.any(|list| {
+                list.iter()
+                    .any(|row| row.conversation == *id && row.role.is_some())
+            })
+        });
         match self.rng.below(100) {
             0..=64 => self.lead(index),
             65..=79 if self.groups.len() < GROUPS => self.publish(index),
+            80..=84 => self.meet(index),
             _ => self.come_in(index),
         }
+    }
+
+    /// Makes a conversation that ends by itself.
+    fn meet(&mut self, index: usize) {
+        let invite = (0..6).map(|_| self.user()).collect();
+        let ends = self.server_now().wall_ms + self.rng.between(2_000, 60_000);
+        let join = *self
+            .rng
+            .pick(&[JoinPolicy::Open, JoinPolicy::Invite])
+            .unwrap_or(&JoinPolicy::Invite);
+        self.report.count("meetings");
+        let name = "meeting".to_owned();
+        self.command(
+            index,
+            Command::CreateMeeting {
+                name,
+                invite,
+                join,
+                ends,
+            },
+        );
     }
 
     /// Makes a conversation that others come into by themselves.
