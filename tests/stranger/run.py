@@ -965,7 +965,7 @@ async def what_is_checked(world):
         await refused(a, 410, "Send", "oneself", **{**send, "c": direct_id(anna, anna), "pe": anna})
         await a.say_to(bob, "hi")
         await refused(a, 300, "Send", "a wrong peer where the conversation exists", **{**send, "pe": eve})
-        await refused(a, 405, "Send", "a kind that is none", **{**send, "h": {"k": 2}})
+        await refused(a, 405, "Send", "a kind that is none", **{**send, "h": {"k": 99}})
         await refused(a, 410, "Send", "a priority that is none", **{**send, "h": {"k": 1, "p": 3}})
         await refused(a, 408, "Send", "mentions", **{**send, "h": {"k": 1, "mn": [f"u{n}" for n in range(51)]}})
         largest = len(wire.text_content("hi")) + 5

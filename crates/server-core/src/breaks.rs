@@ -32,4 +32,10 @@ pub struct Breaks {
     pub link_uncounted: bool,
     /// A restart forgets when meetings end.
     pub timer_lost: bool,
+    /// A second vote stands beside the first.
+    pub vote_twice: bool,
+    /// Everybody sees the answers to a card.
+    pub answers_for_all: bool,
+    /// What a user deleted for themselves comes back.
+    pub deleted_comes_back: bool,
 }

@@ -116,7 +116,7 @@ impl Case<'_> {
         let entry = NewEntry {
             content: Bytes::from(content),
             nonce: Some(answer.nonce),
-            private: true,
+            private: !self.config.breaks.answers_for_all,
             audience: (!blocked).then(|| item.meta.sender.clone()),
             ..self.entry(EntryKind::Answer)
         };

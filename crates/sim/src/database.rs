@@ -18,7 +18,9 @@ use fireside_protocol::{
     limits,
 };
 use fireside_server_core::{
-    Breaks, facets, log,
+    Breaks,
+    facets::{self, FacetOp},
+    log,
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,

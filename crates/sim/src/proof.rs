@@ -53,6 +53,9 @@ pub const BREAKS: &[&str] = &[
     "dissolve-keeps-members",
     "link-uncounted",
     "timer-lost",
+    "vote-twice",
+    "answers-for-all",
+    "deleted-comes-back",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -76,6 +79,9 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("unread-drift") => server_breaks.unread_drift = true,
         Some("facets-whole") => client_breaks.facets_whole = true,
         Some("reaction-under-block") => server_breaks.reaction_under_block = true,
+        Some("vote-twice") => server_breaks.vote_twice = true,
+        Some("answers-for-all") => server_breaks.answers_for_all = true,
+        Some("deleted-comes-back") => server_breaks.deleted_comes_back = true,
         Some("recall-keeps-facets") => server_breaks.recall_keeps_facets = true,
         Some("mute-ignored") => server_breaks.mute_ignored = true,
         Some("ban-ignored") => server_breaks.ban_ignored = true,

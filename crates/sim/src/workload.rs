@@ -1,14 +1,16 @@
 //! What games do, and what breaks.
 
+mod faults;
 mod lead;
 
 use fireside_client_core::{
-    Command,
+    Command, NewMessage,
     command::{MessageRef, Recipient},
     view::{Body, ConversationRow, MessageState, TimelineRow},
 };
 use fireside_protocol::{
-    ConversationId, ConversationKind, Role, Sequence, Settings, UserId,
+    Content, ConversationId, ConversationKind, Role, Sequence, Settings, TextContent, UserId,
+    content::{AnswerValue, CardContent, CardElement, CardPage, ElementKind, PollContent},
     limits::{PAGE_CHANGES_MAX, SESSION_QUEUE_BYTES_MAX, TEXT_GRAPHEMES_MAX},
 };
 
@@ -16,7 +18,7 @@ use crate::{
     device::Device,
     network::LinkKey,
     violation::Violation,
-    world::{CLOCK_JUMP_MS, USERS, USERS_WITH_TWO, What, World},
+    world::{USERS, USERS_WITH_TWO, What, World},
 };
 
 /// Bytes that live frames may fill of a session's queue: the rest is kept for answers.
@@ -41,9 +43,10 @@ impl World {
             return;
         }
         match self.rng.below(1_000) {
-            0..=349 => self.write(index),
-            350..=399 => self.lead_or_be_led(index),
-            400..=449 => self.mark(index),
+            0..=329 => self.write(index),
+            330..=369 => self.take_part(index),
+            370..=409 => self.lead_or_be_led(index),
+            410..=449 => self.mark(index),
             450..=549 => self.change(index),
             550..=649 => self.read_up(index),
             650..=769 => self.look(index),
@@ -248,7 +251,91 @@ impl World {
         };
         device.texts += 1;
         let text = format!("d{index}#{}", device.texts);
-        self.command(index, Command::SendText { to, text });
+        let message = match self.rng.below(100) {
+            0..=3 => {
+                self.report.count("polls");
+                poll(text)
+            }
+            4..=6 => {
+                self.report.count("cards");
+                card(text)
+            }
+            7..=11 => {
+                self.report.count("silent messages");
+                NewMessage {
+                    silent: true,
+                    ..NewMessage::new(Content::Text(TextContent::plain(text)))
+                }
+            }
+            _ => {
+                self.command(index, Command::SendText { to, text });
+                return;
+            }
+        };
+        let message = Box::new(message);
+        self.command(index, Command::Send { to, message });
+    }
+
+    /// A poll or a card on the screen, and what is done with it; what a user deletes for themselves.
+    fn take_part(&mut self, index: usize) {
+        let Some(device) = self.devices.get(index) else {
+            return;
+        };
+        let rows = device
+            .timelines
+            .iter()
+            .flat_map(|(id, rows)| rows.iter().map(move |row| (*id, row)));
+        let numbered = rows.filter_map(|(id, row)| Some((id, row.sequence?, row)));
+        let delete = self.rng.chance(200);
+        let found: Vec<_> = numbered
+            .filter(|(_, _, row)| delete || matches!(row.body, Body::Content(_)))
+            .map(|(id, number, row)| (id, number, row.body.clone()))
+            .collect();
+        let Some((conversation, number, body)) = self.rng.pick(&found).cloned() else {
+            return;
+        };
+        let message = MessageRef::Sequence(number);
+        let poll = matches!(&body, Body::Content(it) if matches!(**it, Content::Poll(_)));
+        let (count, command) = if delete {
+            let all = self.rng.chance(200);
+            let command = Command::Delete {
+                conversation,
+                upto: if all { number } else { 0 },
+                numbers: vec![number],
+            };
+            ("deleted for oneself", command)
+        } else if poll && self.rng.chance(150) {
+            let command = Command::ClosePoll {
+                conversation,
+                message,
+            };
+            ("polls closed", command)
+        } else if poll {
+            let choices = match self.rng.below(4) {
+                3 => Vec::new(),
+                option => vec![option as u32],
+            };
+            let command = Command::Vote {
+                conversation,
+                message,
+                choices,
+            };
+            ("votes", command)
+        } else {
+            let values = vec![AnswerValue {
+                id: "note".to_owned(),
+                value: "yes".to_owned(),
+            }];
+            let command = Command::AnswerCard {
+                conversation,
+                message,
+                values,
+            };
+            ("answers to cards", command)
+        };
+        if self.command(index, command) {
+            self.report.count(count);
+        }
     }
 
     /// A text row of an open timeline, sent or not; mostly an own one.
@@ -507,88 +594,33 @@ impl World {
         self.report.count("blocks");
         self.command(index, Command::Block { user, on });
     }
+}
 
-    /// Something breaks.
-    pub(crate) fn fault(&mut self) {
-        match self.rng.below(1_000) {
-            0..=359 => {
-                let keys: Vec<LinkKey> = self.links.keys().copied().collect();
-                if let Some(key) = self.rng.pick(&keys).copied() {
-                    self.report.count("fault: link dropped");
-                    let (one, other) = (self.rng.between(0, 5_000), self.rng.between(0, 5_000));
-                    self.schedule(one, What::ClientLost(key, None));
-                    self.schedule(other, What::ServerLost(key));
-                }
-            }
-            360..=479 => {
-                let index = self.rng.below(self.devices.len() as u64) as usize;
-                self.report.count("fault: client killed");
-                self.kill_client(index);
-                let away = if self.is_stormy() { 20_000 } else { 4_000 };
-                let away = self.rng.between(10, away);
-                self.schedule(away, What::ClientStart(index));
-            }
-            480..=589 => {
-                let synced = self.rng.chance(500);
-                self.kill_server(synced);
-            }
-            590..=639 => {
-                let now = self.server_now();
-                if let Some(node) = self.server.node.as_mut() {
-                    node.drain(now);
-                    self.server.draining = true;
-                    self.pump_server();
-                }
-            }
-            640..=699 => {
-                self.report.count("fault: disk full");
-                self.server.disk.full_until_ms = self.now + self.rng.between(20, 800);
-            }
-            700..=749 => {
-                self.report.count("fault: disk stalled");
-                self.server.disk.stalled_until_ms = self.now + self.rng.between(100, 2_500);
-            }
-            750..=849 => {
-                let keys: Vec<LinkKey> = self.links.keys().copied().collect();
-                if let Some(key) = self.rng.pick(&keys).copied() {
-                    self.report.count("fault: slow reader");
-                    let long = if self.is_stormy() { 20_000 } else { 3_000 };
-                    let pause = self.rng.between(100, long);
-                    let room = self.rng.below(2_000) as usize;
-                    let big = self.rng.chance(500);
-                    if let Some(link) = self.links.get_mut(&key) {
-                        link.slow_until_ms = self.now + pause;
-                        if big && link.ballast == 0 {
-                            // Something big is in its queue already: a few frames more and it is behind.
-                            link.ballast = LIVE_BYTES.saturating_sub(link.outbound.bytes() + room);
-                            if link.ballast > 0 {
-                                link.outbound.add(link.ballast);
-                            }
-                        }
-                    }
-                    self.schedule(pause, What::Drained(key));
-                }
-            }
-            850..=889 => {
-                let index = self.rng.below(self.devices.len() as u64) as usize;
-                self.report.count("fault: client disk broken");
-                if let Some(device) = self.devices.get_mut(index) {
-                    device.disk.broken = true;
-                    device.forgetful = true;
-                }
-            }
-            890..=939 => {
-                self.report.count("fault: clock jumped");
-                self.server.clock_offset =
-                    self.rng.below(CLOCK_JUMP_MS) as i64 - (CLOCK_JUMP_MS / 2) as i64;
-            }
-            _ => {
-                let index = self.rng.below(self.devices.len() as u64) as usize;
-                let jump = self.rng.below(60_000) as i64 - 30_000;
-                if let Some(device) = self.devices.get_mut(index) {
-                    device.clock_offset = jump;
-                }
-            }
-        }
-    }
+/// A question that its author numbers, as they number their texts.
+fn poll(question: String) -> NewMessage {
+    NewMessage::new(Content::Poll(PollContent {
+        question,
+        options: ["yes", "no", "later"].map(str::to_owned).into(),
+        choices_max: 0,
+        ends: 0,
+    }))
+}
+
+fn card(title: String) -> NewMessage {
+    let note = CardElement {
+        kind: ElementKind::Text,
+        id: "note".to_owned(),
+        label: String::new(),
+        options: Vec::new(),
+        required: true,
+        value: String::new(),
+    };
+    NewMessage::new(Content::Card(CardContent {
+        pages: vec![CardPage {
+            title,
+            text: String::new(),
+            picture: String::new(),
+            elements: vec![note],
+        }],
+    }))
 }

@@ -231,6 +231,7 @@ impl Database {
             pinned: false,
         };
         if let (Some(op), Some(target)) = (&new.facet, conversation.get(entry.target)) {
+            let op = &spoil(self.breaks, op, &target.entry, &entry.sender);
             let facet = facets::carry_out(&target.entry, op, &entry.sender, entry.at);
             entry.facets.push(facet);
         }
@@ -345,11 +346,30 @@ impl Database {
                 member.attributes = attributes.unwrap_or(std::mem::take(&mut member.attributes));
             }
             MemberOp::Delete { upto, numbers, .. } => {
-                let kept = member.deleted.add(upto, &numbers);
+                let mut deleted = member.deleted.clone();
+                let kept = deleted.add(upto, &numbers);
                 member.rights += u64::from(kept);
+                if !self.breaks.deleted_comes_back {
+                    member.deleted = deleted;
+                }
             }
         }
         user
+    }
+}
+
+/// A built-in fault: a vote that leaves the one before.
+fn spoil(breaks: Breaks, op: &FacetOp, item: &Entry, by: &UserId) -> FacetOp {
+    match op {
+        FacetOp::Vote { choices } if breaks.vote_twice => {
+            let before = facets::votes(&item.facets);
+            let kept = before.options.iter().filter(|one| one.users.contains(by));
+            let kept = kept.map(|one| one.option);
+            FacetOp::Vote {
+                choices: choices.iter().copied().chain(kept).collect(),
+            }
+        }
+        other => other.clone(),
     }
 }
 

@@ -35,7 +35,8 @@ impl Oracle<'_> {
         ensure!(!log.led.over, "rights", "{acked:?} after the end");
         let names_itself =
             matches!(&by.act, Act::SetMember(of) if of.as_ref().is_none_or(|of| of == me));
-        let writes = by.act.is_talk() && !matches!(by.act, Act::Recall(..)) || names_itself;
+        let writes = by.act.is_talk() && !matches!(by.act, Act::Recall(..) | Act::Delete(..))
+            || names_itself;
         let until = log.led.muted.get(me).copied().unwrap_or(0);
         let muted = writes && log.rank(me) < 3 && acked.wall < until;
         ensure!(!muted, "rights", "{acked:?} of who is muted until {until}");
@@ -52,7 +53,7 @@ impl Oracle<'_> {
             Act::SetMember(Some(user)) if user != me => log.rank(user) > 0 && over(user),
             Act::SetMember(_) => mine > 0,
             Act::Dissolve => mine == 3,
-            Act::Answer(user, yes) => {
+            Act::LetIn(user, yes) => {
                 *yes && mine > 1 && log.rank(user) == 0 && self.asked(acked, user)
             }
             Act::Join => {
@@ -116,6 +117,8 @@ impl Oracle<'_> {
             log.numbers.insert(n, (look.at, None));
             let item = Item {
                 private: false,
+                audience: None,
+                says: None,
                 given: 0,
                 states: BTreeMap::from([(n, look.clone())]),
                 now: look.clone(),
