@@ -369,9 +369,13 @@ impl Batch {
                 flat.body = c::FIRESIDE_BODY_UNKNOWN;
                 flat.text = self.text(&content.plain_text());
             }
-            Body::Settings(_) | Body::Answer(_) | Body::Unknown => {
-                flat.body = c::FIRESIDE_BODY_UNKNOWN;
-            }
+            Body::Settings(_)
+            | Body::Dissolved
+            | Body::Muted(..)
+            | Body::Banned(..)
+            | Body::MemberSet(..)
+            | Body::Answer(_)
+            | Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
         }
         self.timeline_rows.push(flat);
     }
@@ -420,12 +424,15 @@ impl Batch {
         };
         match completion {
             // No call of the interface gives settings or revisions yet.
-            Completion::Done | Completion::Settings(_) | Completion::Revisions { .. } => {
-                fireside_event {
-                    detail: c::FIRESIDE_RESULT_DONE,
-                    ..none
-                }
-            }
+            Completion::Done
+            | Completion::Settings(_)
+            | Completion::Revisions { .. }
+            | Completion::Bans { .. }
+            | Completion::Link { .. }
+            | Completion::Links(_) => fireside_event {
+                detail: c::FIRESIDE_RESULT_DONE,
+                ..none
+            },
             Completion::Sent {
                 conversation,
                 nonce,

@@ -91,6 +91,12 @@ pub const FIRESIDE_STATUS_OWNER_MUST_TRANSFER: fireside_status = 308;
 pub const FIRESIDE_STATUS_FROZEN: fireside_status = 309;
 /// The named user does not ask to come in (any more).
 pub const FIRESIDE_STATUS_NOT_ASKED: fireside_status = 310;
+/// You may not write here until the given time.
+pub const FIRESIDE_STATUS_MUTED: fireside_status = 311;
+/// The user is banned from this conversation until the given time.
+pub const FIRESIDE_STATUS_BARRED: fireside_status = 312;
+/// There is no such link (any more).
+pub const FIRESIDE_STATUS_LINK_INVALID: fireside_status = 313;
 /// The poll is closed; no vote counts any more.
 pub const FIRESIDE_STATUS_POLL_CLOSED: fireside_status = 330;
 /// The text is empty.
@@ -193,6 +199,9 @@ const WIRE: &[(Code, &CStr, &CStr)] = &[
     (Code::OwnerMustTransfer, c"owner_must_transfer", c"the owner must hand over the conversation first"),
     (Code::Frozen, c"frozen", c"only admins and the owner write here now"),
     (Code::NotAsked, c"not_asked", c"the named user does not ask to come in (any more)"),
+    (Code::Muted, c"muted", c"you may not write here until the given time"),
+    (Code::Barred, c"barred", c"the user is banned from this conversation until the given time"),
+    (Code::LinkInvalid, c"link_invalid", c"there is no such link (any more)"),
     (Code::PollClosed, c"poll_closed", c"the poll is closed; no vote counts any more"),
     (Code::TextEmpty, c"text_empty", c"the text is empty"),
     (Code::TextTooLong, c"text_too_long", c"the text is over 4,000 characters or 16 KiB"),

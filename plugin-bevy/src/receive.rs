@@ -485,6 +485,7 @@ mod tests {
             capabilities: 0,
             frozen: false,
             slow_mode_ms: 0,
+            muted_until: 0,
             picture: "".into(),
         }
     }

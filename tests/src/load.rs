@@ -147,6 +147,7 @@ impl Load {
             history_for_joiners: u64::MAX,
             kind: None,
             join: None,
+            ends: 0,
         };
         owner.command(create).await?.ack()?;
         let group = ConversationId::made(&first.id, name);
@@ -154,6 +155,7 @@ impl Load {
             let join = Join {
                 nonce: nonce(&mut self.chance),
                 conversation: group,
+                link: None,
             };
             wire.command(join).await?.ack()?;
         }

@@ -6,6 +6,7 @@ run.py --server 127.0.0.1:PORT --fingerprint HEX --kid NAME --secret BASE64URL [
 import argparse
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import pathlib
@@ -641,6 +642,142 @@ async def typing(world):
 # Groups
 
 
+def later(seconds):
+    """A time in ms, as servers have it."""
+    return int((time.time() + seconds) * 1000)
+
+
+@scenario
+async def leading(world):
+    """Muted, banned, named, and the end of it all; who may not is told no more than a stranger."""
+    anna, bob, cleo, dan = (world.user(name) for name in ("anna", "bob", "cleo", "dan"))
+    async with Session(world, anna) as a, Session(world, bob) as b, Session(world, cleo) as c, Session(world, dan) as d:
+        create = {"i": new_nonce(), "nm": "Raid", "us": [bob, cleo]}
+        group = (await a.command("CreateGroup", create))["c"]
+        named = lambda **fields: {"i": new_nonce(), "c": group, **fields}
+        for one in (b, c):
+            await one.command("Join", named())
+        # Muted: until a time, by the server's clock.
+        until = later(3600)
+        equal((await refusal(b.ask("Mute", named(u=cleo, un=until)))).code, 301, "a member mutes nobody")
+        muted = await a.command("Mute", named(u=bob, un=until))
+        entry = await c.event("Entry", lambda body: body["k"] == wire.MUTED)
+        equal((entry["n"], entry["m"]), (muted["n"], {"u": bob, "un": until}), "the muted entry")
+        for name, body in (
+            ("Send", b.message(group, "hush")),
+            ("React", named(g=1, k="x", on=True)),
+            ("SetMember", named(nm="Hush")),
+        ):
+            refused = await refusal(b.ask(name, body))
+            equal((refused.code, refused.body["un"]), (311, until), name + " of who is muted")
+        head = next(head for head in (await b.page("HeadsRequest", {}))["h"] if head["c"] == group)
+        equal(head["mu"], until, "the head says it")
+        members = {member["u"]: member.get("mu") for member in (await c.page("MembersRequest", {"c": group}))["ms"]}
+        equal(members, {anna: None, bob: until, cleo: None}, "the members' page says it")
+        await a.command("Mute", named(u=bob))
+        await b.say(group, "thank you")
+        equal((await refusal(a.ask("Mute", named(u=bob, un=later(-3600))))).code, 410, "a time that has passed")
+        # Names here.
+        level = [{"k": "level", "v": "40"}]
+        await b.command("SetMember", named(nm=" Bj\u00f6rn ", at=level))
+        entry = await c.event("Entry", lambda body: body["k"] == wire.MEMBER_SET)
+        equal((entry["m"]["u"], wire.msgpack.unpackb(entry["b"])), (bob, {"nm": "Bj\u00f6rn", "at": level}), "what changed")
+        page = await c.page("MembersRequest", {"c": group, "pf": "BJO"})
+        found = [(member["u"], member["nh"], member["at"]) for member in page["ms"]]
+        equal(found, [(bob, "Bj\u00f6rn", level)], "found without case and accents")
+        equal((await c.page("MembersRequest", {"c": group, "pf": "nobody"})).get("ms", []), [], "nobody is called so")
+        # Banned.
+        ban = await a.command("Ban", named(u=bob, on=True))
+        entry = await b.event("Entry", lambda body: body["k"] == wire.BANNED)
+        equal((entry["n"], entry["m"]), (ban["n"], {"u": bob}), "the last that bob sees")
+        refused = await refusal(b.ask("Join", named()))
+        equal((refused.code, refused.body.get("un", 0)), (312, 0), "for ever")
+        equal((await refusal(a.ask("Invite", named(us=[bob])))).code, 312, "nobody brings them in")
+        bans = (await a.page("BansRequest", {"c": group}))["bs"]
+        equal([(one["u"], one["by"]) for one in bans], [(bob, anna)], "who is banned")
+        equal((await refusal(c.page("BansRequest", {"c": group}))).code, 300, "not for members")
+        await a.command("Ban", named(u=dan, on=True))
+        equal((await refusal(d.ask("Join", named()))).code, 300, "a banned stranger learns nothing")
+        await a.command("Ban", named(u=bob, on=False))
+        await a.command("Invite", named(us=[bob]))
+        await b.command("Join", named())
+        # The end.
+        equal((await refusal(b.ask("Dissolve", named()))).code, 301, "only the owner ends it")
+        end = named()
+        ack = await a.command("Dissolve", end)
+        equal(await a.command("Dissolve", end), ack, "a repeat")
+        for one in (a, b, c):
+            entry = await one.event("Entry", lambda body: body["k"] == wire.DISSOLVED)
+            equal((entry["n"], entry["u"]), (ack["n"], anna), "its last entry")
+            await one.event("UserRecord", lambda body: body["k"] == 1 and body.get("c") == group and body.get("x"))
+            equal((await refusal(one.ask("Send", one.message(group, "?")))).code, 300, "nobody writes any more")
+            equal((await refusal(one.page("PageRequest", {"c": group}))).code, 300, "nobody reads any more")
+
+
+@scenario
+async def links(world):
+    """Ten who race for the last use of a link: one comes in. Whatever is wrong with a link sounds alike."""
+    anna = world.user("anna")
+    crowd = [world.user(f"c{n}") for n in range(10)]
+    async with contextlib.AsyncExitStack() as stack:
+        a = await stack.enter_async_context(Session(world, anna))
+        others = [await stack.enter_async_context(Session(world, one)) for one in crowd]
+        group = (await a.command("CreateGroup", {"i": new_nonce(), "nm": "Raid"}))["c"]
+        named = lambda **fields: {"i": new_nonce(), "c": group, **fields}
+        make = named(us=1)
+        ack = await a.command("CreateLink", make)
+        equal(await a.command("CreateLink", make), ack, "a repeat has the same code")
+        code = ack["lk"]
+        equal(len(code), 16, "bytes of a code")
+
+        async def enter(one, code, group=group):
+            try:
+                return (await one.command("Join", {"i": new_nonce(), "c": group, "lk": code}))["n"] > 0
+            except Refused as refused:
+                return refused.code
+
+        came = await asyncio.gather(*(enter(one, code) for one in others))
+        equal(sorted(came, key=str), [313] * 9 + [True], "one came in")
+        link = (await a.page("LinksRequest", {"c": group}))["ls"][0]
+        equal((link["lk"], link["us"], link["ud"], link["by"]), (code, 1, 1, anna), "the link as it is listed")
+        out = next(one for one, how in zip(others, came) if how == 313)
+        inside = next(one for one, how in zip(others, came) if how is True)
+        equal((await refusal(inside.page("LinksRequest", {"c": group}))).code, 300, "links are not for members")
+        other = (await a.command("CreateLink", named()))["lk"]
+        await a.command("RevokeLink", named(lk=other))
+        equal(await enter(out, other), 313, "revoked")
+        equal(await enter(out, os.urandom(16)), 313, "never made")
+        equal(await enter(out, code, os.urandom(16)), 313, "into nothing")
+        soon = (await a.command("CreateLink", named(ex=later(1))))["lk"]
+        deadline = time.monotonic() + 20
+        while (how := await enter(out, soon)) is True and time.monotonic() < deadline:
+            # In time; so it was a member for a moment.
+            await out.command("Leave", named())
+            await asyncio.sleep(0.2)
+        equal(how, 313, "expired")
+
+
+@scenario
+async def meetings(world):
+    """A meeting ends by itself at its time, and with its last member."""
+    anna, bob = world.user("anna"), world.user("bob")
+    async with Session(world, anna) as a, Session(world, bob) as b:
+        create = {"i": new_nonce(), "nm": "Run", "k": 4, "jp": 3, "en": later(3)}
+        meeting = (await a.command("CreateGroup", create))["c"]
+        await b.command("Join", {"i": new_nonce(), "c": meeting})
+        await b.say(meeting, "quick!")
+        for one in (a, b):
+            entry = await one.event("Entry", lambda body: body["k"] == wire.DISSOLVED)
+            check(entry["t"] >= create["en"], "not before its time")
+            equal((entry["u"], entry.get("i")), (anna, None), "in the owner's name")
+        equal((await refusal(b.ask("Join", {"i": new_nonce(), "c": meeting}))).code, 300, "it is over")
+        other = (await a.command("CreateGroup", {"i": new_nonce(), "nm": "Run", "k": 4}))["c"]
+        await a.command("Leave", {"i": new_nonce(), "c": other})
+        equal((await refusal(a.ask("Join", {"i": new_nonce(), "c": other}))).code, 300, "nobody was left")
+        wrong = {"i": new_nonce(), "nm": "Run", "k": 4, "en": later(-60)}
+        equal((await refusal(a.ask("CreateGroup", wrong))).code, 410, "an end that has passed")
+
+
 @scenario
 async def groups(world):
     """A group from its making to its end: invitations, a late joiner's skip, roles, removal."""
@@ -828,7 +965,7 @@ async def what_is_checked(world):
         await refused(a, 410, "Send", "oneself", **{**send, "c": direct_id(anna, anna), "pe": anna})
         await a.say_to(bob, "hi")
         await refused(a, 300, "Send", "a wrong peer where the conversation exists", **{**send, "pe": eve})
-        await refused(a, 405, "Send", "a kind that is none", **{**send, "h": {"k": 2}})
+        await refused(a, 405, "Send", "a kind that is none", **{**send, "h": {"k": 99}})
         await refused(a, 410, "Send", "a priority that is none", **{**send, "h": {"k": 1, "p": 3}})
         await refused(a, 408, "Send", "mentions", **{**send, "h": {"k": 1, "mn": [f"u{n}" for n in range(51)]}})
         largest = len(wire.text_content("hi")) + 5

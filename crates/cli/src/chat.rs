@@ -4,6 +4,7 @@ mod app;
 mod clock;
 mod draw;
 mod editor;
+mod lead;
 mod terminal;
 mod words;
 mod wrap;

@@ -1,7 +1,8 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
 use fireside_protocol::{
-    Code, Content, ConversationId, JoinPolicy, Nonce, Role, Sequence, Settings, UserId, WallMs,
+    Code, Content, ConversationId, JoinPolicy, LinkCode, MemberProfile, Nonce, Role, Sequence,
+    Settings, UserId, WallMs,
     content::{AnswerValue, CustomContent},
 };
 
@@ -194,6 +195,95 @@ pub enum Command {
         invite: Vec<UserId>,
         /// How others come in.
         join: JoinPolicy,
+    },
+    /// Makes a meeting: a conversation for a while.
+    CreateMeeting {
+        /// Its name.
+        name: String,
+        /// Invited at once.
+        invite: Vec<UserId>,
+        /// How others come in.
+        join: JoinPolicy,
+        /// When it ends by itself, by the server's clock; 0: when nobody is there any more.
+        ends: WallMs,
+    },
+    /// Ends a conversation for all. The owner's.
+    Dissolve {
+        /// Which.
+        conversation: ConversationId,
+    },
+    /// Keeps a member from writing until a time, or lets them write again.
+    Mute {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom.
+        user: UserId,
+        /// Until when, by the server's clock; 0: not any more.
+        until: WallMs,
+    },
+    /// Removes a user and keeps them out, or lets them come back.
+    Ban {
+        /// Where.
+        conversation: ConversationId,
+        /// Whom.
+        user: UserId,
+        /// Ban, or end the ban.
+        on: bool,
+        /// Until when, by the server's clock; 0: for ever.
+        until: WallMs,
+    },
+    /// Who is banned, page by page, for those who may ban.
+    Bans {
+        /// Where.
+        conversation: ConversationId,
+        /// After this one.
+        after: Option<UserId>,
+    },
+    /// Sets a member's name and attributes in one conversation.
+    SetMember {
+        /// Where.
+        conversation: ConversationId,
+        /// Whose; `None`: one's own.
+        user: Option<UserId>,
+        /// What changes.
+        profile: Box<MemberProfile>,
+    },
+    /// Members whose user id, name or name here begins so, without regard to case and accents, page by page.
+    FindMembers {
+        /// Where.
+        conversation: ConversationId,
+        /// 1 to 64 bytes.
+        prefix: String,
+        /// After this one.
+        after: Option<UserId>,
+    },
+    /// Makes an invite link. Completes with its code.
+    CreateLink {
+        /// Into which conversation.
+        conversation: ConversationId,
+        /// When it ends, by the server's clock; 0 never.
+        expires: WallMs,
+        /// How many may come in by it; 0: any number.
+        uses: u32,
+    },
+    /// Ends an invite link.
+    RevokeLink {
+        /// Into which conversation.
+        conversation: ConversationId,
+        /// Its code.
+        code: LinkCode,
+    },
+    /// The invite links, for those who may invite.
+    Links {
+        /// Into which conversation.
+        conversation: ConversationId,
+    },
+    /// Comes in by an invite link.
+    JoinByLink {
+        /// Where.
+        conversation: ConversationId,
+        /// Its code.
+        code: LinkCode,
     },
     /// Lets a user in who asked for it, or does not.
     AnswerRequest {

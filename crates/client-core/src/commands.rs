@@ -17,6 +17,7 @@ use crate::{
     command::{MessageRef, NewMessage},
     conversation::Conversation,
     event::Completion,
+    lead,
 };
 
 /// How a message is named to the server: by number, or by name while it has none.
@@ -168,6 +169,20 @@ impl Session {
             | Command::Asking { .. }
             | Command::Settings { .. }
             | Command::Members { .. } => self.membership(request, command, now)?,
+            Command::CreateMeeting { .. }
+            | Command::Dissolve { .. }
+            | Command::Mute { .. }
+            | Command::Ban { .. }
+            | Command::Bans { .. }
+            | Command::SetMember { .. }
+            | Command::FindMembers { .. }
+            | Command::CreateLink { .. }
+            | Command::RevokeLink { .. }
+            | Command::Links { .. }
+            | Command::JoinByLink { .. } => {
+                let nonce = self.nonce();
+                self.ask(request, lead::frame(command, nonce)?, now)?;
+            }
             command => {
                 self.at_once(&command, now);
                 self.done(request);
@@ -221,6 +236,7 @@ impl Session {
                     history_for_joiners,
                     kind: None,
                     join: None,
+                    ends: 0,
                 })
             }
             Command::CreatePublic { name, invite, join } => {
@@ -234,6 +250,7 @@ impl Session {
                     history_for_joiners: 0,
                     kind: Some(ConversationKind::Public),
                     join: Some(join),
+                    ends: 0,
                 })
             }
             Command::AnswerRequest {
@@ -254,6 +271,7 @@ impl Session {
                 after,
                 limit: 0,
                 asked: true,
+                prefix: String::new(),
             }),
             Command::Invite {
                 conversation,
@@ -271,6 +289,7 @@ impl Session {
             Command::Join { conversation } => ClientFrame::Join(Join {
                 nonce,
                 conversation,
+                link: None,
             }),
             Command::Leave { conversation } => ClientFrame::Leave(Leave {
                 nonce,
@@ -316,6 +335,7 @@ impl Session {
                 after,
                 limit: 0,
                 asked: false,
+                prefix: String::new(),
             }),
             _ => return Err(Code::ArgumentInvalid.into()),
         };
@@ -368,6 +388,7 @@ impl Session {
             picture: String::new(),
             forget_on_leave: false,
             settings: None,
+            muted_until: 0,
         };
         let mut conversation = Conversation::new(head);
         conversation.provisional = true;

@@ -2,8 +2,8 @@
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, Nonce, Sequence, Settings, UserId, WallMs,
-    frames::{Device, Member, Revision},
+    Code, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, WallMs,
+    frames::{Banned, Device, Link, Member, Revision},
 };
 
 use crate::{
@@ -182,6 +182,20 @@ pub enum Completion {
         /// There are more.
         more: bool,
     },
+    /// Those who are banned.
+    Bans {
+        /// They.
+        bans: Vec<Banned>,
+        /// There are more.
+        more: bool,
+    },
+    /// An invite link was made.
+    Link {
+        /// What lets others in: give it only to them.
+        code: LinkCode,
+    },
+    /// Invite links, oldest first.
+    Links(Vec<Link>),
     /// Devices.
     Devices(Vec<Device>),
     /// Pinned messages, newest first.

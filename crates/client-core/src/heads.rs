@@ -334,12 +334,17 @@ impl Session {
 
     /// What a live member entry says about the conversation and the user.
     pub(crate) fn on_member_change(&mut self, entry: &Entry) {
+        if entry.kind == EntryKind::Dissolved {
+            return self.on_dissolved(entry);
+        }
         let Some(change) = &entry.member else { return };
         let own = self.me.as_ref() == Some(&change.user);
         let id = entry.conversation;
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return;
         };
+        // Who is banned need not have been a member: the head says how many are left.
+        let banned = entry.kind == EntryKind::Banned;
         let members = &mut conversation.head.members;
         match entry.kind {
             EntryKind::Joined => {
@@ -355,14 +360,33 @@ impl Session {
                     conversation.left_at = conversation.left_at.max(entry.at);
                 }
             }
+            EntryKind::Banned if own => {
+                conversation.head.role = None;
+                conversation.left_at = conversation.left_at.max(entry.at);
+            }
+            EntryKind::Muted if own => conversation.head.muted_until = change.until,
             EntryKind::Role if own => conversation.head.role = change.role,
             _ => {}
         }
         let forgets = own && conversation.head.role.is_none() && conversation.head.forget_on_leave;
-        if own {
+        if own || banned {
             self.ask_head(id, HEAD_DELAY_MS);
         }
         if forgets {
+            self.drop_held(id);
+        }
+    }
+
+    /// A conversation ended for all.
+    fn on_dissolved(&mut self, entry: &Entry) {
+        let id = entry.conversation;
+        let Some(conversation) = self.conversations.get_mut(&id) else {
+            return;
+        };
+        conversation.head.members = 0;
+        conversation.head.role = None;
+        conversation.left_at = conversation.left_at.max(entry.at);
+        if conversation.head.forget_on_leave {
             self.drop_held(id);
         }
     }

@@ -15,6 +15,7 @@ mod details;
 mod diff;
 mod heads;
 mod id_set;
+mod lead;
 mod lent;
 mod life;
 mod link;

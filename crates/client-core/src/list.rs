@@ -164,5 +164,6 @@ fn line(conversation: &Conversation) -> Option<ConversationRow> {
         frozen: head.frozen,
         slow_mode_ms: head.slow_mode_ms,
         picture: head.picture.as_str().into(),
+        muted_until: head.muted_until,
     })
 }

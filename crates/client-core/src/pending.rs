@@ -2,8 +2,8 @@
 
 use fireside_protocol::{
     ClientFrame, Code, Entry, Now, decode,
-    frames::{Ack, DevicesPage, HeadsPage, MembersPage, PinsPage, Refused},
-    limits::PINS_MAX,
+    frames::{Ack, BansPage, DevicesPage, HeadsPage, LinksPage, MembersPage, PinsPage, Refused},
+    limits::{LINKS_MAX, PINS_MAX},
 };
 
 use crate::{
@@ -145,7 +145,7 @@ impl Session {
             .is_some_and(|call| matches!(call.frame.as_deref(), Some(ClientFrame::CreateGroup(_))));
         let completion = match ack.conversation {
             Some(conversation) if created => Completion::Created { conversation },
-            _ => Completion::Done,
+            _ => (ack.link).map_or(Completion::Done, |code| Completion::Link { code }),
         };
         if let Some(conversation) = ack.conversation
             && !self.conversations.contains_key(&conversation)
@@ -165,6 +165,19 @@ impl Session {
             more: page.more,
         };
         self.finish(request, Ok(completion));
+    }
+
+    pub(crate) fn on_bans(&mut self, request: RequestId, page: BansPage) {
+        let completion = Completion::Bans {
+            bans: page.bans,
+            more: page.more,
+        };
+        self.finish(request, Ok(completion));
+    }
+
+    pub(crate) fn on_links(&mut self, request: RequestId, mut page: LinksPage) {
+        page.links.truncate(2 * LINKS_MAX);
+        self.finish(request, Ok(Completion::Links(page.links)));
     }
 
     pub(crate) fn on_pins(&mut self, request: RequestId, page: &PinsPage) {

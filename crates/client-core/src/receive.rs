@@ -78,6 +78,7 @@ impl Session {
                     ordinal: 0,
                     at: 0,
                     entry: None,
+                    link: None,
                 }),
                 _ => {}
             },
@@ -103,6 +104,16 @@ impl Session {
             ServerFrame::PinsPage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {
                     self.on_pins(call, &page);
+                }
+            }
+            ServerFrame::BansPage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    self.on_bans(call, page);
+                }
+            }
+            ServerFrame::LinksPage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    self.on_links(call, page);
                 }
             }
             ServerFrame::DevicesPage(page) => {

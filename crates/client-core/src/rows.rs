@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Content, Entry, EntryKind, FacetKind, MessageKind, Reaction, Reactions, Settings, TextContent,
-    UserId,
+    Content, Entry, EntryKind, FacetKind, MemberProfile, MessageKind, Reaction, Reactions,
+    Settings, TextContent, UserId,
     codec::{Reader, Wire},
     content::{AnswerContent, LiveState, Span},
     decode, encode,
@@ -75,6 +75,12 @@ pub(crate) fn read_item(entry: &Entry) -> (Body, Vec<Span>) {
         EntryKind::Role => member()
             .and_then(|m| m.role.map(|role| (m.user.clone(), role)))
             .map(|(user, role)| Body::Role(user, role)),
+        EntryKind::Dissolved => Some(Body::Dissolved),
+        EntryKind::Muted => member().map(|m| Body::Muted(m.user.clone(), m.until)),
+        EntryKind::Banned => member().map(|m| Body::Banned(m.user.clone(), m.until)),
+        EntryKind::MemberSet => member()
+            .zip(decode::<MemberProfile>(&entry.content).ok())
+            .map(|(m, change)| Body::MemberSet(m.user.clone(), Arc::new(change))),
         EntryKind::Settings => decode::<Settings>(&entry.content)
             .ok()
             .map(|change| Body::Settings(Arc::new(change))),

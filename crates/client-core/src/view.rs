@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, Content, ConversationId, ConversationKind, Nonce, Role, Sequence, Settings, UserId,
-    WallMs,
+    Code, Content, ConversationId, ConversationKind, MemberProfile, Nonce, Role, Sequence,
+    Settings, UserId, WallMs,
     content::{AnswerContent, Span},
 };
 
@@ -107,6 +107,8 @@ pub struct ConversationRow {
     pub slow_mode_ms: u32,
     /// Where its picture is, in the game's own words.
     pub picture: Arc<str>,
+    /// Until when the user may not write here, by the server's clock; 0, or a time that has passed: they may.
+    pub muted_until: WallMs,
 }
 
 /// A line of a timeline; oldest first, own unsent messages last.
@@ -231,6 +233,14 @@ pub enum Body {
     Role(UserId, Role),
     /// The sender changed name, profile or rules: what is in it.
     Settings(Arc<Settings>),
+    /// The sender ended the conversation, or its time had come.
+    Dissolved,
+    /// The sender keeps a user from writing until a time; 0: not any more.
+    Muted(UserId, WallMs),
+    /// The sender banned a user until a time; 0: for ever.
+    Banned(UserId, WallMs),
+    /// A member's name or attributes here are others now: what changed.
+    MemberSet(UserId, Arc<MemberProfile>),
     /// Messages between two rows are not loaded yet.
     Hole,
     /// A kind this build does not know.

@@ -17,7 +17,8 @@ use fireside_client_core::{
     session::Counters,
 };
 use fireside_protocol::{
-    ConversationId, DeviceId, JoinPolicy, Nonce, Role, Sequence, Settings, UserId,
+    ConversationId, DeviceId, JoinPolicy, LinkCode, MemberProfile, Nonce, Role, Sequence, Settings,
+    UserId, WallMs,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -435,6 +436,28 @@ calls! {
     answer_request(conversation: ConversationId, user: UserId, accept: bool) => Command::AnswerRequest { conversation, user, accept };
     /// [`Command::Asking`].
     asking(conversation: ConversationId, after: Option<UserId>) => Command::Asking { conversation, after };
+    /// [`Command::CreateMeeting`].
+    create_meeting(name: impl Into<String>, invite: Vec<UserId>, join: JoinPolicy, ends: WallMs) => Command::CreateMeeting { name: name.into(), invite, join, ends };
+    /// [`Command::Dissolve`].
+    dissolve(conversation: ConversationId) => Command::Dissolve { conversation };
+    /// [`Command::Mute`].
+    mute(conversation: ConversationId, user: UserId, until: WallMs) => Command::Mute { conversation, user, until };
+    /// [`Command::Ban`].
+    ban(conversation: ConversationId, user: UserId, on: bool, until: WallMs) => Command::Ban { conversation, user, on, until };
+    /// [`Command::Bans`].
+    bans(conversation: ConversationId, after: Option<UserId>) => Command::Bans { conversation, after };
+    /// [`Command::SetMember`].
+    set_member(conversation: ConversationId, user: Option<UserId>, profile: MemberProfile) => Command::SetMember { conversation, user, profile: Box::new(profile) };
+    /// [`Command::FindMembers`].
+    find_members(conversation: ConversationId, prefix: impl Into<String>, after: Option<UserId>) => Command::FindMembers { conversation, prefix: prefix.into(), after };
+    /// [`Command::CreateLink`].
+    create_link(conversation: ConversationId, expires: WallMs, uses: u32) => Command::CreateLink { conversation, expires, uses };
+    /// [`Command::RevokeLink`].
+    revoke_link(conversation: ConversationId, code: LinkCode) => Command::RevokeLink { conversation, code };
+    /// [`Command::Links`].
+    links(conversation: ConversationId) => Command::Links { conversation };
+    /// [`Command::JoinByLink`].
+    join_by_link(conversation: ConversationId, code: LinkCode) => Command::JoinByLink { conversation, code };
     /// [`Command::SetConversation`].
     set_conversation(conversation: ConversationId, change: Settings) => Command::SetConversation { conversation, change: Box::new(change) };
     /// [`Command::Settings`].

@@ -80,6 +80,9 @@ codes! {
     308 OwnerMustTransfer "owner_must_transfer" false "the owner must hand over the conversation first";
     309 Frozen "frozen" false "only admins and the owner write here now";
     310 NotAsked "not_asked" false "the named user does not ask to come in (any more)";
+    311 Muted "muted" false "you may not write here until the given time";
+    312 Barred "barred" false "the user is banned from this conversation until the given time";
+    313 LinkInvalid "link_invalid" false "there is no such link (any more)";
     330 PollClosed "poll_closed" false "the poll is closed; no vote counts any more";
     // 4xx: the content
     400 TextEmpty "text_empty" false "the text is empty";

@@ -46,6 +46,14 @@ open_enum! {
         6 Role,
         /// Name, profile or rules changed: the content is a `Settings` with what did.
         7 Settings,
+        /// The conversation ended for all: the last of its entries.
+        8 Dissolved,
+        /// A member may not write until a time, or may again.
+        9 Muted,
+        /// A user may not come back, and is no member any more if they were one.
+        10 Banned,
+        /// A member's name or attributes changed: the content is a `MemberProfile` with what did.
+        11 MemberSet,
         /// A member answered a card (the `target` of its [`AnswerContent`](crate::content::AnswerContent)): only the two see it.
         16 Answer,
         /// New content for an earlier message.
@@ -223,7 +231,7 @@ impl Header {
 }
 
 record! {
-    /// Who joined, left, was removed or got a role; of created, its owner and name.
+    /// Who joined, left, was removed, muted or banned, got a role or another name; of created, its owner and name.
     MemberChange {
         /// The member.
         req "u" user: UserId,
@@ -231,6 +239,8 @@ record! {
         opt "ro" role: Option<Role>,
         /// Of created: the conversation's name.
         opt "nm" name: String,
+        /// Of muted and banned: until when. 0 of muted: they may write again; of banned: for ever.
+        opt "un" until: WallMs,
     }
 }
 
@@ -257,13 +267,13 @@ record! {
         opt "g" target: Sequence,
         /// Of a message.
         opt "h" header: Option<Header>,
-        /// Of a message or edit: as the sender encoded it. Of settings: what changed.
+        /// Of a message or edit: as the sender encoded it. Of settings and member set: what changed.
         opt "b" content: Bytes,
         /// The content was changed by its author.
         opt "e" edited: bool,
         /// Why the body is empty.
         opt "x" tombstone: Option<Tombstone>,
-        /// Of created (its name), joined, left, removed, role.
+        /// Of created (its name), joined, left, removed, role, muted, banned, member set.
         opt "m" member: Option<MemberChange>,
         /// Of an item: the number of the last change of its body; 0 stands for its `rev`.
         opt "br" body_rev: Rev,

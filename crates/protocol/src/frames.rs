@@ -2,13 +2,18 @@
 
 use bytes::Bytes;
 
+pub use crate::members::{
+    Ban, Banned, BansPage, BansRequest, CreateLink, Dissolve, Link, LinksPage, LinksRequest, Mute,
+    RevokeLink, SetMember,
+};
 use crate::{
     Code, ConversationId, DeviceId, Nonce, UserId,
     codec::{DecodeError, Field, Raw, Record, decode},
     entry::{ConversationKind, Entry, Header, Role},
     ids::{Ordinal, Rev, Sequence, UserSequence, WallMs},
+    members::LinkCode,
     open_enum, record,
-    settings::{JoinPolicy, Settings},
+    settings::{Attribute, JoinPolicy, Settings},
 };
 
 mod life;
@@ -270,7 +275,7 @@ record! {
     }
 }
 record! {
-    /// Makes a group or a public conversation. Its id is derived from the user and the nonce.
+    /// Makes a group, a public conversation or a meeting. Its id is derived from the user and the nonce.
     CreateGroup {
         /// Name of the command.
         req "i" nonce: Nonce,
@@ -280,10 +285,12 @@ record! {
         opt "us" invite: Vec<UserId>,
         /// What joiners see of earlier numbers: 0 nothing, N the last N numbers, 18446744073709551615 all. Of a public conversation 0 is all.
         opt "hj" history_for_joiners: u64,
-        /// `Group` or `Public`; none: `Group`.
+        /// `Group`, `Public` or `Meeting`; none: `Group`.
         opt "k" kind: Option<ConversationKind>,
-        /// Of a public one: how somebody comes in; none: `Open`.
+        /// Of a public one or a meeting: how somebody comes in; none: `Open` of a public one, `Invite` of a meeting.
         opt "jp" join: Option<JoinPolicy>,
+        /// Of a meeting: when it ends by itself; 0: when nobody is there any more.
+        opt "en" ends: WallMs,
     }
 }
 record! {
@@ -298,12 +305,14 @@ record! {
     }
 }
 record! {
-    /// Accepts an invitation; comes into a public conversation, or asks to be let in.
+    /// Accepts an invitation; comes into a public conversation, or asks to be let in; comes in by a link.
     Join {
         /// Name of the command.
         req "i" nonce: Nonce,
         /// The group.
         req "c" conversation: ConversationId,
+        /// The secret of an invite link.
+        opt "lk" link: Option<LinkCode>,
     }
 }
 record! {
@@ -435,6 +444,8 @@ record! {
         opt "l" limit: u32,
         /// Not the members, but who asks to come in; for those who may invite.
         opt "as" asked: bool,
+        /// Only those whose user id, name or name in this conversation begins so, without regard to case and accents: at most 64 bytes.
+        opt "pf" prefix: String,
     }
 }
 record! {
@@ -492,7 +503,7 @@ record! {
         opt "m" text: String,
         /// When to try again, in ms; 0 the client's own pace.
         opt "ra" retry_after_ms: u64,
-        /// Until when (a ban).
+        /// Until when (a ban, or a mute).
         opt "un" until: WallMs,
         /// Of the command.
         opt "i" nonce: Option<Nonce>,
@@ -513,6 +524,8 @@ record! {
         opt "t" at: WallMs,
         /// The entry as stored, if it is not as sent.
         opt "en" entry: Option<Raw>,
+        /// Of a new invite link: its secret.
+        opt "lk" link: Option<LinkCode>,
     }
 }
 record! {
@@ -595,6 +608,8 @@ record! {
         opt "fl" forget_on_leave: bool,
         /// All that was set; only in a head that was asked for by its conversation (`only`).
         opt "st" settings: Option<Box<Settings>>,
+        /// Until when this user may not write here; 0: they may.
+        opt "mu" muted_until: WallMs,
     }
 }
 record! {
@@ -722,6 +737,12 @@ record! {
         opt "j" joined: Sequence,
         /// Read up to.
         opt "n" read: Sequence,
+        /// Until when they may not write; 0: they may.
+        opt "mu" muted_until: WallMs,
+        /// Their name in this conversation; empty: none.
+        opt "nh" name_here: String,
+        /// Their attributes in this conversation, by key.
+        opt "at" attributes: Vec<Attribute>,
     }
 }
 record! {
@@ -884,12 +905,20 @@ frames! {
         39 RevokeDevice Chat,
         40 SetConversation Chat,
         41 AnswerRequest Chat,
+        42 Dissolve Chat,
+        43 Mute Chat,
+        44 Ban Chat,
+        45 SetMember Chat,
+        46 CreateLink Chat,
+        47 RevokeLink Chat,
         48 PageRequest Page,
         49 HeadsRequest Page,
         50 UserLogRequest Page,
         51 MembersRequest Page,
         52 DevicesRequest Page,
         53 PinsRequest Page,
+        54 BansRequest Page,
+        55 LinksRequest Page,
         56 RevisionsRequest Page,
     }
 }
@@ -916,6 +945,8 @@ frames! {
         99 MembersPage Page,
         100 DevicesPage Page,
         101 PinsPage Page,
+        102 BansPage Page,
+        103 LinksPage Page,
         104 RevisionsPage Page,
     }
 }
@@ -966,6 +997,12 @@ impl ClientFrame {
             Self::RevokeDevice(f) => Some(f.nonce),
             Self::SetConversation(f) => Some(f.nonce),
             Self::AnswerRequest(f) => Some(f.nonce),
+            Self::Dissolve(f) => Some(f.nonce),
+            Self::Mute(f) => Some(f.nonce),
+            Self::Ban(f) => Some(f.nonce),
+            Self::SetMember(f) => Some(f.nonce),
+            Self::CreateLink(f) => Some(f.nonce),
+            Self::RevokeLink(f) => Some(f.nonce),
             _ => None,
         }
     }

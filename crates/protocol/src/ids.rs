@@ -151,6 +151,14 @@ impl Nonce {
         Self(id)
     }
 
+    /// The name of the command by which the server ends a conversation by itself, the same at every try.
+    ///
+    /// SHA-256 over `fireside/end/1`, one length byte and the conversation; the first 16 bytes.
+    #[must_use]
+    pub fn end_of(conversation: ConversationId) -> Self {
+        Self(ConversationId::derive(b"fireside/end/1", &[&conversation.0]).0)
+    }
+
     /// The wall clock it was made at, in ms since 1970, as the client claims.
     #[must_use]
     pub fn wall_ms(self) -> u64 {

@@ -10,6 +10,7 @@ pub mod fields;
 pub mod frames;
 pub mod ids;
 pub mod limits;
+pub mod members;
 pub mod schema;
 pub mod settings;
 pub mod text;
@@ -27,4 +28,5 @@ pub use ids::{
     ConversationId, DeviceId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId, UserSequence,
     WallMs,
 };
+pub use members::{LinkCode, MemberProfile};
 pub use settings::{Attribute, JoinPolicy, Permission, Settings};

@@ -131,6 +131,18 @@ pub const SLOW_MODE_MS_MAX: u32 = 6 * 3600 * 1000;
 pub const GROUP_MEMBERS_MAX: usize = 200;
 /// Members of a public conversation unless the server's settings say otherwise.
 pub const PUBLIC_MEMBERS_MAX: usize = 10_000;
+/// Members of a meeting unless the server's settings say otherwise.
+pub const MEETING_MEMBERS_MAX: usize = 300;
+/// A meeting none of whose members has a session ends after this, in ms: 10 min. Time in which the server is down does not count.
+pub const MEETING_IDLE_MS: u64 = 10 * 60_000;
+/// Members above which a member's new name or attributes make no entry: the log is for what is said.
+pub const MEMBER_ENTRIES_MAX: usize = 1_000;
+/// Bytes of a prefix that members are looked up by.
+pub const MEMBER_PREFIX_BYTES_MAX: usize = 64;
+/// Users banned from one conversation.
+pub const BANS_MAX: usize = 1_000;
+/// Invite links of one conversation that somebody may come in by.
+pub const LINKS_MAX: usize = 50;
 /// Users who wait in one conversation to be let in: somebody must read the list.
 pub const JOIN_REQUESTS_MAX: usize = 1_000;
 /// Users named in one invite or group creation.

@@ -19,6 +19,7 @@ use crate::{
     frames::{
         Anchor, Device, Head, Member, Range, Revision, StreamKind, UserRecord, UserRecordKind,
     },
+    members::{Banned, Link, MemberProfile},
     settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
@@ -89,6 +90,9 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<Revision>(),
     record::<Settings>(),
     record::<Attribute>(),
+    record::<MemberProfile>(),
+    record::<Banned>(),
+    record::<Link>(),
 ];
 
 /// Enumerations. Receivers keep numbers they do not know.

@@ -5,6 +5,7 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
     Code,
+    ids::WallMs,
     limits::{
         ATTRIBUTE_KEY_BYTES_MAX, ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX, DESCRIPTION_BYTES_MAX,
         DESCRIPTION_GRAPHEMES_MAX, PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
@@ -47,12 +48,16 @@ open_enum! {
         7 Mute,
         /// Change the other settings, but for permissions.
         8 Settings,
+        /// Ban users of lower role, and end their bans.
+        9 Ban,
         /// Send interactive cards.
         10 Cards,
         /// Give roles, and hand the conversation over.
         16 Roles,
         /// Change what roles may do.
         17 Permissions,
+        /// End the conversation for all.
+        18 Dissolve,
     }
 }
 
@@ -74,6 +79,7 @@ pub const GIVEN_PERMISSIONS: u32 = Permission::Send.bit()
     | Permission::Profile.bit()
     | Permission::Mute.bit()
     | Permission::Settings.bit()
+    | Permission::Ban.bit()
     | Permission::Cards.bit();
 
 record! {
@@ -114,6 +120,8 @@ record! {
         opt "pm" member_permissions: Option<u32>,
         /// What admins may do: a set of `Permission` bits.
         opt "pa" admin_permissions: Option<u32>,
+        /// Of a meeting: when it ends by itself; 0: when nobody is there any more.
+        opt "en" ends: Option<WallMs>,
     }
 }
 
@@ -133,6 +141,7 @@ impl Default for Settings {
             forget_on_leave: None,
             member_permissions: None,
             admin_permissions: None,
+            ends: None,
         }
     }
 }
@@ -227,6 +236,7 @@ impl Settings {
         set(&mut self.forget_on_leave, &change.forget_on_leave);
         set(&mut self.member_permissions, &change.member_permissions);
         set(&mut self.admin_permissions, &change.admin_permissions);
+        set(&mut self.ends, &change.ends);
         for attribute in &change.attributes {
             let place = self
                 .attributes

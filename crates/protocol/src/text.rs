@@ -1,6 +1,6 @@
 //! Text and names: parsed once at the edge, within limits from then on.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
@@ -66,6 +66,15 @@ pub fn check_text(text: &str) -> Result<(), TextError> {
         return Err(TextError::TooLong);
     }
     Ok(())
+}
+
+/// A name or an id as it is looked up by: without case and accents. Not for people.
+#[must_use]
+pub fn folded(text: &str) -> String {
+    let plain = text.nfkd().filter(|c| !is_combining_mark(*c));
+    // Lower case may make marks of its own (a dotted capital I does).
+    let lower: String = plain.flat_map(char::to_lowercase).collect();
+    lower.nfkd().filter(|c| !is_combining_mark(*c)).collect()
 }
 
 /// A name in NFC, without spaces at its ends: as it is stored.

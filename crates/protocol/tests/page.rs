@@ -48,7 +48,7 @@ fn type_words(kind: &str) -> String {
         return type_words(inner);
     }
     match kind {
-        "ConversationId" | "DeviceId" | "Nonce" => "bin 16".to_owned(),
+        "ConversationId" | "DeviceId" | "Nonce" | "LinkCode" => "bin 16".to_owned(),
         "UserId" => "user id".to_owned(),
         "String" => "str".to_owned(),
         "Real" => "float 64".to_owned(),

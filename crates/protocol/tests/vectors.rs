@@ -8,8 +8,8 @@ use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Nonce, Pinned, RawFrame, Reactions, ServerFrame, Settings,
-    TextContent, UserId, Wire,
+    ClientFrame, Code, ConversationId, MemberProfile, Nonce, Pinned, RawFrame, Reactions,
+    ServerFrame, Settings, TextContent, UserId, Wire,
     codec::Field,
     content::{
         AnswerContent, CardContent, CustomContent, ItemContent, LiveState, LocationContent,
@@ -92,6 +92,8 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
             "picture" => "badge/7",
             "key" => "level",
             "value" => "40",
+            "name_here" => "Conan",
+            "prefix" => "an",
             "id" | "pack" => "gold-7",
             "reference" | "thumbnail" => "https://cdn.example/7",
             "media_type" => "image/png",
@@ -101,6 +103,7 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
             "map" => "Duskwood",
             other => panic!("no sample for text field {other}"),
         }),
+        "LinkCode" => Value::Binary((0x20..0x30).collect()),
         "Bytes" => Value::Binary(match field.name {
             "secret" | "resume_secret" => vec![0xa5; 32],
             "content" => text_content(),
@@ -149,10 +152,16 @@ const LATER: &[(&str, &[&str])] = &[
             "picture",
             "forget_on_leave",
             "settings",
+            "muted_until",
         ],
     ),
-    ("CreateGroup", &["kind", "join"]),
-    ("MembersRequest", &["asked"]),
+    ("CreateGroup", &["kind", "join", "ends"]),
+    ("MembersRequest", &["asked", "prefix"]),
+    ("Join", &["link"]),
+    ("Ack", &["link"]),
+    ("Member", &["muted_until", "name_here", "attributes"]),
+    ("MemberChange", &["until"]),
+    ("Settings", &["ends"]),
     ("TextContent", &["spans"]),
 ];
 
@@ -288,6 +297,7 @@ fn contents() -> Vec<Json> {
         "Votes",
         "LiveState",
         "Settings",
+        "MemberProfile",
     ];
     let line = |name: &&str, case: &str, fill| {
         let body = record(name, fill);
@@ -603,6 +613,7 @@ fn contents_decode_and_encode_to_their_bytes() {
             "Votes" => same::<Votes>(&bytes),
             "LiveState" => same::<LiveState>(&bytes),
             "Settings" => same::<Settings>(&bytes),
+            "MemberProfile" => same::<MemberProfile>(&bytes),
             other => panic!("{other} is not read here"),
         };
         assert_eq!(hex(&again), text(line, "hex"), "{line}");

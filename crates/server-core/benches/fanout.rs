@@ -97,6 +97,7 @@ impl Bench {
                 members: Vec::new(),
                 records: Vec::new(),
             },
+            links: Vec::new(),
         };
         self.database
             .carry_out(Op::Append(Box::new(append)))

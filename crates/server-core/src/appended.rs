@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use fireside_protocol::{
-    Code, ConversationId, Lane, Nonce, Now, ServerFrame, UserId,
+    ClientFrame, Code, ConversationId, ConversationKind, Lane, LinkCode, Nonce, Now, ServerFrame,
+    UserId,
     frames::{Ack, HeadsRequest, Refused, UserRecord},
 };
 
 use crate::{
     answers::BUSY_RETRY_MS,
     conversation::{Awaiting, ConversationKey},
-    job::{Flight, Pending},
+    job::{Flight, Job, Pending, Task},
+    links::LinkSecret,
     loaded::Loaded,
+    moderation::until_of,
     node::{Node, Published},
-    storage::{Appended, Done, NewConversation, Op, Outcome, Reply, Shape, StoreError},
+    storage::{Appended, Done, LinkOp, NewConversation, Op, Outcome, Reply, Shape, StoreError},
 };
 
 impl Node {
@@ -24,6 +27,7 @@ impl Node {
             conversation,
             create,
             shape,
+            links,
             entries,
             version,
         } = flight;
@@ -51,11 +55,13 @@ impl Node {
         match result {
             Ok(Reply::Appended(Appended::Done(done))) => {
                 self.count_outcome(&done.outcome);
-                if entries > 0 || !done.members.is_empty() || create.is_some() {
-                    self.apply(conversation, id, &done, create.as_ref(), shape, now);
+                if entries > 0 || !done.members.is_empty() || create.is_some() || !links.is_empty()
+                {
+                    self.apply(conversation, id, &done, create.as_ref(), shape, &links, now);
                 }
                 self.send_records(&done.records);
-                self.finish(&job, answer_of(nonce, done.outcome));
+                let answer = self.answer_for(conversation, &job, nonce, done.outcome);
+                self.finish(&job, answer);
                 if !done.entries.is_empty() {
                     self.out.published.push_back(Published::Entries {
                         conversation: id,
@@ -66,7 +72,8 @@ impl Node {
             }
             Ok(Reply::Appended(Appended::Known(outcome))) => {
                 self.counters.known_nonces += 1;
-                self.finish(&job, answer_of(nonce, outcome));
+                let answer = self.answer_for(conversation, &job, nonce, outcome);
+                self.finish(&job, answer);
             }
             Ok(Reply::Appended(Appended::OutOfOrder)) => {
                 // The one before it was overtaken (a first message makes the conversation under it) and is on its way again: so is
@@ -130,6 +137,31 @@ impl Node {
         self.conversations.release(conversation);
     }
 
+    /// The answer that an outcome stands for, with the time that a mute or a ban has now, and the code of a link.
+    fn answer_for(
+        &self,
+        conversation: ConversationKey,
+        job: &Job,
+        nonce: Nonce,
+        outcome: Outcome,
+    ) -> ServerFrame {
+        let mut answer = answer_of(nonce, outcome);
+        match (&mut answer, &job.task) {
+            (ServerFrame::Refused(refused), _) => {
+                let slot = self.conversations.get(conversation);
+                let loaded = slot.and_then(|slot| slot.loaded.as_ref());
+                let member = loaded.and_then(|loaded| loaded.member(&job.user));
+                refused.until = member.map_or(0, |member| until_of(member, refused.code()));
+            }
+            (ServerFrame::Ack(ack), Task::Frame(ClientFrame::CreateLink(_))) => {
+                let made = |secret: LinkSecret| LinkCode::made(&secret.0, &job.user, nonce);
+                ack.link = self.secret.map(made);
+            }
+            _ => {}
+        }
+        answer
+    }
+
     fn count_outcome(&mut self, outcome: &Outcome) {
         match outcome {
             Outcome::Done { .. } => self.counters.appended += 1,
@@ -153,6 +185,7 @@ impl Node {
         done: &Done,
         create: Option<&NewConversation>,
         shape: Option<Box<Shape>>,
+        links: &[LinkOp],
         now: Now,
     ) {
         let Some(slot) = self.conversations.get_mut(conversation) else {
@@ -162,8 +195,16 @@ impl Node {
             return;
         };
         let shaped = shape.is_some();
-        let changed = loaded.apply(id, done, create, shape);
-        if changed.is_empty() && !shaped {
+        let changed = loaded.apply(id, done, create, shape, links);
+        let row = loaded.row.as_ref();
+        if let Some(row) = row.filter(|row| row.kind == ConversationKind::Meeting) {
+            let ends = (!row.dissolved).then(|| row.settings.ends.unwrap_or(0));
+            self.meeting_set(id, ends, now);
+        }
+        let Some(slot) = self.conversations.get_mut(conversation) else {
+            return;
+        };
+        if changed.is_empty() && !shaped && links.is_empty() {
             return;
         }
         slot.work().epoch += 1;
@@ -290,6 +331,7 @@ pub(crate) fn answer_of(nonce: Nonce, outcome: Outcome) -> ServerFrame {
             ordinal,
             at,
             entry: None,
+            link: None,
         }),
         Outcome::Refused(code) => ServerFrame::Refused(Refused::new(code)),
     }

@@ -79,7 +79,11 @@ impl Node {
             return;
         };
         let closed = !loaded.is_group() && loaded.is_blocked();
-        if closed || loaded.role(&user.id).is_none() {
+        // Who may not write is not announced.
+        let may_write = loaded
+            .member(&user.id)
+            .is_some_and(|it| it.role.is_some() && !it.is_muted(now.wall_ms));
+        if closed || !may_write {
             return;
         }
         let from = user.id.clone();

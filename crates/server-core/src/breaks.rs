@@ -50,6 +50,7 @@ impl Loss {
                         ordinal: 0,
                         at,
                         entry: None,
+                        link: None,
                     }),
                     None if frame.lane() == Lane::Page => Refused::new(Code::NotFound).into(),
                     None => ServerFrame::Done(Done { reserved: 0 }),
@@ -119,6 +120,16 @@ pub struct Breaks {
     pub loss: Loss,
     /// A recalled message keeps its reactions.
     pub recall_keeps_facets: bool,
+    /// A muted member writes as before.
+    pub mute_ignored: bool,
+    /// A banned user comes back in.
+    pub ban_ignored: bool,
+    /// A dissolved conversation keeps its members but for who dissolved it.
+    pub dissolve_keeps_members: bool,
+    /// A link is not counted: it lets in more than it may.
+    pub link_uncounted: bool,
+    /// A restart forgets when meetings end.
+    pub timer_lost: bool,
     /// A second vote stands beside the first.
     pub vote_twice: bool,
     /// Everybody sees the answers to a card.

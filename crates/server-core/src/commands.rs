@@ -11,6 +11,7 @@ use crate::{
     conversation::ConversationKey,
     decide::{Case, Decision, Plan},
     job::{Flight, Job, Pending, Task, command_of, peers},
+    meetings::MeetingEnd,
     node::{Node, Origin, SessionKey, refused},
     storage::{Append, Effect, Op},
 };
@@ -52,6 +53,8 @@ impl Node {
                 | ClientFrame::PinsRequest(_)
                 | ClientFrame::RevisionsRequest(_)
                 | ClientFrame::DevicesRequest(_)
+                | ClientFrame::BansRequest(_)
+                | ClientFrame::LinksRequest(_)
         );
         if session.early && !is_read {
             self.refuse(key, origin, Code::NotInEarlyData, 0, nonce);
@@ -131,6 +134,12 @@ impl Node {
             ClientFrame::SetRole(frame) => frame.conversation,
             ClientFrame::SetConversation(frame) => frame.conversation,
             ClientFrame::AnswerRequest(frame) => frame.conversation,
+            ClientFrame::Dissolve(frame) => frame.conversation,
+            ClientFrame::Mute(frame) => frame.conversation,
+            ClientFrame::Ban(frame) => frame.conversation,
+            ClientFrame::SetMember(frame) => frame.conversation,
+            ClientFrame::CreateLink(frame) => frame.conversation,
+            ClientFrame::RevokeLink(frame) => frame.conversation,
             ClientFrame::Block(frame) => ConversationId::direct(&user, &frame.user),
             ClientFrame::RevokeDevice(_) => ConversationId::default(),
             _ => {
@@ -250,7 +259,15 @@ impl Node {
             return;
         };
         loaded.used = true;
+        if matches!(job.task, Task::End(_)) {
+            // Nobody is left in it: it is over already.
+            let Some(by) = MeetingEnd::by(loaded) else {
+                return;
+            };
+            job.user = by;
+        }
         let frame = match &job.task {
+            Task::End(_) => None,
             Task::Receipts => return self.receipts_to(conversation, &job, now),
             Task::Frame(ClientFrame::Read(frame)) => {
                 let upto = frame.upto;
@@ -260,7 +277,7 @@ impl Node {
                 let upto = frame.upto;
                 return self.mark_delivered(conversation, job, upto, now);
             }
-            Task::Frame(frame) => frame,
+            Task::Frame(frame) => Some(frame),
         };
         let case = Case {
             config: &self.config,
@@ -270,9 +287,18 @@ impl Node {
             now,
             item: job.item.as_ref(),
             hidden: job.hidden.as_deref(),
+            secret: self.secret,
             paid: job.paid,
         };
-        match case.decide(frame) {
+        let decision = match (frame, &job.task) {
+            (Some(frame), _) => case.decide(frame),
+            (None, Task::End(end)) => match end.decide(&case) {
+                Some(plan) => Decision::Append(plan),
+                None => return,
+            },
+            (None, _) => return,
+        };
+        match decision {
             Decision::Append(plan) => {
                 if let Err(refusal) = self.charge(conversation, &mut job, now) {
                     self.finish(&job, ServerFrame::Refused(refusal));
@@ -409,6 +435,7 @@ impl Node {
             expected_version: version,
             create: plan.create.clone(),
             shape: plan.shape.clone(),
+            links: plan.links.clone(),
             command,
             effect: Effect::Entries {
                 entries: plan.entries,
@@ -422,6 +449,7 @@ impl Node {
             conversation,
             create: plan.create,
             shape: plan.shape,
+            links: plan.links,
             entries,
             version,
         };
@@ -463,6 +491,7 @@ impl Node {
             expected_version: None,
             create: None,
             shape: None,
+            links: Vec::new(),
             command,
             effect: Effect::Refuse(code),
         };
@@ -471,6 +500,7 @@ impl Node {
             conversation,
             create: None,
             shape: None,
+            links: Vec::new(),
             entries: 0,
             version: None,
         };

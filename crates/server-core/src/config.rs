@@ -29,6 +29,10 @@ pub struct NodeConfig {
     pub group_members_max: usize,
     /// Members of a public conversation.
     pub public_members_max: usize,
+    /// Members of a meeting.
+    pub meeting_members_max: usize,
+    /// Members above which a member's new name or attributes make no entry.
+    pub member_entries_max: usize,
     /// Several devices at once.
     pub device_policy: DevicePolicy,
     /// Age to which a message may be edited by its author, in ms.
@@ -57,6 +61,8 @@ impl Default for NodeConfig {
             rate_requests_per_s: limits::RATE_REQUESTS_PER_S,
             group_members_max: limits::GROUP_MEMBERS_MAX,
             public_members_max: limits::PUBLIC_MEMBERS_MAX,
+            meeting_members_max: limits::MEETING_MEMBERS_MAX,
+            member_entries_max: limits::MEMBER_ENTRIES_MAX,
             device_policy: DevicePolicy::All,
             edit_window_ms: 15 * 60_000,
             recall_window_ms: 15 * 60_000,

@@ -13,10 +13,11 @@ use crate::{
     config::NodeConfig,
     facets::{self, FacetOp},
     groups,
+    links::LinkSecret,
     loaded::Loaded,
     rights::visible,
     settings,
-    storage::{Item, MemberOp, NewConversation, NewEntry, NewUserRecord, Shape, Target},
+    storage::{Item, LinkOp, MemberOp, NewConversation, NewEntry, NewUserRecord, Shape, Target},
 };
 
 /// Everything a decision may look at.
@@ -33,6 +34,8 @@ pub(crate) struct Case<'a> {
     pub(crate) item: Option<&'a Option<Item>>,
     /// The answer to [`Decision::Blocks`]: who of those named blocks or is blocked by `me`.
     pub(crate) hidden: Option<&'a [UserId]>,
+    /// What link codes are made with.
+    pub(crate) secret: Option<LinkSecret>,
     /// It was decided before, and its rates are paid.
     pub(crate) paid: bool,
 }
@@ -60,6 +63,7 @@ pub(crate) struct Plan {
     pub(crate) entries: Vec<NewEntry>,
     pub(crate) bumps_version: bool,
     pub(crate) members: Vec<MemberOp>,
+    pub(crate) links: Vec<LinkOp>,
     pub(crate) records: Vec<(UserId, NewUserRecord)>,
 }
 
@@ -250,6 +254,7 @@ impl Case<'_> {
 
     fn react(&self, react: &React) -> Result<Decision, Code> {
         self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.check_mute()?;
         if !is_reaction_key(&react.key) {
             return Err(Code::ArgumentInvalid);
         }
@@ -269,6 +274,7 @@ impl Case<'_> {
 
     fn pin(&self, pin: &Pin) -> Result<Decision, Code> {
         self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.check_mute()?;
         self.may(Permission::Pin)?;
         let Some(item) = self.item else {
             return self.target(pin.target, pin.target_nonce);

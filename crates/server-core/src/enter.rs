@@ -237,6 +237,7 @@ impl Node {
                 .saturating_sub(user.conversations.len()),
         );
         for id in &loaded.conversations {
+            self.meetings.seen(*id);
             let conversation = self.conversations.open(*id);
             if user.add(conversation)
                 && let Some(slot) = self.conversations.get_mut(conversation)

@@ -4,15 +4,18 @@ use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationKind, EntryKind, JoinPolicy, Nonce, Permission, Role, Settings,
     TextContent, UserId, encode,
-    frames::{CreateGroup, Invite, RemoveMember, SetRole, UserRecordKind},
+    frames::{CreateGroup, Invite, Join, RemoveMember, SetRole, UserRecordKind},
     limits::INVITES_PER_REQUEST_MAX,
     text::normalise_name,
 };
 
 use crate::{
     decide::{Case, Decision, Plan},
+    links,
     loaded::Member,
-    requests,
+    meetings,
+    moderation::{self, check_rank},
+    profiles, requests,
     storage::{MemberOp, NewConversation, NewEntry, Shape},
 };
 
@@ -21,11 +24,17 @@ pub(crate) fn decide(case: &Case<'_>, frame: &ClientFrame) -> Result<Decision, C
     match frame {
         ClientFrame::CreateGroup(frame) => create(case, frame),
         ClientFrame::Invite(frame) => invite(case, frame),
-        ClientFrame::Join(frame) => join(case, frame.nonce),
+        ClientFrame::Join(frame) => join(case, frame),
         ClientFrame::Leave(frame) => leave(case, frame.nonce),
         ClientFrame::RemoveMember(frame) => remove(case, frame),
         ClientFrame::SetRole(frame) => set_role(case, frame),
         ClientFrame::AnswerRequest(frame) => requests::answer(case, frame),
+        ClientFrame::Dissolve(frame) => meetings::dissolve(case, frame),
+        ClientFrame::Mute(frame) => moderation::mute(case, frame),
+        ClientFrame::Ban(frame) => moderation::ban(case, frame),
+        ClientFrame::SetMember(frame) => profiles::set(case, frame),
+        ClientFrame::CreateLink(frame) => links::create(case, frame),
+        ClientFrame::RevokeLink(frame) => links::revoke(case, frame),
         _ => Err(Code::UnknownRequest),
     }
 }
@@ -38,13 +47,17 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
     let name = normalise_name(&frame.name).map_err(|error| error.code())?;
     let invited = named(case.me, &frame.invite)?;
     let kind = frame.kind.unwrap_or(ConversationKind::Group);
-    let public = match kind {
-        ConversationKind::Group => false,
-        ConversationKind::Public => true,
+    let (public, meeting) = match kind {
+        ConversationKind::Group => (false, false),
+        ConversationKind::Public => (true, false),
+        ConversationKind::Meeting => (false, true),
         _ => return Err(Code::ArgumentInvalid),
     };
+    let closed = !public && !meeting;
+    let wrong_end = frame.ends != 0 && (!meeting || frame.ends <= case.now.wall_ms);
     if matches!(frame.join, Some(JoinPolicy::Unknown(_)))
-        || (!public && frame.join.is_some_and(|join| join != JoinPolicy::Invite))
+        || (closed && frame.join.is_some_and(|join| join != JoinPolicy::Invite))
+        || wrong_end
     {
         return Err(Code::ArgumentInvalid);
     }
@@ -77,12 +90,13 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
             }),
             ..case.entry(EntryKind::Created)
         }],
-        shape: frame.join.map(|join| {
+        shape: (frame.join.is_some() || frame.ends != 0).then(|| {
             Box::new(Shape {
                 name: name.clone(),
                 history_for_joiners,
                 settings: Settings {
-                    join: Some(join),
+                    join: frame.join,
+                    ends: (frame.ends != 0).then_some(frame.ends),
                     ..Settings::default()
                 },
             })
@@ -102,9 +116,13 @@ fn invite(case: &Case<'_>, frame: &Invite) -> Result<Decision, Code> {
     let mut invited = named(case.me, &frame.users)?;
     let named = invited.len();
     invited.retain(|user| case.state.role(user).is_none());
+    let strangers = invited.len();
+    invited.retain(|user| !case.is_barred(user));
     if invited.is_empty() {
         return Err(if named == 0 {
             Code::ArgumentInvalid
+        } else if strangers > 0 {
+            Code::Barred
         } else {
             Code::AlreadyMember
         });
@@ -146,20 +164,43 @@ fn invite_all(
     }
 }
 
-fn join(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
-    let policy = case.join_policy();
-    if policy == JoinPolicy::Invite {
-        in_group(case)?;
+fn join(case: &Case<'_>, frame: &Join) -> Result<Decision, Code> {
+    let (nonce, policy) = (frame.nonce, case.join_policy());
+    if frame.link.is_none() && case.is_over() {
+        return Err(Code::NotFound);
     }
     let member = case.state.member(case.me);
+    // Who has a link that lets them in is told as much as somebody who is invited, and who has another nothing at all.
+    let by_link = match frame.link {
+        Some(code) if member.is_none_or(|member| member.role.is_none()) => {
+            Some(links::check(case, code)?)
+        }
+        _ => None,
+    };
+    if policy == JoinPolicy::Invite && by_link.is_none() {
+        in_group(case)?;
+    }
     if member.is_some_and(|member| member.role.is_some()) {
         return Err(Code::AlreadyMember);
     }
+    if case.is_barred(case.me) {
+        let was_here = member.is_some_and(|member| !member.reader.intervals.is_empty());
+        let may_know = was_here || by_link.is_some() || policy != JoinPolicy::Invite;
+        return Err(if may_know {
+            Code::Barred
+        } else {
+            Code::NotFound
+        });
+    }
     let invited = member.filter(|member| member.invited_by.is_some());
-    if invited.is_none() {
+    if invited.is_none() && by_link.is_none() {
         match policy {
             JoinPolicy::Open => {}
             JoinPolicy::Request => return requests::ask(case),
+            // Who only ever was banned here knows nothing of it.
+            _ if member.is_some_and(|it| it.ban.is_some() && it.reader.intervals.is_empty()) => {
+                return Err(Code::NotFound);
+            }
             _ => return Err(Code::NotInvited),
         }
     }
@@ -183,6 +224,7 @@ fn join(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
     );
     plan.records
         .push(case.membership(case.me, Some(Role::Member)));
+    plan.links.extend(by_link);
     if let Some(invited) = invited {
         end_invitation(case, &mut plan, invited);
     }
@@ -210,6 +252,13 @@ fn leave(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
     let user = case.me.clone();
     let mut plan = member_change(case, nonce, EntryKind::Left, MemberOp::Leave { user });
     plan.records.push(case.membership(case.me, None));
+    let row = case.state.row.as_ref();
+    if case.state.member_count == 1 && row.is_some_and(|row| row.kind == ConversationKind::Meeting)
+    {
+        // With its last member a meeting is over.
+        plan.entries.push(case.entry(EntryKind::Dissolved));
+        meetings::end_rest(case, &mut plan);
+    }
     Ok(Decision::Append(plan))
 }
 
@@ -227,9 +276,7 @@ fn remove(case: &Case<'_>, frame: &RemoveMember) -> Result<Decision, Code> {
             Err(Code::NotMember)
         };
     };
-    if role != Role::Owner && rank(target_role) >= rank(role) {
-        return Err(Code::Forbidden);
-    }
+    check_rank(role, target_role)?;
     let user = frame.user.clone();
     let op = MemberOp::Leave { user };
     let mut plan = member_change(case, frame.nonce, EntryKind::Removed, op);
@@ -299,6 +346,9 @@ pub(crate) fn end_invitation(case: &Case<'_>, plan: &mut Plan, invited: &Member)
 /// The asker's record in a group; a direct conversation has no such commands, and its withheld peer must not learn of it.
 fn in_group<'a>(case: &Case<'a>) -> Result<&'a Member, Code> {
     let member = case.state.member(case.me).ok_or(Code::NotFound)?;
+    if case.is_over() {
+        return Err(Code::NotFound);
+    }
     if case.state.is_group() {
         Ok(member)
     } else if member.role.is_some() {

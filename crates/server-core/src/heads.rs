@@ -1,8 +1,8 @@
 //! Heads: a conversation in one line, as its reader sees it.
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, FacetKind, Sequence, Settings, UserId,
-    WallMs, decode, encode,
+    ConversationId, ConversationKind, Entry, EntryKind, FacetKind, Role, Sequence, Settings,
+    UserId, WallMs, decode, encode,
     frames::{Head, HeadsPage, HeadsRequest},
     limits::{HEADS_MAX, PAGE_CONTENT_BYTES_MAX, UNREAD_COUNT_MAX},
 };
@@ -193,6 +193,10 @@ fn head(
         slow_mode_ms: row.settings.slow_mode_ms.unwrap_or(0),
         picture: row.settings.picture.clone().unwrap_or_default(),
         forget_on_leave: row.settings.forget_on_leave.unwrap_or(false),
+        muted_until: match member.role {
+            Some(Role::Owner) => 0,
+            _ => member.muted_until,
+        },
         settings: asked
             .then_some(row.settings)
             .filter(|it| *it != Settings::default())

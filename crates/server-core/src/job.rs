@@ -4,8 +4,9 @@ use fireside_protocol::{ClientFrame, ConversationId, Nonce, Now, UserId, UserSeq
 
 use crate::{
     conversation::ConversationKey,
+    meetings::MeetingEnd,
     node::{Origin, SessionKey},
-    storage::{Command, Item, NewConversation, Shape},
+    storage::{Command, Item, LinkOp, NewConversation, Shape},
 };
 
 /// A command on its way to a decision and an outcome.
@@ -40,6 +41,8 @@ pub(crate) enum Task {
     Frame(ClientFrame),
     /// Present receipts for a session that opened the conversation.
     Receipts,
+    /// A meeting is over: by its time, or because nobody was there for so long.
+    End(MeetingEnd),
 }
 
 impl Job {
@@ -63,7 +66,7 @@ impl Job {
     /// Nobody waits for an answer.
     pub(crate) const fn is_silent(&self) -> bool {
         match self.task {
-            Task::Receipts => true,
+            Task::Receipts | Task::End(_) => true,
             Task::Frame(ClientFrame::Delivered(_)) => self.origin.request == 0,
             Task::Frame(_) => false,
         }
@@ -73,6 +76,7 @@ impl Job {
         match &self.task {
             Task::Frame(frame) => frame.nonce(),
             Task::Receipts => None,
+            Task::End(end) => Some(end.nonce()),
         }
     }
 
@@ -112,6 +116,7 @@ pub(crate) struct Flight {
     pub(crate) conversation: ConversationKey,
     pub(crate) create: Option<NewConversation>,
     pub(crate) shape: Option<Box<Shape>>,
+    pub(crate) links: Vec<LinkOp>,
     /// Entries it adds.
     pub(crate) entries: u64,
     /// The version it was decided on.
@@ -140,6 +145,7 @@ pub(crate) enum Pending {
     JoinHead(ConversationKey, UserId),
     BehindHeads(SessionKey),
     Revoke(Box<Job>),
+    Meetings,
 }
 
 impl Pending {

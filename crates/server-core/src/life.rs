@@ -19,6 +19,7 @@ use crate::{
 impl Case<'_> {
     pub(crate) fn vote(&self, vote: &Vote) -> Result<Decision, Code> {
         self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.check_mute()?;
         let Some(item) = self.item else {
             return self.target(vote.target, vote.target_nonce);
         };
@@ -49,6 +50,7 @@ impl Case<'_> {
 
     pub(crate) fn close_poll(&self, close: &ClosePoll) -> Result<Decision, Code> {
         self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.check_mute()?;
         let Some(item) = self.item else {
             return self.target(close.target, close.target_nonce);
         };
@@ -93,6 +95,7 @@ impl Case<'_> {
     /// An answer is an item of its own, which the card's author sees and nobody else.
     pub(crate) fn answer(&self, answer: &Answer) -> Result<Decision, Code> {
         self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.check_mute()?;
         let Some(item) = self.item else {
             return self.target(answer.target, answer.target_nonce);
         };

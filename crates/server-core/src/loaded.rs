@@ -2,13 +2,16 @@
 
 use fireside_protocol::{
     ConversationId, ConversationKind, EntryKind, Ordinal, Role, Sequence, Settings, UserId, WallMs,
+    frames::Link,
 };
 
 use crate::{
-    deleted::Deleted,
     rate::Bucket,
     rights::{Interval, Reader},
-    storage::{ConversationRow, Done, LoadedConversation, MemberRow, NewConversation, Shape},
+    storage::{
+        Ban, ConversationRow, Done, LinkOp, LoadedConversation, MemberRow, NewConversation, Shape,
+        StoredEntry,
+    },
 };
 
 /// A conversation's committed state.
@@ -34,6 +37,8 @@ pub(crate) struct Loaded {
     pub(crate) rate: Bucket,
     /// When receipts may go out next, in monotonic ms.
     pub(crate) receipts_at: u64,
+    /// Invite links, oldest first.
+    pub(crate) links: Vec<Link>,
 }
 
 /// A member's record in memory.
@@ -53,6 +58,10 @@ pub(crate) struct Member {
     pub(crate) delivered: Sequence,
     /// When they wrote last, what is on its way included; only kept where slow mode holds.
     pub(crate) sent_at: WallMs,
+    /// Until when they may not write.
+    pub(crate) muted_until: WallMs,
+    /// What bars them.
+    pub(crate) ban: Option<Ban>,
 }
 
 impl Member {
@@ -70,6 +79,8 @@ impl Member {
             read: row.read,
             delivered: row.delivered,
             sent_at: 0,
+            muted_until: row.muted_until,
+            ban: row.ban,
         }
     }
 
@@ -97,6 +108,7 @@ impl Loaded {
             used: true,
             rate,
             receipts_at: 0,
+            links: loaded.links,
         };
         for (blocker, blocked) in loaded.blocks {
             this.set_block(&blocker, &blocked, true);
@@ -180,6 +192,7 @@ impl Loaded {
         done: &Done,
         create: Option<&NewConversation>,
         shape: Option<Box<Shape>>,
+        links: &[LinkOp],
     ) -> Vec<UserId> {
         let last = done.entries.last().map(|entry| &entry.meta);
         match (&mut self.row, create) {
@@ -191,6 +204,7 @@ impl Loaded {
                     name: new.name.clone(),
                     history_for_joiners: new.history_for_joiners,
                     settings: Settings::default(),
+                    dissolved: false,
                     first: 1,
                     last: 0,
                     ordinal: 0,
@@ -198,19 +212,12 @@ impl Loaded {
                 });
                 for (user, role) in &new.members {
                     self.merge_member(MemberRow {
-                        user: user.clone(),
                         role: Some(*role),
                         intervals: vec![Interval {
                             from: 1,
                             until: None,
                         }],
-                        invited_by: None,
-                        asked: false,
-                        read: 0,
-                        delivered: 0,
-                        rights: 0,
-                        deleted: Deleted::default(),
-                        name: String::new(),
+                        ..MemberRow::new(user.clone())
                     });
                 }
             }
@@ -223,6 +230,15 @@ impl Loaded {
             row.last = meta.sequence;
             row.ordinal = meta.ordinal;
             row.last_at = meta.at;
+        }
+        let ends = |entry: &StoredEntry| entry.meta.kind == EntryKind::Dissolved;
+        if let Some(row) = &mut self.row
+            && done.entries.iter().any(ends)
+        {
+            row.dissolved = true;
+        }
+        for op in links {
+            op.carry_out(&mut self.links);
         }
         let slow = self.slow_mode_ms();
         if let (Some(row), Some(shape)) = (&mut self.row, shape) {
@@ -287,6 +303,8 @@ impl Loaded {
                 member.role = row.role;
                 member.invited_by = row.invited_by;
                 member.asked = row.asked;
+                member.muted_until = row.muted_until;
+                member.ban = row.ban;
                 member.reader.intervals = row.intervals;
                 member.reader.deleted = row.deleted;
             }

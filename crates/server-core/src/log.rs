@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, Permission, Raw, Role, Sequence, UserId,
+    Code, ConversationId, ConversationKind, Permission, Raw, Role, Sequence, UserId, WallMs,
+    encode,
     frames::{
-        Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest,
-        Range, RevisionsPage, RevisionsRequest,
+        Anchor, Banned, BansPage, BansRequest, LinksPage, LinksRequest, Member, MembersPage,
+        MembersRequest, Page, PageRequest, PinsPage, PinsRequest, Range, RevisionsPage,
+        RevisionsRequest,
     },
     limits::{
         HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_CONTENT_BYTES_MAX as PAGE_BYTES,
         PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PINS_MAX, REVISIONS_MAX,
     },
+    text::folded,
 };
 
 pub use crate::heads::heads;
@@ -121,13 +124,18 @@ pub fn members(
         asked => asked.min(MEMBERS_PAGE_MAX),
     };
     let after = request.after.as_ref();
+    let prefix = folded(&request.prefix);
     let mut rows = if request.asked {
         reader.asking(id, after, limit + 1)?
+    } else if !prefix.is_empty() {
+        reader.members_like(id, &prefix, after, limit + 1)?
     } else {
         reader.members(id, after, limit + 1)?
     };
-    let more = rows.len() > limit as usize;
+    let mut more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
+    // Members with all the attributes there may be would not fit.
+    let mut bytes = 0;
     let direct = row.kind == ConversationKind::Direct;
     let members = rows.into_iter().filter_map(|row| {
         Some(Member {
@@ -145,15 +153,102 @@ pub fn members(
                 row.intervals.last().map_or(0, |interval| interval.from)
             },
             read: row.read,
+            muted_until: if row.role == Some(Role::Owner) {
+                0
+            } else {
+                row.muted_until
+            },
+            name_here: row.name_here,
+            attributes: row.attributes,
             user: row.user,
         })
     });
+    let mut page: Vec<Member> = Vec::new();
+    for member in members {
+        bytes += encode(&member).len();
+        if bytes > PAGE_BYTES && !page.is_empty() {
+            more = true;
+            break;
+        }
+        page.push(member);
+    }
     Ok(Some(MembersPage {
         conversation: id,
         version: row.version,
-        members: members.collect(),
+        members: page,
         more,
     }))
+}
+
+/// Builds a page of those who are banned; `None` for who may not ban.
+///
+/// # Errors
+/// What the reader answers.
+pub fn bans(
+    reader: &mut impl LogReader,
+    user: &UserId,
+    request: &BansRequest,
+    now: WallMs,
+) -> Result<Option<BansPage>, StoreError> {
+    let id = request.conversation;
+    if !may(reader, id, user, Permission::Ban)? {
+        return Ok(None);
+    }
+    let limit = match request.limit {
+        0 => MEMBERS_PAGE_MAX,
+        asked => asked.min(MEMBERS_PAGE_MAX),
+    };
+    let mut rows = reader.banned(id, now, request.after.as_ref(), limit + 1)?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let bans = rows.into_iter().filter_map(|row| {
+        let ban = row.ban?;
+        Some(Banned {
+            user: row.user,
+            until: ban.until,
+            by: ban.by,
+            name: row.name,
+        })
+    });
+    Ok(Some(BansPage {
+        conversation: id,
+        bans: bans.collect(),
+        more,
+    }))
+}
+
+/// Builds the page of invite links; `None` for who may not invite.
+///
+/// # Errors
+/// What the reader answers.
+pub fn links(
+    reader: &mut impl LogReader,
+    user: &UserId,
+    request: &LinksRequest,
+) -> Result<Option<LinksPage>, StoreError> {
+    let id = request.conversation;
+    if !may(reader, id, user, Permission::Invite)? {
+        return Ok(None);
+    }
+    Ok(Some(LinksPage {
+        conversation: id,
+        links: reader.links(id)?,
+    }))
+}
+
+/// Whether a user, as a member, may do something.
+fn may(
+    reader: &mut impl LogReader,
+    id: ConversationId,
+    user: &UserId,
+    permission: Permission,
+) -> Result<bool, StoreError> {
+    let Some(row) = reader.conversation(id)? else {
+        return Ok(false);
+    };
+    let role = reader.member(id, user)?.and_then(|own| own.role);
+    let may = crate::permissions::capabilities(row.kind, role, &row.settings);
+    Ok(may & permission.bit() != 0)
 }
 
 /// Builds the page of pinned messages; `None` for who is not a member.

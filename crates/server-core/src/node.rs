@@ -17,6 +17,8 @@ use crate::{
     answers::DRAINING_RETRY_MS,
     conversation::Conversations,
     job::Pending,
+    links::LinkSecret,
+    meetings::Meetings,
     output::Output,
     receipts::Marks,
     rights::EntryMeta,
@@ -128,6 +130,8 @@ pub struct Node {
     pub(crate) writes: VecDeque<(Ticket, u64)>,
     pub(crate) marks: Marks,
     pub(crate) timers: Timers,
+    pub(crate) meetings: Meetings,
+    pub(crate) secret: Option<LinkSecret>,
     pub(crate) out: Output,
     pub(crate) counters: Counters,
     /// Sessions that had no room for a user-log record.
@@ -152,6 +156,8 @@ impl Node {
             writes: VecDeque::new(),
             marks: Marks::default(),
             timers: Timers::default(),
+            meetings: Meetings::default(),
+            secret: None,
             out: Output::default(),
             counters: Counters::default(),
             lost_records: Vec::new(),
@@ -165,6 +171,14 @@ impl Node {
     /// Takes new settings (limits, policies) without a restart.
     pub fn set_config(&mut self, config: NodeConfig) {
         self.config = config;
+    }
+
+    /// The node begins: it reads what its timers are about, and gets what invite links are made with. Call it once, before anything else.
+    pub fn handle_started(&mut self, secret: LinkSecret, now: Now) {
+        self.secret = Some(secret);
+        if !self.config.breaks.timer_lost {
+            self.read_meetings(None, now);
+        }
     }
 
     /// A session whose log-in the gateway has checked. The answer is `Welcome` or `Refused` (then [`Node::poll_disconnect`]).
@@ -241,6 +255,8 @@ impl Node {
                 Due::Token(session) => self.check_token(session, now),
                 Due::Heads(session) => self.heads_due(session, now),
                 Due::Receipts(conversation) => self.flush_receipts(conversation, now),
+                Due::Meeting(conversation) => self.look_at_meeting(conversation, now),
+                Due::ReadMeetings => self.read_meetings(None, now),
                 // Below, with the others.
                 Due::Marks => {}
             }

@@ -16,7 +16,12 @@ pub fn capabilities(kind: ConversationKind, role: Option<Role>, settings: &Setti
         return write | Permission::Pin.bit() | Permission::Cards.bit();
     }
     match role {
-        Role::Owner => GIVEN_PERMISSIONS | Permission::Roles.bit() | Permission::Permissions.bit(),
+        Role::Owner => {
+            GIVEN_PERMISSIONS
+                | Permission::Roles.bit()
+                | Permission::Permissions.bit()
+                | Permission::Dissolve.bit()
+        }
         Role::Admin => settings.admin_permissions.unwrap_or(GIVEN_PERMISSIONS),
         Role::Member | Role::Unknown(_) => {
             // Ten thousand are not to be named by everybody.
@@ -63,6 +68,7 @@ impl Case<'_> {
     /// Whether the asker may write now, or change what they wrote.
     pub(crate) fn may_write(&self, mention_all: bool) -> Result<(), Code> {
         let role = self.state.role(self.me).ok_or(Code::NotFound)?;
+        self.check_mute()?;
         let frozen = self.settings().is_some_and(is_frozen);
         if frozen && self.state.is_group() && rank(role) < rank(Role::Admin) {
             return Err(Code::Frozen);
@@ -94,21 +100,30 @@ impl Case<'_> {
         self.state.row.as_ref().map_or(0, |row| row.last_at)
     }
 
+    /// Whether it was dissolved: then it is as if it did not exist.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.row.as_ref().is_some_and(|row| row.dissolved)
+    }
+
     /// Members of a kind at most, whatever is set.
     pub(crate) fn members_allowed(&self, kind: ConversationKind) -> usize {
         match kind {
             ConversationKind::Public => self.config.public_members_max,
+            ConversationKind::Meeting => self.config.meeting_members_max,
             _ => self.config.group_members_max,
         }
     }
 
     /// How somebody comes in.
     pub(crate) fn join_policy(&self) -> JoinPolicy {
-        let row = self.state.row.as_ref();
-        let public = row.filter(|row| row.kind == ConversationKind::Public);
-        public.map_or(JoinPolicy::Invite, |row| {
-            row.settings.join.unwrap_or(JoinPolicy::Open)
-        })
+        let Some(row) = &self.state.row else {
+            return JoinPolicy::Invite;
+        };
+        match row.kind {
+            ConversationKind::Public => row.settings.join.unwrap_or(JoinPolicy::Open),
+            ConversationKind::Meeting => row.settings.join.unwrap_or(JoinPolicy::Invite),
+            _ => JoinPolicy::Invite,
+        }
     }
 
     /// Members at most.

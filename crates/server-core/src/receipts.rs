@@ -385,6 +385,7 @@ fn marked_answer(job: &Job, conversation: ConversationId) -> ServerFrame {
         ordinal: 0,
         at: 0,
         entry: None,
+        link: None,
     })
 }
 

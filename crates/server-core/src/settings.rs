@@ -23,8 +23,16 @@ pub(crate) fn decide(case: &Case<'_>, frame: &SetConversation) -> Result<Decisio
     }
     let change = frame.change.normalised()?;
     let row = case.state.row.as_ref().ok_or(Code::NotFound)?;
-    let closed = row.kind != ConversationKind::Public;
+    let closed = !matches!(
+        row.kind,
+        ConversationKind::Public | ConversationKind::Meeting
+    );
     if closed && change.join.is_some_and(|join| join != JoinPolicy::Invite) {
+        return Err(Code::ArgumentInvalid);
+    }
+    let is_meeting = row.kind == ConversationKind::Meeting;
+    let wrong_end = |ends: u64| !is_meeting || (ends != 0 && ends <= case.now.wall_ms);
+    if change.ends.is_some_and(wrong_end) {
         return Err(Code::ArgumentInvalid);
     }
     if change == Settings::default() {
@@ -67,7 +75,8 @@ fn needed(change: &Settings) -> impl Iterator<Item = Permission> {
         || change.slow_mode_ms.is_some()
         || change.members_max.is_some()
         || change.history_for_joiners.is_some()
-        || change.forget_on_leave.is_some();
+        || change.forget_on_leave.is_some()
+        || change.ends.is_some();
     let none = !(profile || permissions || rules);
     [
         profile.then_some(Permission::Profile),

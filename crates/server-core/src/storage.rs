@@ -5,11 +5,13 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, Nonce, Ordinal, Rev, Role,
-    Sequence, Settings, Tombstone, UserId, UserSequence, WallMs,
+    Attribute, Code, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, LinkCode,
+    MemberChange, Nonce, Ordinal, Rev, Role, Sequence, Settings, Tombstone, UserId, UserSequence,
+    WallMs,
     frames::{
-        DevicesPage, HeadsPage, HeadsRequest, MembersPage, MembersRequest, Page, PageRequest,
-        PinsPage, PinsRequest, Revision, RevisionsPage, RevisionsRequest, UserLogPage, UserRecord,
+        BansPage, BansRequest, DevicesPage, HeadsPage, HeadsRequest, Link, LinksPage, LinksRequest,
+        MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest, Revision,
+        RevisionsPage, RevisionsRequest, UserLogPage, UserRecord,
     },
 };
 
@@ -107,6 +109,22 @@ pub enum Op {
         /// What.
         request: PinsRequest,
     },
+    /// Reads who is banned; `NotFound` for who may not ban.
+    Bans {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: BansRequest,
+        /// Wall clock: bans that have ended are left out.
+        now: WallMs,
+    },
+    /// Reads the invite links; `NotFound` for who may not invite.
+    Links {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: LinksRequest,
+    },
     /// Reads what a message said before; `NotFound` for who may not see it, `Forbidden` for who may not look back.
     Revisions {
         /// For whom.
@@ -116,7 +134,15 @@ pub enum Op {
     },
     /// Reads the user's devices.
     Devices(UserId),
+    /// Reads the meetings that are not over, by id: at most [`MEETINGS_READ_MAX`].
+    Meetings {
+        /// After this one.
+        after: Option<ConversationId>,
+    },
 }
+
+/// Meetings read at once when a node starts.
+pub const MEETINGS_READ_MAX: usize = 1_000;
 
 impl Op {
     /// Whether it goes through the writer.
@@ -168,6 +194,8 @@ pub struct Append {
     pub create: Option<NewConversation>,
     /// What the conversation is set to from then on; `None`: as it was. Kept with `effect`'s entries, and not of a refusal.
     pub shape: Option<Box<Shape>>,
+    /// Invite links that are made, used and ended with it. Kept with `effect`'s entries, and not of a refusal.
+    pub links: Vec<LinkOp>,
     /// The command that caused it. Known nonces answer [`Appended::Known`] and change nothing.
     pub command: Command,
     /// What to do: entries, or only an outcome to remember.
@@ -298,6 +326,34 @@ pub enum MemberOp {
         /// Who.
         user: UserId,
     },
+    /// Keeps a member from writing.
+    Mute {
+        /// Whom.
+        user: UserId,
+        /// Until when; 0: not any more.
+        until: WallMs,
+    },
+    /// Ends a membership at the entry if there is one, an invitation and a wish to come in, and bars the user. [`MemberOp::Join`] ends it.
+    Ban {
+        /// Whom.
+        user: UserId,
+        /// Who bars them, and until when.
+        ban: Ban,
+    },
+    /// Bars them no longer.
+    Unban {
+        /// Whom.
+        user: UserId,
+    },
+    /// Changes a member's name and attributes in the conversation.
+    Profile {
+        /// Whose.
+        user: UserId,
+        /// The name from now on; empty: none; `None`: as it was.
+        name: Option<String>,
+        /// All attributes from now on; `None`: as they were.
+        attributes: Option<Vec<Attribute>>,
+    },
     /// Deletes for this member alone. Their rights version grows, and with it the value of the `Rights` record that comes along.
     Delete {
         /// Who.
@@ -307,6 +363,87 @@ pub enum MemberOp {
         /// And these.
         numbers: Vec<Sequence>,
     },
+}
+
+impl MemberOp {
+    /// Whose record it changes.
+    #[must_use]
+    pub const fn user(&self) -> &UserId {
+        match self {
+            Self::Join { user, .. }
+            | Self::Leave { user }
+            | Self::SetRole { user, .. }
+            | Self::Invite { user, .. }
+            | Self::Uninvite { user }
+            | Self::Ask { user }
+            | Self::Unask { user }
+            | Self::Mute { user, .. }
+            | Self::Ban { user, .. }
+            | Self::Unban { user }
+            | Self::Delete { user, .. }
+            | Self::Profile { user, .. } => user,
+        }
+    }
+
+    /// What an entry with it says to its readers.
+    #[must_use]
+    pub fn change(&self) -> MemberChange {
+        let (role, until) = match self {
+            Self::Join { role, .. } | Self::SetRole { role, .. } => (Some(*role), 0),
+            Self::Mute { until, .. } => (None, *until),
+            Self::Ban { ban, .. } => (None, ban.until),
+            _ => (None, 0),
+        };
+        MemberChange {
+            user: self.user().clone(),
+            role,
+            name: String::new(),
+            until,
+        }
+    }
+}
+
+/// A ban from one conversation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ban {
+    /// Who banned.
+    pub by: UserId,
+    /// Until when; 0: for ever.
+    pub until: WallMs,
+}
+
+impl Ban {
+    /// Whether it bars somebody now.
+    #[must_use]
+    pub const fn holds(&self, now: WallMs) -> bool {
+        self.until == 0 || now < self.until
+    }
+}
+
+/// A change of an invite link.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LinkOp {
+    /// Makes one.
+    Create(Link),
+    /// Somebody came in by it.
+    Use(LinkCode),
+    /// Ends it.
+    Remove(LinkCode),
+}
+
+impl LinkOp {
+    /// Changes a list of links, as a store and a node's memory do alike.
+    pub fn carry_out(&self, links: &mut Vec<Link>) {
+        match self {
+            Self::Create(link) => links.push(link.clone()),
+            Self::Use(code) => {
+                for link in links.iter_mut().filter(|link| link.code == *code) {
+                    link.used = link.used.saturating_add(1);
+                }
+            }
+            Self::Remove(code) => links.retain(|link| link.code != *code),
+        }
+    }
 }
 
 /// A record of the user log without a number.
@@ -397,6 +534,12 @@ pub enum Reply {
     Members(MembersPage),
     /// Of [`Op::Pins`].
     Pins(PinsPage),
+    /// Of [`Op::Bans`].
+    Bans(BansPage),
+    /// Of [`Op::Links`].
+    Links(LinksPage),
+    /// Of [`Op::Meetings`]: each with when it ends by itself, 0 never.
+    Meetings(Vec<(ConversationId, WallMs)>),
     /// Of [`Op::Revisions`].
     Revisions(RevisionsPage),
     /// Of [`Op::Devices`]; `online` is filled in by the core.
@@ -488,6 +631,8 @@ pub struct ConversationRow {
     pub history_for_joiners: u64,
     /// See [`Shape`].
     pub settings: Settings,
+    /// It has ended: an entry of kind `Dissolved` is its last.
+    pub dissolved: bool,
     /// Oldest number kept.
     pub first: Sequence,
     /// The largest number; 0 none.
@@ -521,6 +666,37 @@ pub struct MemberRow {
     pub deleted: Deleted,
     /// The name in their token, if they ever logged in.
     pub name: String,
+    /// Until when they may not write; 0: they may. Stays when they leave.
+    pub muted_until: WallMs,
+    /// What bars them from coming back; it may have ended.
+    pub ban: Option<Ban>,
+    /// Their name in this conversation; empty: none. Stays when they leave.
+    pub name_here: String,
+    /// Their attributes in this conversation, by key. Stay when they leave.
+    pub attributes: Vec<Attribute>,
+}
+
+impl MemberRow {
+    /// Of who never had anything to do with the conversation.
+    #[must_use]
+    pub fn new(user: UserId) -> Self {
+        Self {
+            user,
+            role: None,
+            intervals: Vec::new(),
+            invited_by: None,
+            asked: false,
+            read: 0,
+            delivered: 0,
+            rights: 0,
+            deleted: Deleted::default(),
+            name: String::new(),
+            muted_until: 0,
+            ban: None,
+            name_here: String::new(),
+            attributes: Vec::new(),
+        }
+    }
 }
 
 /// What the core keeps in memory of a conversation.
@@ -534,6 +710,8 @@ pub struct LoadedConversation {
     pub blocks: Vec<(UserId, UserId)>,
     /// Where slow mode holds: when whoever wrote here did last. Else nothing.
     pub sent: Vec<(UserId, WallMs)>,
+    /// Its invite links, oldest first, ended ones among them.
+    pub links: Vec<Link>,
 }
 
 /// What the core needs at a log-in.
@@ -627,6 +805,26 @@ pub trait LogReader {
         after: Option<&UserId>,
         limit: u32,
     ) -> Result<Vec<MemberRow>, StoreError>;
+    /// Members as in [`LogReader::members`] whose folded user id, name or name here begins with `prefix` (as [`folded`] makes it).
+    ///
+    /// [`folded`]: fireside_protocol::text::folded
+    fn members_like(
+        &mut self,
+        id: ConversationId,
+        prefix: &str,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError>;
+    /// Who is banned at `now`, by user id above `after`.
+    fn banned(
+        &mut self,
+        id: ConversationId,
+        now: WallMs,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError>;
+    /// The invite links, oldest first.
+    fn links(&mut self, id: ConversationId) -> Result<Vec<Link>, StoreError>;
     /// The conversations a user is or was a member of, with their rows.
     fn memberships(
         &mut self,

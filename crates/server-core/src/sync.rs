@@ -3,7 +3,7 @@
 use fireside_protocol::{
     ClientFrame, Code, Lane, Now, ServerFrame, UserId, UserSequence, WallMs,
     frames::{HeadsPage, HeadsRequest, UserLogPage},
-    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX},
+    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX, MEMBER_PREFIX_BYTES_MAX},
 };
 
 use crate::{
@@ -121,8 +121,20 @@ impl Node {
                 cursor: request.cursor,
                 now: now.wall_ms,
             },
-            ClientFrame::MembersRequest(request) => Op::Members { user, request },
+            ClientFrame::MembersRequest(request) => {
+                if request.prefix.len() > MEMBER_PREFIX_BYTES_MAX {
+                    self.refuse(key, origin, Code::ArgumentInvalid, 0, None);
+                    return;
+                }
+                Op::Members { user, request }
+            }
             ClientFrame::PinsRequest(request) => Op::Pins { user, request },
+            ClientFrame::BansRequest(request) => Op::Bans {
+                user,
+                request,
+                now: now.wall_ms,
+            },
+            ClientFrame::LinksRequest(request) => Op::Links { user, request },
             ClientFrame::RevisionsRequest(request) => Op::Revisions { user, request },
             _ => Op::Devices(user),
         };
@@ -147,6 +159,8 @@ impl Node {
             Ok(Reply::UserLog(page)) => ServerFrame::UserLogPage(page),
             Ok(Reply::Members(page)) => ServerFrame::MembersPage(page),
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
+            Ok(Reply::Bans(page)) => ServerFrame::BansPage(page),
+            Ok(Reply::Links(page)) => ServerFrame::LinksPage(page),
             Ok(Reply::Revisions(page)) => ServerFrame::RevisionsPage(page),
             Ok(Reply::Forbidden) => ServerFrame::Refused(refused(Code::Forbidden, 0)),
             Ok(Reply::Devices(mut page)) => {

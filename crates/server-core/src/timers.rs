@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use fireside_protocol::ConversationId;
+
 use crate::node::SessionKey;
 
 /// What is due. A timer whose cause is gone does nothing.
@@ -15,6 +17,10 @@ pub(crate) enum Due {
     Receipts(u32),
     /// Marks whose batch failed.
     Marks,
+    /// A meeting is to be looked at.
+    Meeting(ConversationId),
+    /// Meetings that could not be read.
+    ReadMeetings,
 }
 
 /// Timers by monotonic ms; the same one at the same time is kept once.

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, mem, sync::Arc};
 
 use fireside_protocol::{Code, Now};
-use fireside_server_core::{Node, NodeConfig, SessionKey};
+use fireside_server_core::{Node, NodeConfig, SessionKey, links::LinkSecret};
 use fireside_store::Store;
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ const POLL_ROUNDS_MAX: usize = 16;
 
 pub(crate) struct Driver {
     node: Node,
+    secret: LinkSecret,
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     shared: Arc<Shared>,
@@ -31,8 +32,10 @@ impl Driver {
         store: Arc<dyn Store>,
         bus: Arc<dyn Bus>,
         shared: Arc<Shared>,
+        secret: LinkSecret,
     ) -> Self {
         Self {
+            secret,
             node: Node::new(config),
             store,
             bus,
@@ -47,6 +50,9 @@ impl Driver {
     /// Runs until it was told to drain, has, and all sessions are gone.
     pub(crate) async fn run(mut self) {
         let mut batch = Vec::new();
+        self.node
+            .handle_started(self.secret, self.shared.clock.now());
+        self.poll();
         loop {
             self.shared.inbox.wait(self.deadline()).await;
             // What a batch publishes comes back at once: it goes out in the same turn, with the answers in one write.

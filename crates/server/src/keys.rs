@@ -2,6 +2,7 @@
 
 use std::{fs, io, path::Path};
 
+use fireside_server_core::links::LinkSecret;
 use quinn::EndpointConfig;
 use quinn_proto::HashedConnectionIdGenerator;
 use ring::{
@@ -21,7 +22,7 @@ const FILE_BYTES: usize = RESET_BYTES + CONNECTION_ID_BYTES + ADDRESS_TOKEN_BYTE
 ///
 /// - the reset key: a client of the life before is told at once that its connection is gone (stateless reset);
 /// - the connection-id key: packets for connections of this server are told from noise;
-/// - the address-token key: a retry token stays valid.
+/// - the address-token key: a retry token stays valid. The codes of invite links come from it too.
 pub struct TransportKeys {
     bytes: Box<[u8; FILE_BYTES]>,
 }
@@ -76,6 +77,17 @@ impl TransportKeys {
     pub fn address_token_key(&self) -> hkdf::Prk {
         let secret = &self.bytes[RESET_BYTES + CONNECTION_ID_BYTES..];
         hkdf::Salt::new(hkdf::HKDF_SHA256, b"fireside/address-token/1").extract(secret)
+    }
+}
+
+impl TransportKeys {
+    /// What invite links are made with.
+    pub(crate) fn link_secret(&self) -> LinkSecret {
+        let secret = &self.bytes[RESET_BYTES + CONNECTION_ID_BYTES..];
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let mut made = [0; 32];
+        made.copy_from_slice(hmac::sign(&key, b"fireside/link/1").as_ref());
+        LinkSecret(made)
     }
 }
 

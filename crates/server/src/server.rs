@@ -432,7 +432,13 @@ fn listen(
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Arc::new(move |published: Published| {
         loopback.push(Input::Published(published));
     })));
-    let driver = Driver::new(settings.node_config(), store.clone(), bus, shared.clone());
+    let driver = Driver::new(
+        settings.node_config(),
+        store.clone(),
+        bus,
+        shared.clone(),
+        keys.link_secret(),
+    );
     let driver = runtime.spawn(watch(driver, shared.clone(), endpoint.clone()));
     runtime.spawn(gateway::run(endpoint.clone(), shared.clone()));
     Ok((endpoint, driver))

@@ -114,6 +114,7 @@ pub struct LimitSettings {
     pub rate_requests_per_s: u32,
     pub group_members_max: usize,
     pub public_members_max: usize,
+    pub meeting_members_max: usize,
     /// `all`, `one_per_platform` or `one`.
     pub device_policy: DevicePolicySetting,
     pub edit_window_ms: u64,
@@ -233,6 +234,7 @@ impl Default for LimitSettings {
             rate_requests_per_s: node.rate_requests_per_s,
             group_members_max: node.group_members_max,
             public_members_max: node.public_members_max,
+            meeting_members_max: node.meeting_members_max,
             device_policy: DevicePolicySetting::All,
             edit_window_ms: node.edit_window_ms,
             recall_window_ms: node.recall_window_ms,
@@ -432,6 +434,7 @@ impl Settings {
             rate_requests_per_s: limits.rate_requests_per_s,
             group_members_max: limits.group_members_max,
             public_members_max: limits.public_members_max,
+            meeting_members_max: limits.meeting_members_max,
             device_policy: match limits.device_policy {
                 DevicePolicySetting::All => DevicePolicy::All,
                 DevicePolicySetting::OnePerPlatform => DevicePolicy::OnePerPlatform,

@@ -14,20 +14,19 @@ use bytes::Bytes;
 use fireside_protocol::{
     Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Rev, Sequence,
     Settings, UserId, UserSequence, WallMs, encode,
-    frames::{Device, DevicesPage, Revision, UserLogPage, UserRecord, UserRecordKind},
+    frames::{Device, DevicesPage, Link, Revision, UserLogPage, UserRecord, UserRecordKind},
     limits,
 };
 use fireside_server_core::{
     Breaks,
-    deleted::Deleted,
     facets::{self, FacetOp},
     log,
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
-        LoadedConversation, LoadedUser, LogReader, Mark, MemberOp, MemberRow, NewEntry,
-        NewUserRecord, Op, Outcome, PutDevice, Reply, SetBlock, StoreError, StoredEntry, Tally,
-        Target,
+        LoadedConversation, LoadedUser, LogReader, MEETINGS_READ_MAX, Mark, MemberOp, MemberRow,
+        NewEntry, NewUserRecord, Op, Outcome, PutDevice, Reply, SetBlock, StoreError, StoredEntry,
+        Tally, Target,
     },
 };
 
@@ -53,6 +52,8 @@ struct Conversation {
     name: String,
     history: u64,
     settings: Settings,
+    dissolved: bool,
+    links: Vec<Link>,
     entries: Vec<Stored>,
     members: BTreeMap<UserId, MemberRow>,
 }
@@ -89,6 +90,7 @@ impl Conversation {
             name: self.name.clone(),
             history_for_joiners: self.history,
             settings: self.settings.clone(),
+            dissolved: self.dissolved,
             first: 1,
             last: self.last(),
             ordinal: last.map_or(0, |stored| stored.meta.ordinal),
@@ -123,16 +125,8 @@ impl Conversation {
         self.members
             .entry(user.clone())
             .or_insert_with(|| MemberRow {
-                user: user.clone(),
-                role: None,
-                intervals: Vec::new(),
-                invited_by: None,
-                asked: false,
-                read: 0,
-                delivered: 0,
-                rights: 0,
-                deleted: Deleted::default(),
                 name: name.to_owned(),
+                ..MemberRow::new(user.clone())
             })
     }
 }
@@ -275,6 +269,15 @@ impl Database {
                 Some(page) => Reply::Pins(page),
                 None => Reply::NotFound,
             },
+            Op::Bans { user, request, now } => match log::bans(self, &user, &request, now)? {
+                Some(page) => Reply::Bans(page),
+                None => Reply::NotFound,
+            },
+            Op::Links { user, request } => match log::links(self, &user, &request)? {
+                Some(page) => Reply::Links(page),
+                None => Reply::NotFound,
+            },
+            Op::Meetings { after } => Reply::Meetings(self.meetings(after)),
             Op::Revisions { user, request } => match log::revisions(self, &user, &request)? {
                 Ok(page) => Reply::Revisions(page),
                 Err(Code::Forbidden) => Reply::Forbidden,
@@ -287,6 +290,15 @@ impl Database {
                     .map_or_else(Vec::new, |known| known.devices.clone()),
             }),
         })
+    }
+
+    fn meetings(&self, after: Option<ConversationId>) -> Vec<(ConversationId, WallMs)> {
+        let open = self.conversations.iter().filter(|(id, c)| {
+            let later = after.is_none_or(|after| **id > after);
+            later && c.kind == ConversationKind::Meeting && !c.dissolved
+        });
+        let ends = open.map(|(id, c)| (*id, c.settings.ends.unwrap_or(0)));
+        ends.take(MEETINGS_READ_MAX).collect()
     }
 
     fn known(&self, user: &UserId, nonce: Nonce) -> Option<Outcome> {
@@ -457,6 +469,7 @@ impl Database {
             members,
             blocks,
             sent: found.map_or_else(Vec::new, Conversation::sent),
+            links: found.map_or_else(Vec::new, |it| it.links.clone()),
         }
     }
 

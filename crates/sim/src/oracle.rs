@@ -1,6 +1,7 @@
 //! The reference model. From acknowledged commands alone it writes the logs anew, under its own copy of the rules, and says what each
 //! user should see. It gets a [`Record`] of what was to be seen from outside and no more; `verdict.rs` compares.
 
+mod members;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +53,7 @@ struct Log {
     deleted: BTreeMap<UserId, (Sequence, BTreeSet<Sequence>)>,
     /// Read markers that were refused, and may have moved before.
     perhaps: BTreeMap<UserId, Vec<Sequence>>,
+    led: members::Led,
 }
 
 /// The model.
@@ -67,7 +69,7 @@ pub struct Oracle<'a> {
 
 impl<'a> Oracle<'a> {
     /// Writes the logs that the acknowledged commands make, or says which rule they break.
-    pub fn new(record: &'a Record, window_ms: u64) -> Result<Self, Violation> {
+    pub fn new(record: &'a Record, window_ms: u64, wall: u64) -> Result<Self, Violation> {
         let twofold = &record.twofold;
         ensure!(twofold.is_none(), "once", "{twofold:?}");
         let rights = record.acked().filter(|acked| !acked.by.act.is_talk());
@@ -77,6 +79,7 @@ impl<'a> Oracle<'a> {
             logs: BTreeMap::new(),
             rights: rights.collect(),
         };
+        oracle.check_links()?;
         let (mut places, mut counts) = (BTreeMap::new(), BTreeMap::new());
         for acked in record.acked().filter(|acked| acked.sequence > 0) {
             let other = places.insert((acked.by.place, acked.sequence), acked);
@@ -91,6 +94,7 @@ impl<'a> Oracle<'a> {
             oracle.add(&mut log, acked)?;
             oracle.logs.insert(id, log);
         }
+        oracle.end_meetings(wall)?;
         for by in record.acked().map(|acked| acked.by) {
             if let (Act::Delete(upto, some), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place))
             {
@@ -119,6 +123,7 @@ impl<'a> Oracle<'a> {
     fn add(&self, log: &mut Log, acked: Acked<'_>) -> Check {
         let (by, n, me, look) = (acked.by, acked.sequence, &acked.by.user, acked.look());
         let (mine, says) = (log.rank(me), matches!(by.act, Act::Say(..)));
+        self.check_led(log, acked)?;
         let before = log.numbers.last_key_value();
         let (last, at) = before.map_or((0, 0), |(n, (at, _))| (*n, *at));
         log.ordinal += u64::from(says && !look.silent);
@@ -140,8 +145,8 @@ impl<'a> Oracle<'a> {
                 let card = card.filter(|card| card.now.text.is_some());
                 (log.direct || mine > 0) && card.and_then(|it| it.says) == Some(MessageKind::Card)
             }
-            Act::Create(history, _) => {
-                log.history = *history;
+            Act::Create(history, _, open, ends) => {
+                (log.history, log.led.open, log.led.ends) = (*history, *open, *ends);
                 n == 1
             }
             Act::Set(frozen, history) => {
@@ -149,11 +154,10 @@ impl<'a> Oracle<'a> {
                 (*now, *seen) = (frozen.unwrap_or(*now), history.unwrap_or(*seen));
                 mine > 1
             }
-            Act::Join => mine == 0 && self.invited(acked),
             Act::Leave => mine > 0,
             Act::Remove(user) => log.rank(user) > 0 && mine > log.rank(user).min(2),
             Act::SetRole(user, _) => mine == 3 && log.rank(user) > 0,
-            _ => false,
+            _ => self.may_lead(log, acked) == Some(true),
         };
         ensure!(allowed, "rights", "{acked:?}, who has role {mine} there");
         log.numbers.insert(n, (look.at, None));
@@ -174,7 +178,9 @@ impl<'a> Oracle<'a> {
             states: BTreeMap::from([(n, look.clone())]),
             now: look,
         };
-        log.change_member(n, item.now.member.clone(), &by.act);
+        if !log.lead(n, &by.act) {
+            log.change_member(n, item.now.member.clone(), &by.act);
+        }
         log.items.insert(n, item);
         Ok(())
     }
@@ -238,11 +244,12 @@ impl<'a> Oracle<'a> {
     fn invited(&self, acked: Acked<'_>) -> bool {
         let (me, place) = (&acked.by.user, acked.by.place);
         let here = self.rights.iter().filter(|other| other.by.place == place);
-        let joins = (here.clone()).filter(|other| matches!(other.by.act, Act::Join));
+        let joins =
+            (here.clone()).filter(|other| matches!(other.by.act, Act::Join) && other.sequence > 0);
         let before = joins.filter(|o| o.by.user == *me && o.sequence < acked.sequence);
         let since = before.map(|other| other.by.given).max().unwrap_or(0);
         here.filter(|other| since <= other.moment && other.by.given <= acked.moment)
-            .any(|other| matches!(&other.by.act, Act::Create(_, users) | Act::Invite(users) if users.contains(me)))
+            .any(|other| matches!(&other.by.act, Act::Create(_, users, ..) | Act::Invite(users) if users.contains(me)))
     }
 
     /// Whether something held all through a span; `None`: cannot be said. `change`: what a command makes of it.

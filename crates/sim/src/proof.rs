@@ -48,6 +48,11 @@ pub const BREAKS: &[&str] = &[
     "facets-whole",
     "reaction-under-block",
     "recall-keeps-facets",
+    "mute-ignored",
+    "ban-ignored",
+    "dissolve-keeps-members",
+    "link-uncounted",
+    "timer-lost",
     "vote-twice",
     "answers-for-all",
     "deleted-comes-back",
@@ -78,6 +83,11 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("answers-for-all") => server_breaks.answers_for_all = true,
         Some("deleted-comes-back") => server_breaks.deleted_comes_back = true,
         Some("recall-keeps-facets") => server_breaks.recall_keeps_facets = true,
+        Some("mute-ignored") => server_breaks.mute_ignored = true,
+        Some("ban-ignored") => server_breaks.ban_ignored = true,
+        Some("dissolve-keeps-members") => server_breaks.dissolve_keeps_members = true,
+        Some("timer-lost") => server_breaks.timer_lost = true,
+        Some("link-uncounted") => server_breaks.link_uncounted = true,
         Some(_) => return None,
     }
     Some(Plan {

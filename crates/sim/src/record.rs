@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_client_core::view::{Body, MessageState, TimelineRow};
 use fireside_protocol::{
-    ClientFrame, Code, Content, ConversationId, Entry, EntryKind, FacetKind, MessageKind, Nonce,
-    Ordinal, Pinned, Reactions, Rev, Role, Sequence, UserId, WallMs,
+    ClientFrame, Code, Content, ConversationId, ConversationKind, Entry, EntryKind, FacetKind,
+    JoinPolicy, LinkCode, MessageKind, Nonce, Ordinal, Pinned, Reactions, Rev, Role, Sequence,
+    UserId, WallMs,
     content::Votes,
-    frames::{Ack, TypingOf},
+    frames::{Ack, CreateGroup, TypingOf},
     limits::UNREAD_COUNT_MAX,
 };
 
@@ -38,12 +39,26 @@ pub enum Act {
     Answer(Sequence, Option<Nonce>),
     /// Numbers out of the user's own sight, and all up to one.
     Delete(Sequence, Vec<Sequence>),
-    /// A group in which joiners see so much, and who is invited.
-    Create(u64, Vec<UserId>),
+    /// A group in which joiners see so much, who is invited, whether whoever wants comes in, and when it ends by itself (0: never).
+    Create(u64, Vec<UserId>, bool, WallMs),
     /// Others in.
     Invite(Vec<UserId>),
     /// In.
     Join,
+    /// In by a link.
+    JoinBy(LinkCode),
+    /// Somebody who asks in, or not.
+    LetIn(UserId, bool),
+    /// A member silent until a time.
+    Mute(UserId, WallMs),
+    /// Somebody out and kept out until a time, or not any more.
+    Ban(UserId, bool, WallMs),
+    /// Another name for a member; `None`: for oneself.
+    SetMember(Option<UserId>),
+    /// A link for so many.
+    CreateLink(u32),
+    /// The end for all.
+    Dissolve,
     /// Out.
     Leave,
     /// Another out.
@@ -149,7 +164,12 @@ impl Acked<'_> {
         let me = &self.by.user;
         let (kind, member) = match &self.by.act {
             Act::Create(..) => (EntryKind::Created, Some(me)),
-            Act::Join => (EntryKind::Joined, Some(me)),
+            Act::Join | Act::JoinBy(_) => (EntryKind::Joined, Some(me)),
+            Act::LetIn(user, _) => (EntryKind::Joined, Some(user)),
+            Act::Mute(user, _) => (EntryKind::Muted, Some(user)),
+            Act::Ban(user, ..) => (EntryKind::Banned, Some(user)),
+            Act::SetMember(user) => (EntryKind::MemberSet, Some(user.as_ref().unwrap_or(me))),
+            Act::Dissolve => (EntryKind::Dissolved, None),
             Act::Leave => (EntryKind::Left, Some(me)),
             Act::Remove(user) => (EntryKind::Removed, Some(user)),
             Act::SetRole(user, _) => (EntryKind::Role, Some(user)),
@@ -329,6 +349,10 @@ impl Look {
             Body::Left(user) => (EntryKind::Left, Some(user.clone()), None),
             Body::Removed(user) => (EntryKind::Removed, Some(user.clone()), None),
             Body::Role(user, _) => (EntryKind::Role, Some(user.clone()), None),
+            Body::Dissolved => (EntryKind::Dissolved, None, None),
+            Body::Muted(user, _) => (EntryKind::Muted, Some(user.clone()), None),
+            Body::Banned(user, _) => (EntryKind::Banned, Some(user.clone()), None),
+            Body::MemberSet(user, _) => (EntryKind::MemberSet, Some(user.clone()), None),
             Body::Settings(_) => (EntryKind::Settings, None, None),
             _ => return None,
         };
@@ -466,11 +490,14 @@ impl Record {
                 (f.conversation, Act::Answer(f.target, f.target_nonce))
             }
             ClientFrame::Delete(f) => (f.conversation, Act::Delete(f.upto, f.numbers.clone())),
-            ClientFrame::CreateGroup(f) => (
-                ConversationId::made(user, nonce),
-                Act::Create(f.history_for_joiners, f.invite.clone()),
-            ),
-            ClientFrame::Join(f) => (f.conversation, Act::Join),
+            ClientFrame::CreateGroup(f) => (ConversationId::made(user, nonce), created(f)),
+            ClientFrame::Join(f) => (f.conversation, f.link.map_or(Act::Join, Act::JoinBy)),
+            ClientFrame::AnswerRequest(f) => (f.conversation, Act::LetIn(f.user.clone(), f.accept)),
+            ClientFrame::Mute(f) => (f.conversation, Act::Mute(f.user.clone(), f.until)),
+            ClientFrame::Ban(f) => (f.conversation, Act::Ban(f.user.clone(), f.on, f.until)),
+            ClientFrame::SetMember(f) => (f.conversation, Act::SetMember(f.user.clone())),
+            ClientFrame::CreateLink(f) => (f.conversation, Act::CreateLink(f.uses)),
+            ClientFrame::Dissolve(f) => (f.conversation, Act::Dissolve),
             ClientFrame::Leave(f) => (f.conversation, Act::Leave),
             ClientFrame::RemoveMember(f) => (f.conversation, Act::Remove(f.user.clone())),
             ClientFrame::SetRole(f) => (f.conversation, Act::SetRole(f.user.clone(), f.role)),
@@ -582,6 +609,17 @@ impl Record {
         })
     }
 
+    /// Links whose makers got their codes: where to, the code, and for how many.
+    pub fn links(&self) -> impl Iterator<Item = (ConversationId, LinkCode, u32)> {
+        self.commands.values().filter_map(|by| match &by.answer {
+            Some((_, Ok(ack))) => match by.act {
+                Act::CreateLink(uses) => Some((by.place, ack.link?, uses)),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
     /// Conversations that have a log.
     #[must_use]
     pub fn places(&self) -> BTreeSet<ConversationId> {
@@ -630,6 +668,17 @@ impl Record {
         let open = commands.filter(|command| command.answer.is_none());
         open.map(|command| (&command.user, &command.frame))
     }
+}
+
+/// What a conversation is made as.
+fn created(frame: &CreateGroup) -> Act {
+    let public = frame.kind == Some(ConversationKind::Public);
+    let open = frame.join == Some(JoinPolicy::Open) || public && frame.join.is_none();
+    let history = match frame.history_for_joiners {
+        0 if public => u64::MAX,
+        said => said,
+    };
+    Act::Create(history, frame.invite.clone(), open, frame.ends)
 }
 
 fn text_of(kind: MessageKind, content: &bytes::Bytes) -> String {

@@ -265,8 +265,9 @@ impl World {
     }
 
     fn judge_record(&self, record: &Record) -> Result<(), Violation> {
+        let wall = self.server_now().wall_ms;
         let broken = |rule, seen| Err(Violation { rule, seen });
-        let oracle = Oracle::new(record, self.window_ms() + CLOCK_JUMP_MS)?;
+        let oracle = Oracle::new(record, self.window_ms() + CLOCK_JUMP_MS, wall)?;
         oracle.check_wire()?;
         for ((key, _), seen) in &self.owed {
             let link = self.links.get(key);

@@ -11,7 +11,8 @@ use fireside_protocol::{
     ConversationId, EntryKind, FrameBuffer, Now, Sequence, UserId, limits::PAGE_FRAME_BYTES_MAX,
 };
 use fireside_server_core::{
-    Breaks as ServerBreaks, Node, NodeConfig, SessionKey, node::Counters as NodeCounters,
+    Breaks as ServerBreaks, Node, NodeConfig, SessionKey, links::LinkSecret,
+    node::Counters as NodeCounters,
 };
 
 use crate::{
@@ -397,7 +398,10 @@ impl World {
             ..NodeConfig::default()
         };
         self.server.life += 1;
-        self.server.node = Some(Node::new(config));
+        let now = self.server_now();
+        let mut node = Node::new(config);
+        node.handle_started(LinkSecret([7; 32]), now);
+        self.server.node = Some(node);
         self.server.timer_at = None;
         self.server.draining = false;
         self.report.count("server lives");

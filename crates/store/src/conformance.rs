@@ -25,6 +25,7 @@ mod devices;
 mod facets;
 mod harness;
 mod heads;
+mod lead;
 mod life;
 mod markers;
 mod members;
@@ -58,6 +59,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         life::CHECKS,
         members::CHECKS,
         shape::CHECKS,
+        lead::CHECKS,
         blocks::CHECKS,
         markers::CHECKS,
         user_log::CHECKS,

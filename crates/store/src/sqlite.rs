@@ -8,7 +8,9 @@
 //! 64 MiB later, or when the store is closed).
 
 mod append;
+mod links;
 mod members;
+mod names;
 mod prune;
 mod queue;
 mod reader;

@@ -95,6 +95,7 @@ impl Pairs {
                 members: Vec::new(),
                 records: Vec::new(),
             },
+            links: Vec::new(),
         }))
     }
 }

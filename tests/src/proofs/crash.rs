@@ -526,6 +526,7 @@ fn make_group(
             history_for_joiners: u64::MAX,
             kind: None,
             join: None,
+            ends: 0,
         };
         wires[0].command(create).await?.ack()?;
         let group = ConversationId::made(&users[0], name);
@@ -533,6 +534,7 @@ fn make_group(
             let join = Join {
                 nonce: wire::nonce(chance),
                 conversation: group,
+                link: None,
             };
             wire.command(join).await?.ack()?;
         }

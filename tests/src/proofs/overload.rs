@@ -416,6 +416,7 @@ async fn make_group(
                     history_for_joiners: u64::MAX,
                     kind: None,
                     join: None,
+                    ends: 0,
                 };
                 wire.command(create).await?.ack()?;
                 group = Some(ConversationId::made(user, name));
@@ -424,6 +425,7 @@ async fn make_group(
                 let join = Join {
                     nonce: wire::nonce(chance),
                     conversation,
+                    link: None,
                 };
                 wire.command(join).await?.ack()?;
             }

@@ -1,6 +1,7 @@
 //! `docs/permissions.md` is true: every cell of its tables is tried over the wire against a real server, each in a conversation of
 //! its own.
 
+mod lead;
 mod page;
 mod scene;
 
@@ -29,7 +30,8 @@ pub fn run(scale: Scale) -> Result<()> {
     let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let cells = page::cells(&text)?;
     ensure!(cells.len() >= CELLS_MIN, "only {} cells", cells.len());
-    for (action, _) in ACTIONS {
+    let leads = lead::ACTIONS.iter().map(|(action, _)| action);
+    for action in ACTIONS.iter().map(|(action, _)| action).chain(leads) {
         let stands = cells.iter().any(|cell| cell.action == *action);
         ensure!(stands, "the page has no line `{action}`");
     }

@@ -239,6 +239,7 @@ async fn create(
         history_for_joiners: 0,
         kind: None,
         join: None,
+        ends: 0,
     };
     owner
         .call(&ClientFrame::CreateGroup(group))
@@ -277,6 +278,7 @@ async fn take_part(
         let join = Join {
             nonce: nonces.next(),
             conversation,
+            link: None,
         };
         session
             .call(&ClientFrame::Join(join))

@@ -17,11 +17,13 @@ use fireside_protocol::{
 
 use super::{
     editor::Editor,
+    lead::link_text,
     words::SHORT_CELLS,
     wrap::{cut, safe_line},
 };
 
 mod commands;
+mod lead;
 mod messages;
 mod scroll;
 
@@ -56,6 +58,9 @@ pub(crate) enum Why {
     Older(ConversationId),
     Members(ConversationId),
     Pins(ConversationId),
+    Bans(ConversationId),
+    Links(ConversationId),
+    Link(ConversationId),
     Revisions,
     Devices,
 }
@@ -329,25 +334,18 @@ impl App {
                 }
             }
             (Why::Members(conversation), Completion::Members { members, more }) => {
-                for member in &members {
-                    remember(&mut self.names, &member.user);
-                }
-                let mut lines: Vec<String> = members
-                    .iter()
-                    .map(|member| {
-                        let name = if member.name.is_empty() {
-                            String::new()
-                        } else {
-                            format!("  ({})", safe_line(&member.name))
-                        };
-                        format!("{}{name}  {}", member.user, role_name(Some(member.role)))
-                    })
-                    .collect();
-                if more {
-                    lines.push("and more".to_owned());
-                }
-                let title = format!("Members of {}", self.title_of(conversation));
-                self.open_popup(title, lines);
+                self.show_members(conversation, &members, more);
+            }
+            (Why::Bans(conversation), Completion::Bans { bans, more }) => {
+                self.show_bans(conversation, &bans, more);
+            }
+            (Why::Links(conversation), Completion::Links(links)) => {
+                self.show_links(conversation, &links);
+            }
+            (Why::Link(conversation), Completion::Link { code }) => {
+                let line = format!("/join {}", link_text(conversation, code));
+                let title = format!("A link into {}", self.title_of(conversation));
+                self.open_popup(title, vec![line]);
             }
             (Why::Revisions, Completion::Revisions { revisions, more }) => {
                 let line = |one: &Revision| {

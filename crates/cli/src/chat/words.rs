@@ -2,7 +2,10 @@
 
 use fireside_protocol::{Real, UserId, limits::USER_ID_BYTES_MAX, text::is_reaction_key};
 
-use super::wrap::cut;
+use super::{
+    lead::{self, Lead},
+    wrap::cut,
+};
 
 /// Cells of somebody's or something's name inside a notice: what is to be done about it must fit beside it.
 pub(crate) const SHORT_CELLS: usize = 24;
@@ -16,10 +19,26 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
         "make a group, invite; \"quotes\" for several words",
     ),
     ("/invite", "users…", "invite into this group"),
-    ("/join", "[name]", "accept an invitation"),
+    (
+        "/join",
+        "[name or link]",
+        "accept an invitation, use a link",
+    ),
     ("/leave", "[name]", "leave this group; a name declines"),
     ("/remove", "user", "remove a member"),
     ("/members", "", "who is here"),
+    ("/find", "beginning", "who is here and begins so"),
+    ("/name", "[name]", "what you are called here"),
+    ("/mute", "user [minutes]", "let a member not write"),
+    ("/unmute", "user", "let them write again"),
+    ("/ban", "user [minutes]", "remove a user and keep them out"),
+    ("/unban", "user", "let them come back"),
+    ("/bans", "", "who is banned here"),
+    ("/link", "[uses] [hours]", "make a link that lets others in"),
+    ("/links", "", "the links into here"),
+    ("/unlink", "code", "end a link"),
+    ("/meeting", "name [minutes]", "make a group for a while"),
+    ("/dissolve", "", "end this for all"),
     ("/edit", "text", "change your last message here"),
     ("/recall", "", "take back your last message here"),
     ("/reply", "[n] text", "answer the last (n-th last) message"),
@@ -77,6 +96,7 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
 pub(crate) enum Line {
     Text(String),
     Whisper(UserId, String),
+    Lead(Lead),
     Group(String, Vec<UserId>),
     Invite(Vec<UserId>),
     Join(String),
@@ -146,7 +166,11 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
             names if names.is_empty() => Err(usage(command)),
             names => Ok(Line::Invite(names)),
         },
-        "/join" => Ok(Line::Join(rest.to_owned())),
+        "/join" => Ok(lead::link(rest).map_or_else(|| Line::Join(rest.to_owned()), Line::Lead)),
+        "/find" | "/name" | "/mute" | "/unmute" | "/ban" | "/unban" | "/bans" | "/link"
+        | "/links" | "/unlink" | "/meeting" | "/dissolve" => lead::parse(command, rest, user)
+            .map(Line::Lead)
+            .ok_or_else(|| usage(command)),
         "/leave" => Ok(Line::Leave(rest.to_owned())),
         "/remove" => Ok(Line::Remove(one_user()?)),
         "/members" => Ok(Line::Members),
@@ -299,7 +323,7 @@ fn no_user(name: &str) -> String {
 }
 
 /// A word, or several in quotes, and the rest.
-fn quoted(text: &str) -> Option<(String, &str)> {
+pub(crate) fn quoted(text: &str) -> Option<(String, &str)> {
     let (name, rest) = match text.strip_prefix('"') {
         Some(inner) => inner.split_once('"')?,
         None => text.split_once(char::is_whitespace).unwrap_or((text, "")),

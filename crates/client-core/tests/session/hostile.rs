@@ -111,6 +111,7 @@ fn head() -> impl Strategy<Value = Head> {
                 picture: String::new(),
                 forget_on_leave: false,
                 settings: None,
+                muted_until: 0,
             },
         )
 }

@@ -4,6 +4,7 @@
 mod converge;
 mod facets;
 mod hostile;
+mod lead;
 mod life;
 mod links;
 mod memory;

@@ -270,6 +270,7 @@ impl Log {
             slow_mode_ms: 0,
             picture: String::new(),
             forget_on_leave: false,
+            muted_until: 0,
             settings: None,
         }
     }
@@ -313,6 +314,8 @@ pub(crate) struct Server {
     pub(crate) refuse: Vec<Refused>,
     /// The next delivered marks are refused with these.
     pub(crate) refuse_marks: Vec<Refused>,
+    /// The next requests that it does not know are answered with these.
+    pub(crate) answers: Vec<ServerFrame>,
     /// The next log-ins are refused with these.
     pub(crate) refuse_login: Vec<Refused>,
     pub(crate) token_expires: u64,
@@ -331,6 +334,7 @@ impl Server {
             records: Vec::new(),
             refuse: Vec::new(),
             refuse_marks: Vec::new(),
+            answers: Vec::new(),
             refuse_login: Vec::new(),
             token_expires: 0,
             seen: Vec::new(),
@@ -442,7 +446,7 @@ impl Server {
             | ClientFrame::Vote(_)
             | ClientFrame::SetLive(_)
             | ClientFrame::Read(_) => self.command(request, frame),
-            _ => Vec::new(),
+            _ => self.answers.pop().map_or_else(Vec::new, one),
         }
     }
 
@@ -588,6 +592,7 @@ impl Server {
             ordinal: entry.as_ref().map_or(0, |e| e.ordinal),
             at: entry.as_ref().map_or(0, |e| e.at),
             entry: None,
+            link: None,
         };
         self.outcomes.insert(nonce, ack.clone());
         let mut frames = vec![(request, ServerFrame::Ack(ack))];

@@ -131,6 +131,7 @@ fn what_is_to_be_forgotten_goes_with_the_membership() {
                 user: me,
                 role: None,
                 name: String::new(),
+                until: 0,
             }),
             ..message(group, &user("bob"), "", None)
         };

@@ -320,6 +320,7 @@ fn a_head_from_before_the_leave_does_not_bring_the_member_back() {
             user: user("ada"),
             role: None,
             name: String::new(),
+            until: 0,
         });
         let left = world.server.log(group).append(left);
         let record = UserRecord {

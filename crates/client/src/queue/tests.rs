@@ -318,6 +318,7 @@ fn a_reset_counts_its_rows_against_the_budget() {
         capabilities: 0,
         frozen: false,
         slow_mode_ms: 0,
+        muted_until: 0,
         picture: "".into(),
     };
     let reset = || Event::Conversations {

@@ -63,6 +63,7 @@ impl Chaos {
                 history_for_joiners: number,
                 kind: None,
                 join: None,
+                ends: 0,
             }
             .into(),
             1 => Invite {
@@ -74,6 +75,7 @@ impl Chaos {
             2 | 3 => Join {
                 nonce,
                 conversation,
+                link: None,
             }
             .into(),
             4 => Leave {

@@ -35,6 +35,7 @@ fn a_group_is_made_joined_and_written_in() {
         history_for_joiners: 0,
         kind: None,
         join: None,
+        ends: 0,
     };
     let ack = world.acked(1, create.clone());
     let group = ack.conversation.unwrap();
@@ -60,7 +61,8 @@ fn a_group_is_made_joined_and_written_in() {
                 2,
                 Join {
                     nonce,
-                    conversation: group
+                    conversation: group,
+                    link: None,
                 }
             )
             .sequence,
@@ -84,6 +86,7 @@ fn a_group_is_made_joined_and_written_in() {
     let again = Join {
         nonce,
         conversation: group,
+        link: None,
     };
     assert_eq!(world.refused(2, again).code(), Code::AlreadyMember);
 }
@@ -106,6 +109,7 @@ fn a_late_joiner_sees_nothing_earlier() {
             Join {
                 nonce,
                 conversation: group,
+                link: None,
             },
         )
         .sequence;
@@ -170,6 +174,7 @@ fn who_was_removed_gets_the_removal_and_nothing_later() {
         after: None,
         limit: 0,
         asked: false,
+        prefix: String::new(),
     };
     assert_eq!(world.refused(3, ask.clone()).code(), Code::NotFound);
     let ServerFrame::MembersPage(page) = world.ask(2, ask) else {
@@ -187,6 +192,7 @@ fn who_was_removed_gets_the_removal_and_nothing_later() {
             Join {
                 nonce,
                 conversation: group,
+                link: None,
             },
         )
         .sequence;
@@ -280,6 +286,7 @@ fn a_joiner_brings_their_blocks_along() {
         Join {
             nonce,
             conversation: group,
+            link: None,
         },
     );
     world.live(4);
@@ -312,7 +319,8 @@ fn an_invitation_between_blocked_users_goes_nowhere_in_silence() {
                 4,
                 Join {
                     nonce,
-                    conversation: group
+                    conversation: group,
+                    link: None,
                 }
             )
             .code(),
@@ -399,7 +407,8 @@ fn an_invitation_is_declined() {
                 4,
                 Join {
                     nonce,
-                    conversation: group
+                    conversation: group,
+                    link: None,
                 }
             )
             .code(),

@@ -126,6 +126,7 @@ impl Life {
                 members: Vec::new(),
                 records: Vec::new(),
             },
+            links: Vec::new(),
         };
         match self.database.carry_out(Op::Append(Box::new(append))) {
             Ok(Reply::Appended(Appended::Done(done))) => self.version = Some(done.version),
@@ -433,6 +434,7 @@ fn pages_of_heads_join_without_a_seam() {
                 records: Vec::new(),
             },
             command,
+            links: Vec::new(),
         };
         database.carry_out(Op::Append(Box::new(append))).unwrap();
     }

@@ -23,6 +23,7 @@ fn public(world: &mut World, join: Option<JoinPolicy>) -> ConversationId {
         history_for_joiners: 0,
         kind: Some(ConversationKind::Public),
         join,
+        ends: 0,
     };
     let id = world.acked(1, create).conversation.unwrap();
     world.live(1);
@@ -33,6 +34,7 @@ fn join(world: &mut World, conversation: ConversationId) -> Join {
     Join {
         nonce: world.nonce(),
         conversation,
+        link: None,
     }
 }
 
@@ -56,6 +58,7 @@ fn asking(world: &mut World, key: u64, conversation: ConversationId) -> Vec<User
         after: None,
         limit: 0,
         asked: true,
+        prefix: String::new(),
     };
     match world.ask(key, request) {
         ServerFrame::MembersPage(page) => page.members.into_iter().map(|it| it.user).collect(),
@@ -177,12 +180,13 @@ fn a_full_one_is_full_and_a_closed_one_does_not_tell() {
         history_for_joiners: 0,
         kind: None,
         join: Some(JoinPolicy::Open),
+        ends: 0,
     };
     assert_eq!(
         world.refused(1, create.clone()).code(),
         Code::ArgumentInvalid
     );
     create.nonce = world.nonce();
-    create.kind = Some(ConversationKind::Meeting);
+    create.kind = Some(ConversationKind::Community);
     assert_eq!(world.refused(1, create).code(), Code::ArgumentInvalid);
 }

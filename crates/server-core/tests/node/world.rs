@@ -202,6 +202,7 @@ impl World {
             history_for_joiners: 0,
             kind: None,
             join: None,
+            ends: 0,
         };
         let conversation = self.acked(members[0].1, create).conversation.unwrap();
         for (_, key) in &members[1..] {
@@ -211,6 +212,7 @@ impl World {
                 Join {
                     nonce,
                     conversation,
+                    link: None,
                 },
             );
         }

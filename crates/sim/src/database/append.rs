@@ -79,6 +79,8 @@ impl Database {
                 name: new.name,
                 history: new.history_for_joiners,
                 settings: Settings::default(),
+                dissolved: false,
+                links: Vec::new(),
                 entries: Vec::new(),
                 members: BTreeMap::new(),
             };
@@ -118,6 +120,12 @@ impl Database {
             conversation.name = shape.name;
             conversation.history = shape.history_for_joiners;
             conversation.settings = shape.settings;
+        }
+        conversation.dissolved |= done
+            .iter()
+            .any(|entry| entry.meta.kind == EntryKind::Dissolved);
+        for op in &append.links {
+            op.carry_out(&mut conversation.links);
         }
         conversation.version += u64::from(bumps_version);
         let version = conversation.version;
@@ -277,16 +285,7 @@ impl Database {
     }
 
     fn member_op(&mut self, id: ConversationId, at: Sequence, op: MemberOp) -> UserId {
-        let user = match &op {
-            MemberOp::Join { user, .. }
-            | MemberOp::Leave { user }
-            | MemberOp::SetRole { user, .. }
-            | MemberOp::Invite { user, .. }
-            | MemberOp::Uninvite { user }
-            | MemberOp::Ask { user }
-            | MemberOp::Unask { user }
-            | MemberOp::Delete { user, .. } => user.clone(),
-        };
+        let user = op.user().clone();
         let name = self.name(&user);
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return user;
@@ -297,6 +296,7 @@ impl Database {
                 member.role = Some(role);
                 member.invited_by = None;
                 member.asked = false;
+                member.ban = None;
                 let from = if history == 0 {
                     at
                 } else {
@@ -327,6 +327,24 @@ impl Database {
             MemberOp::Uninvite { .. } => member.invited_by = None,
             MemberOp::Ask { .. } => member.asked = true,
             MemberOp::Unask { .. } => member.asked = false,
+            MemberOp::Mute { until, .. } => member.muted_until = until,
+            MemberOp::Unban { .. } => member.ban = None,
+            MemberOp::Ban { ban, .. } => {
+                if member.role.take().is_some()
+                    && let Some(interval) = member.intervals.last_mut()
+                {
+                    interval.until = Some(at);
+                }
+                member.invited_by = None;
+                member.asked = false;
+                member.ban = Some(ban);
+            }
+            MemberOp::Profile {
+                name, attributes, ..
+            } => {
+                member.name_here = name.unwrap_or(std::mem::take(&mut member.name_here));
+                member.attributes = attributes.unwrap_or(std::mem::take(&mut member.attributes));
+            }
             MemberOp::Delete { upto, numbers, .. } => {
                 let mut deleted = member.deleted.clone();
                 let kept = deleted.add(upto, &numbers);
@@ -376,21 +394,8 @@ fn empty_meta(sender: &UserId) -> EntryMeta {
 }
 
 fn member_change(op: &MemberOp, name: String) -> MemberChange {
-    match op {
-        MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role } => MemberChange {
-            user: user.clone(),
-            role: Some(*role),
-            name,
-        },
-        MemberOp::Leave { user }
-        | MemberOp::Invite { user, .. }
-        | MemberOp::Uninvite { user }
-        | MemberOp::Ask { user }
-        | MemberOp::Unask { user }
-        | MemberOp::Delete { user, .. } => MemberChange {
-            user: user.clone(),
-            role: None,
-            name,
-        },
+    MemberChange {
+        name,
+        ..op.change()
     }
 }

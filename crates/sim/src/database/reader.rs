@@ -1,5 +1,7 @@
 //! What pages, heads and changes are read from.
 
+use fireside_protocol::text::folded;
+
 use super::*;
 
 impl LogReader for Database {
@@ -76,6 +78,41 @@ impl LogReader for Database {
         let rows = found.into_iter().flat_map(|it| it.members.values());
         let rows = rows.filter(|row| row.asked && after.is_none_or(|after| row.user > *after));
         Ok(rows.take(limit as usize).cloned().collect())
+    }
+
+    fn members_like(
+        &mut self,
+        id: ConversationId,
+        prefix: &str,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let mut rows = self.members(id, after, u32::MAX)?;
+        rows.retain(|row| {
+            let mut names = [row.user.as_str(), &row.name, &row.name_here].into_iter();
+            names.any(|name| folded(name).starts_with(prefix))
+        });
+        rows.truncate(limit as usize);
+        Ok(rows)
+    }
+
+    fn banned(
+        &mut self,
+        id: ConversationId,
+        now: WallMs,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let found = self.conversations.get(&id);
+        let rows = found.into_iter().flat_map(|it| it.members.values());
+        let holds = |row: &&MemberRow| row.ban.as_ref().is_some_and(|ban| ban.holds(now));
+        let rows = rows.filter(|row| after.is_none_or(|after| row.user > *after));
+        Ok(rows.filter(holds).take(limit as usize).cloned().collect())
+    }
+
+    fn links(&mut self, id: ConversationId) -> Result<Vec<Link>, StoreError> {
+        let found = self.conversations.get(&id);
+        Ok(found.map_or_else(Vec::new, |it| it.links.clone()))
     }
 
     fn memberships(

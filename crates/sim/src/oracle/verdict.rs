@@ -69,7 +69,10 @@ impl Oracle<'_> {
         let is_out = |who: &UserId| {
             let state = self.during(span, |command| match &command.act {
                 _ if command.place != id => None,
-                Act::Create(..) | Act::Join if command.user == *who => Some(true),
+                Act::Create(..) | Act::Join | Act::JoinBy(_) if command.user == *who => Some(true),
+                Act::LetIn(user, true) if user == who => Some(true),
+                Act::Ban(user, true, _) if user == who => Some(false),
+                Act::Dissolve => Some(false),
                 Act::Leave if command.user == *who => Some(false),
                 Act::Remove(user) if user == who => Some(false),
                 _ => None,
@@ -83,7 +86,7 @@ impl Oracle<'_> {
     /// Checks what a device has and shows of a conversation; an error is the first rule that does not hold.
     pub fn check_device(&self, device: &Shown<'_>) -> Check {
         let (user, id) = (device.user, device.id);
-        let Some(log) = self.logs.get(&id) else {
+        let Some(log) = self.logs.get(&id).filter(|log| !log.led.unsure) else {
             return Ok(());
         };
         let who = format!("{user} (device {}) in {id}", device.index);

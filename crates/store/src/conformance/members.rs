@@ -232,6 +232,7 @@ fn list(w: &mut World) {
             after: after.map(user),
             limit: 3,
             asked: false,
+            prefix: String::new(),
         };
         w.one(Op::Members {
             user: user(who),
@@ -304,6 +305,7 @@ fn asked(w: &mut World) {
             after: after.map(user),
             limit: 1,
             asked: true,
+            prefix: String::new(),
         };
         match w.one(Op::Members {
             user: user(who),

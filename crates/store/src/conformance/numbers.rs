@@ -200,6 +200,7 @@ fn created(w: &mut World) {
         user: ann.clone(),
         role: Some(Role::Owner),
         name: "the group".to_owned(),
+        until: 0,
     };
     assert_eq!(entry.member, Some(expected));
     assert_eq!(done.members.len(), 1);

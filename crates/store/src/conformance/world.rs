@@ -169,6 +169,7 @@ impl World {
             expected_version: Some(version),
             create: None,
             shape: None,
+            links: Vec::new(),
             command,
             effect: Effect::Entries {
                 entries,

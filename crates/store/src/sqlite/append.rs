@@ -16,6 +16,7 @@ use fireside_server_core::{
 use rusqlite::params;
 
 use super::{
+    links,
     rows::{BODY, META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
     trouble::Trouble,
     writer::{Head, Writer},
@@ -103,6 +104,18 @@ impl Writer<'_> {
         for op in addition.members {
             let number = head.last + 1;
             self.member_op(conversation, op, number, &head, &mut touched)?;
+        }
+        for op in &append.links {
+            links::carry_out(self.conn, conversation, op)?;
+        }
+        if addition
+            .entries
+            .iter()
+            .any(|entry| entry.kind == EntryKind::Dissolved)
+        {
+            self.conn
+                .prepare_cached("UPDATE conversations SET dissolved = 1 WHERE id = ?1")?
+                .execute(params![conversation.0])?;
         }
         self.heads.insert(conversation, after);
         let mut records = Vec::with_capacity(addition.records.len());
@@ -422,27 +435,18 @@ fn member_change(new: &NewEntry, create: Option<&NewConversation>) -> Option<Mem
         return None;
     }
     let created = create.filter(|_| new.kind == EntryKind::Created);
-    let (user, role) = match (&new.member, created) {
-        (Some(MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role }), _) => {
-            (user, Some(*role))
-        }
-        (
-            Some(
-                MemberOp::Leave { user }
-                | MemberOp::Invite { user, .. }
-                | MemberOp::Uninvite { user }
-                | MemberOp::Ask { user }
-                | MemberOp::Unask { user }
-                | MemberOp::Delete { user, .. },
-            ),
-            _,
-        ) => (user, None),
-        (None, Some(created)) => (&created.creator, Some(Role::Owner)),
+    let mut change = match (&new.member, created) {
+        (Some(op), _) => op.change(),
+        (None, Some(created)) => MemberChange {
+            user: created.creator.clone(),
+            role: Some(Role::Owner),
+            name: String::new(),
+            until: 0,
+        },
         (None, None) => return None,
     };
-    Some(MemberChange {
-        user: user.clone(),
-        role,
-        name: created.map_or_else(String::new, |created| created.name.clone()),
-    })
+    if let Some(created) = created {
+        change.name.clone_from(&created.name);
+    }
+    Some(change)
 }

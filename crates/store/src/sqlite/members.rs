@@ -1,12 +1,11 @@
 //! Members: intervals, roles, invitations, markers, blocks, devices.
 
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, DeviceId, Role, Sequence, UserId,
+    Code, ConversationId, ConversationKind, DeviceId, Role, Sequence, UserId, encode,
     frames::{UserRecord, UserRecordKind},
     limits::{BLOCKS_MAX, DEVICES_PER_USER_MAX},
 };
 use fireside_server_core::{
-    deleted::Deleted,
     rights::Interval,
     storage::{
         BlockSet, Command, DEVICE_SEEN_STEP_MS, Mark, MemberOp, MemberRow, Outcome, PutDevice,
@@ -16,6 +15,7 @@ use fireside_server_core::{
 use rusqlite::{OptionalExtension, params};
 
 use super::{
+    names,
     rows::{MEMBER, MEMBER_FROM, conversation_id, int, intervals_blob, member, uint},
     trouble::Trouble,
     writer::{Head, Writer},
@@ -34,26 +34,10 @@ impl Writer<'_> {
         before: &Head,
         touched: &mut Vec<UserId>,
     ) -> Result<(), Trouble> {
-        let (MemberOp::Join { user, .. }
-        | MemberOp::Leave { user }
-        | MemberOp::SetRole { user, .. }
-        | MemberOp::Invite { user, .. }
-        | MemberOp::Uninvite { user }
-        | MemberOp::Ask { user }
-        | MemberOp::Unask { user }
-        | MemberOp::Delete { user, .. }) = op;
-        let mut row = self.member(id, user)?.unwrap_or_else(|| MemberRow {
-            user: user.clone(),
-            role: None,
-            intervals: Vec::new(),
-            invited_by: None,
-            asked: false,
-            read: 0,
-            delivered: 0,
-            rights: 0,
-            deleted: Deleted::default(),
-            name: String::new(),
-        });
+        let user = op.user();
+        let mut row = self
+            .member(id, user)?
+            .unwrap_or_else(|| MemberRow::new(user.clone()));
         match op {
             MemberOp::Join { role, history, .. } => {
                 let from = match *history {
@@ -63,13 +47,27 @@ impl Writer<'_> {
                 row.role = Some(*role);
                 row.invited_by = None;
                 row.asked = false;
+                row.ban = None;
                 row.rights += u64::from(row.intervals.last().is_some_and(|last| from < last.from));
                 join(&mut row.intervals, from);
             }
-            MemberOp::Leave { .. } => {
-                row.role = None;
-                for interval in &mut row.intervals {
-                    interval.until.get_or_insert(number);
+            MemberOp::Leave { .. } => leave(&mut row, number),
+            MemberOp::Ban { ban, .. } => {
+                leave(&mut row, number);
+                row.invited_by = None;
+                row.asked = false;
+                row.ban = Some(ban.clone());
+            }
+            MemberOp::Unban { .. } => row.ban = None,
+            MemberOp::Mute { until, .. } => row.muted_until = *until,
+            MemberOp::Profile {
+                name, attributes, ..
+            } => {
+                if let Some(name) = name {
+                    row.name_here.clone_from(name);
+                }
+                if let Some(attributes) = attributes {
+                    row.attributes.clone_from(attributes);
                 }
             }
             MemberOp::SetRole { role, .. } => row.role = row.role.and(Some(*role)),
@@ -83,6 +81,15 @@ impl Writer<'_> {
             }
         }
         self.put_member(id, &row)?;
+        if matches!(
+            op,
+            MemberOp::Join { .. }
+                | MemberOp::Leave { .. }
+                | MemberOp::Ban { .. }
+                | MemberOp::Profile { .. }
+        ) {
+            names::renew(self.conn, id, user)?;
+        }
         if !touched.contains(user) {
             touched.push(user.clone());
         }
@@ -99,21 +106,15 @@ impl Writer<'_> {
         self.put_member(
             id,
             &MemberRow {
-                user: user.clone(),
                 role: Some(role),
                 intervals: vec![Interval {
                     from: 1,
                     until: None,
                 }],
-                invited_by: None,
-                asked: false,
-                read: 0,
-                delivered: 0,
-                rights: 0,
-                deleted: Deleted::default(),
-                name: String::new(),
+                ..MemberRow::new(user.clone())
             },
-        )
+        )?;
+        names::renew(self.conn, id, user)
     }
 
     /// The named members as they are now.
@@ -137,11 +138,13 @@ impl Writer<'_> {
     fn put_member(&self, id: ConversationId, row: &MemberRow) -> Result<(), Trouble> {
         self.conn
             .prepare_cached(
-                "INSERT INTO members (conversation, user, role, intervals, invited_by, read, delivered, rights, asked, deleted) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (conversation, user) DO UPDATE SET \
+                "INSERT INTO members (conversation, user, role, intervals, invited_by, read, delivered, rights, asked, \
+                 muted_until, banned_by, banned_until, name_here, attributes, deleted) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (conversation, user) DO UPDATE SET \
                  role = excluded.role, intervals = excluded.intervals, invited_by = excluded.invited_by, \
                  read = excluded.read, delivered = excluded.delivered, rights = excluded.rights, asked = excluded.asked, \
-                 deleted = excluded.deleted",
+                 muted_until = excluded.muted_until, banned_by = excluded.banned_by, banned_until = excluded.banned_until, \
+                 name_here = excluded.name_here, attributes = excluded.attributes, deleted = excluded.deleted",
             )?
             .execute(params![
                 id.0,
@@ -153,6 +156,11 @@ impl Writer<'_> {
                 int(row.delivered),
                 int(row.rights),
                 row.asked,
+                int(row.muted_until),
+                row.ban.as_ref().map(|ban| ban.by.as_str()),
+                int(row.ban.as_ref().map_or(0, |ban| ban.until)),
+                row.name_here,
+                encode(&row.attributes),
                 row.deleted.to_bytes()
             ])?;
         Ok(())
@@ -336,12 +344,16 @@ impl Writer<'_> {
     pub(super) fn put_device(&mut self, put: &PutDevice) -> Result<(), Trouble> {
         self.now = self.now.max(put.at);
         let user = put.user.as_str();
-        self.conn
+        let named = self
+            .conn
             .prepare_cached(
                 "INSERT INTO users (id, name) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET name = excluded.name \
                  WHERE excluded.name NOT IN ('', name)",
             )?
             .execute(params![user, put.name])?;
+        if named > 0 && !put.name.is_empty() {
+            names::renew_all(self.conn, &put.user)?;
+        }
         // A device that comes back at once, as all do after a break of the network, changes nothing, and then there is nothing to sync.
         let changed = self
             .conn
@@ -388,6 +400,14 @@ impl Writer<'_> {
                 .execute(params![command.user.as_str(), device.0])?;
         }
         Ok(())
+    }
+}
+
+/// Ends a membership, if there is one.
+fn leave(row: &mut MemberRow, number: Sequence) {
+    row.role = None;
+    for interval in &mut row.intervals {
+        interval.until.get_or_insert(number);
     }
 }
 

@@ -3,20 +3,21 @@
 use std::collections::{HashSet, VecDeque};
 
 use fireside_protocol::{
-    Code, ConversationId, Entry, Nonce, Rev, Sequence, UserId,
-    frames::{Device, DevicesPage, Revision},
+    Code, ConversationId, Entry, Nonce, Rev, Sequence, UserId, WallMs,
+    frames::{Device, DevicesPage, Link, Revision},
 };
 use fireside_server_core::{
     log,
     rights::EntryMeta,
     storage::{
-        ConversationRow, Item, LoadedConversation, LoadedUser, LogReader, MemberRow, Op, Reply,
-        StoreError, StoredEntry, Tally, Target,
+        ConversationRow, Item, LoadedConversation, LoadedUser, LogReader, MEETINGS_READ_MAX,
+        MemberRow, Op, Reply, StoreError, StoredEntry, Tally, Target,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::{
+    links::{LINKS, link},
     queue::Queued,
     revisions,
     rows::{
@@ -47,6 +48,15 @@ const _: () = assert!(PRIVATE | MENTION_ALL == 10);
 fn apart_above() -> String {
     format!(
         "SELECT {META} FROM entries WHERE {IN_CONVERSATION} AND seq > ?2 AND {APART} ORDER BY seq LIMIT ?3"
+    )
+}
+
+/// Present members of the conversation `?1` that have something folded from `?2` to `?3`, above the user `?4`.
+fn members_like() -> String {
+    format!(
+        "SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 AND m.role IS NOT NULL AND m.user IN (\
+         SELECT n.user FROM member_names n WHERE n.conversation = ?1 AND n.folded >= ?2 AND n.folded < ?3 AND n.user > ?4) \
+         ORDER BY m.user LIMIT ?5"
     )
 }
 
@@ -123,6 +133,13 @@ impl Snapshot<'_> {
                 let heads = log::heads(self, user, request, &[])?;
                 Ok(Reply::Sync(Box::new((log, heads))))
             }
+            Op::Bans { user, request, now } => {
+                Ok(log::bans(self, user, request, *now)?.map_or(Reply::NotFound, Reply::Bans))
+            }
+            Op::Links { user, request } => {
+                Ok(log::links(self, user, request)?.map_or(Reply::NotFound, Reply::Links))
+            }
+            Op::Meetings { after } => Ok(Reply::Meetings(self.meetings(*after)?)),
             Op::Pins { user, request } => {
                 Ok(log::pins(self, user, request)?.map_or(Reply::NotFound, Reply::Pins))
             }
@@ -208,6 +225,24 @@ impl Snapshot<'_> {
             members,
             blocks,
             sent,
+            links: self.rows(LINKS, &[&id.0], link)?,
+        })
+    }
+
+    /// Meetings that are not over, with when they end.
+    fn meetings(
+        &self,
+        after: Option<ConversationId>,
+    ) -> Result<Vec<(ConversationId, WallMs)>, Trouble> {
+        let sql = format!(
+            "SELECT {CONVERSATION} FROM conversations c WHERE c.kind = 4 AND c.dissolved = 0 AND c.id > ?1 \
+             ORDER BY c.id LIMIT {MEETINGS_READ_MAX}"
+        );
+        // Before the first id there is the empty one.
+        let after = after.map_or_else(Vec::new, |id| id.0.to_vec());
+        self.rows(&sql, &[&after], |row| {
+            let (found, _) = conversation(row, 0)?;
+            Ok((found.id, found.settings.ends.unwrap_or(0)))
         })
     }
 
@@ -373,6 +408,41 @@ impl LogReader for Snapshot<'_> {
         );
         let after = after.map_or("", UserId::as_str);
         Ok(self.rows(&sql, &[&id.0, &after, &limit], member)?)
+    }
+
+    fn members_like(
+        &mut self,
+        id: ConversationId,
+        prefix: &str,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let after = after.map_or("", UserId::as_str);
+        let end = format!("{prefix}{}", char::MAX);
+        Ok(self.rows(
+            &members_like(),
+            &[&id.0, &prefix, &end, &after, &limit],
+            member,
+        )?)
+    }
+
+    fn banned(
+        &mut self,
+        id: ConversationId,
+        now: WallMs,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<MemberRow>, StoreError> {
+        let sql = format!(
+            "SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 AND m.banned_by IS NOT NULL AND m.user > ?2 \
+             AND (m.banned_until = 0 OR m.banned_until > ?3) ORDER BY m.user LIMIT ?4"
+        );
+        let after = after.map_or("", UserId::as_str);
+        Ok(self.rows(&sql, &[&id.0, &after, &number(now), &limit], member)?)
+    }
+
+    fn links(&mut self, id: ConversationId) -> Result<Vec<Link>, StoreError> {
+        Ok(self.rows(LINKS, &[&id.0], link)?)
     }
 
     fn memberships(
@@ -546,6 +616,28 @@ mod tests {
         let lines: Vec<String> = lines.unwrap().map(Result::unwrap).collect();
         assert!(
             lines.iter().any(|line| line.contains("entries_apart")),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn members_are_looked_up_by_their_names_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plan.db");
+        drop(schema::open_writer(&path, false, 1 << 20).unwrap());
+        let conn = schema::open_reader(&path, 1 << 20).unwrap();
+        let mut plan = conn
+            .prepare(&format!("EXPLAIN QUERY PLAN {}", members_like()))
+            .unwrap();
+        let bound = params![[0u8; 16], "an", "an~", "", 200];
+        let lines = plan.query_map(bound, |row| row.get::<_, String>(3));
+        let lines: Vec<String> = lines.unwrap().map(Result::unwrap).collect();
+        let by_name = |line: &String| {
+            line.contains("SEARCH n USING") && line.contains("folded>? AND folded<?")
+        };
+        assert!(lines.iter().any(by_name), "{lines:?}");
+        assert!(
+            !lines.iter().any(|line| line.contains("SCAN m")),
             "{lines:?}"
         );
     }

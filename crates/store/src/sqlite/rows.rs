@@ -9,7 +9,7 @@ use fireside_server_core::{
     deleted::Deleted,
     facets::is_pinned,
     rights::{EntryMeta, Interval},
-    storage::{ConversationRow, MemberRow, Outcome, StoredEntry},
+    storage::{Ban, ConversationRow, MemberRow, Outcome, StoredEntry},
 };
 use rusqlite::{Row, types::ValueRef};
 
@@ -22,14 +22,14 @@ pub(super) const META: &str =
 pub(super) const BODY: usize = 11;
 /// Columns of [`member`], from `members m LEFT JOIN users u`.
 pub(super) const MEMBER: &str = "m.user, m.role, m.intervals, m.invited_by, m.read, m.delivered, m.rights, \
-     coalesce(u.name, ''), m.asked, m.deleted";
+     coalesce(u.name, ''), m.asked, m.muted_until, m.banned_by, m.banned_until, m.name_here, m.attributes, m.deleted";
 /// How many they are.
-pub(super) const MEMBER_COLUMNS: usize = 10;
+pub(super) const MEMBER_COLUMNS: usize = 15;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
 pub(super) const CONVERSATION: &str =
-    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number, c.settings";
+    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number, c.settings, c.dissolved";
 
 /// Bits of `entries.flags`.
 pub(super) const COUNTABLE: u64 = 1;
@@ -184,7 +184,18 @@ pub(super) fn member(row: &Row<'_>) -> Result<MemberRow, Trouble> {
         rights: uint(row, 6)?,
         name: text(row, 7)?.to_owned(),
         asked: row.get(8)?,
-        deleted: Deleted::from_bytes(blob(row, 9)?).ok_or_else(|| Trouble::damaged("deletions"))?,
+        muted_until: uint(row, 9)?,
+        ban: match user_or_none(row, 10)? {
+            Some(by) => Some(Ban {
+                by,
+                until: uint(row, 11)?,
+            }),
+            None => None,
+        },
+        name_here: text(row, 12)?.to_owned(),
+        attributes: decode_body(blob(row, 13)?)?,
+        deleted: Deleted::from_bytes(blob(row, 14)?)
+            .ok_or_else(|| Trouble::damaged("deletions"))?,
     })
 }
 
@@ -230,6 +241,7 @@ pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<(ConversationRow,
         name: text(row, at + 3)?.to_owned(),
         history_for_joiners: uint(row, at + 4)?,
         settings: decode_body(blob(row, at + 7)?)?,
+        dissolved: row.get(at + 8)?,
         first: uint(row, at + 5)?,
         last: 0,
         ordinal: 0,

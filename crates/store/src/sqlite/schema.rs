@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::trouble::Trouble;
+use super::{names, trouble::Trouble};
 
 /// Says in the file's header whose it is: "Fire".
 const APPLICATION_ID: i64 = 0x4669_7265;
@@ -22,6 +22,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006.sql"),
     include_str!("migrations/0007.sql"),
 ];
+/// The schema since which members are looked up by name.
+const NAMES_FROM: usize = 5;
 /// How long a connection waits for a lock of another one. Only start, checkpoints and outside tools ever hold one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log is cut back to this after a checkpoint that emptied it, in bytes.
@@ -117,8 +119,13 @@ fn prepare(
     // The writer checkpoints itself, after it has answered.
     conn.pragma_update(None, "wal_autocheckpoint", 0)?;
     for (done, step) in MIGRATIONS.iter().enumerate().skip(version as usize) {
+        conn.execute_batch(&format!("BEGIN IMMEDIATE; {step}"))?;
+        if done + 1 == NAMES_FROM {
+            // What only Rust can fold.
+            names::fill(conn)?;
+        }
         conn.execute_batch(&format!(
-            "BEGIN IMMEDIATE; {step}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}; COMMIT;",
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {}; COMMIT;",
             done + 1
         ))?;
     }

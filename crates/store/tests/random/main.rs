@@ -5,14 +5,15 @@ mod model;
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, EntryKind, Header, Nonce, Role, Settings, UserId,
-    frames::UserRecordKind,
+    Attribute, Code, ConversationId, ConversationKind, EntryKind, Header, LinkCode, Nonce, Role,
+    Settings, UserId,
+    frames::{Link, UserRecordKind},
 };
 use fireside_server_core::{
     facets::FacetOp,
     storage::{
-        Append, Command, Effect, Mark, MemberOp, NewConversation, NewEntry, NewUserRecord, Op,
-        Reply, SetBlock, Shape, Target,
+        Append, Ban, Command, Effect, LinkOp, Mark, MemberOp, NewConversation, NewEntry,
+        NewUserRecord, Op, Reply, SetBlock, Shape, Target,
     },
 };
 use fireside_store::{
@@ -208,6 +209,7 @@ impl Run {
             expected_version: version,
             create,
             shape: None,
+            links: Vec::new(),
             command,
             effect: Effect::Entries {
                 entries,
@@ -349,6 +351,21 @@ impl Run {
                     ..Settings::default()
                 },
             }));
+            let code = LinkCode([history % 8; 16]);
+            let known = (self.model.conversations.get(&append.conversation))
+                .is_some_and(|it| it.links.iter().any(|link| link.code == code));
+            append.links = match (known, history % 5) {
+                (true, 0) => vec![LinkOp::Remove(code)],
+                (true, _) => vec![LinkOp::Use(code)],
+                (false, _) => vec![LinkOp::Create(Link {
+                    code,
+                    by: append.command.user.clone(),
+                    at: 7,
+                    expires: history.into(),
+                    uses: history.into(),
+                    used: 0,
+                })],
+            };
             if let Effect::Entries { bumps_version, .. } = &mut append.effect {
                 *bumps_version = true;
             }
@@ -373,6 +390,35 @@ impl Run {
                 )
             }
             2 => (EntryKind::Left, MemberOp::Leave { user: user.clone() }),
+            3 if history % 3 == 1 => {
+                let until = history.into();
+                let user = user.clone();
+                (EntryKind::Muted, MemberOp::Mute { user, until })
+            }
+            3 if history % 3 == 2 => (
+                EntryKind::MemberSet,
+                MemberOp::Profile {
+                    user: user.clone(),
+                    name: (history % 2 == 0).then(|| format!("Name {history}")),
+                    attributes: (history % 4 < 3).then(|| {
+                        vec![Attribute {
+                            key: "level".into(),
+                            value: history.to_string(),
+                        }]
+                    }),
+                },
+            ),
+            4 if history % 3 == 2 => (
+                EntryKind::Banned,
+                MemberOp::Ban {
+                    user: user.clone(),
+                    ban: Ban {
+                        by,
+                        until: u64::from(history % 2),
+                    },
+                },
+            ),
+            5 if history % 3 == 2 => (EntryKind::Role, MemberOp::Unban { user: user.clone() }),
             3 => (
                 EntryKind::Role,
                 MemberOp::SetRole {

@@ -6,14 +6,13 @@ use bytes::Bytes;
 use fireside_protocol::{
     ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Settings, Tombstone,
     UserId, encode,
-    frames::{UserRecord, UserRecordKind},
+    frames::{Link, UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
-    deleted::Deleted,
     facets::{carry_out, is_pinned},
     rights::{EntryMeta, Interval},
     storage::{
-        Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
+        Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item, LinkOp,
         LoadedConversation, Mark, MemberOp, MemberRow, NewEntry, Outcome, Reply, SetBlock,
         StoredEntry,
     },
@@ -33,6 +32,7 @@ pub(crate) struct Conversation {
     pub(crate) row: ConversationRow,
     pub(crate) entries: Vec<(EntryMeta, Entry)>,
     pub(crate) members: BTreeMap<UserId, MemberRow>,
+    pub(crate) links: Vec<Link>,
 }
 
 impl Model {
@@ -99,6 +99,17 @@ impl Model {
         for op in members {
             conversation.member(op, first, first, &mut touched);
         }
+        for op in &append.links {
+            match op {
+                LinkOp::Create(link) => conversation.links.push(link.clone()),
+                LinkOp::Remove(code) => conversation.links.retain(|link| link.code != *code),
+                LinkOp::Use(code) => {
+                    for link in &mut conversation.links {
+                        link.used += u32::from(link.code == *code);
+                    }
+                }
+            }
+        }
         if let Some(shape) = &append.shape {
             conversation.row.name.clone_from(&shape.name);
             conversation.row.history_for_joiners = shape.history_for_joiners;
@@ -147,6 +158,7 @@ impl Model {
                 name: new.name.clone(),
                 history_for_joiners: new.history_for_joiners,
                 settings: Settings::default(),
+                dissolved: false,
                 first: 1,
                 last: 0,
                 ordinal: 0,
@@ -154,6 +166,7 @@ impl Model {
             },
             entries: Vec::new(),
             members: BTreeMap::new(),
+            links: Vec::new(),
         };
         for (user, role) in &new.members {
             let mut row = member(user);
@@ -284,6 +297,7 @@ impl Model {
                 .cloned()
                 .collect(),
             sent: conversation.sent(),
+            links: conversation.links.clone(),
         }
     }
 
@@ -413,14 +427,7 @@ impl Conversation {
     }
 
     fn member(&mut self, op: &MemberOp, number: u64, first: u64, touched: &mut Vec<UserId>) {
-        let (MemberOp::Join { user, .. }
-        | MemberOp::Leave { user }
-        | MemberOp::SetRole { user, .. }
-        | MemberOp::Invite { user, .. }
-        | MemberOp::Uninvite { user }
-        | MemberOp::Ask { user }
-        | MemberOp::Unask { user }
-        | MemberOp::Delete { user, .. }) = op;
+        let user = op.user();
         let row = self
             .members
             .entry(user.clone())
@@ -439,6 +446,7 @@ impl Conversation {
                 row.role = Some(*role);
                 row.invited_by = None;
                 row.asked = false;
+                row.ban = None;
                 let before = row.intervals.last().map(|last| last.from);
                 if before.is_some_and(|before| from < before) {
                     row.rights += 1;
@@ -468,6 +476,27 @@ impl Conversation {
             MemberOp::Uninvite { .. } => row.invited_by = None,
             MemberOp::Ask { .. } => row.asked = true,
             MemberOp::Unask { .. } => row.asked = false,
+            MemberOp::Mute { until, .. } => row.muted_until = *until,
+            MemberOp::Unban { .. } => row.ban = None,
+            MemberOp::Ban { ban, .. } => {
+                row.role = None;
+                if let Some(last) = row.intervals.last_mut() {
+                    last.until.get_or_insert(number);
+                }
+                row.invited_by = None;
+                row.asked = false;
+                row.ban = Some(ban.clone());
+            }
+            MemberOp::Profile {
+                name, attributes, ..
+            } => {
+                if let Some(name) = name {
+                    row.name_here = name.clone();
+                }
+                if let Some(attributes) = attributes {
+                    row.attributes = attributes.clone();
+                }
+            }
             MemberOp::Delete { upto, numbers, .. } => {
                 row.rights += u64::from(row.deleted.add(*upto, numbers));
             }
@@ -476,39 +505,19 @@ impl Conversation {
 }
 
 fn member_change(op: &MemberOp, kind: EntryKind, append: &Append) -> MemberChange {
-    let (user, role) = match op {
-        MemberOp::Join { user, role, .. } | MemberOp::SetRole { user, role } => (user, Some(*role)),
-        MemberOp::Leave { user }
-        | MemberOp::Invite { user, .. }
-        | MemberOp::Uninvite { user }
-        | MemberOp::Ask { user }
-        | MemberOp::Unask { user }
-        | MemberOp::Delete { user, .. } => (user, None),
-    };
+    let mut change = op.change();
     let created = append
         .create
         .as_ref()
         .filter(|_| kind == EntryKind::Created);
-    MemberChange {
-        user: user.clone(),
-        role,
-        name: created.map_or_else(String::new, |new| new.name.clone()),
+    if let Some(new) = created {
+        change.name.clone_from(&new.name);
     }
+    change
 }
 
 fn member(user: &UserId) -> MemberRow {
-    MemberRow {
-        user: user.clone(),
-        role: None,
-        intervals: Vec::new(),
-        invited_by: None,
-        asked: false,
-        deleted: Deleted::default(),
-        read: 0,
-        delivered: 0,
-        rights: 0,
-        name: String::new(),
-    }
+    MemberRow::new(user.clone())
 }
 
 pub(crate) fn blank(kind: UserRecordKind, conversation: Option<ConversationId>) -> UserRecord {

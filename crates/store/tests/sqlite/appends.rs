@@ -60,6 +60,7 @@ pub(crate) fn message(n: u64, version: Option<u64>, text: &str) -> Op {
             records: Vec::new(),
         },
         command,
+        links: Vec::new(),
     }))
 }
 

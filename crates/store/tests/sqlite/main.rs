@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 use appends::{command, direct, message, messages};
 use fireside_protocol::{
     Entry, EntryKind, UserId, decode,
-    frames::{HeadsRequest, PageRequest},
+    frames::{HeadsRequest, MembersRequest, PageRequest},
 };
 use fireside_server_core::storage::{
     Append, Appended, Effect, NewEntry, Op, Outcome, Reply, StoreError, Target,
@@ -526,9 +526,32 @@ fn a_file_of_the_first_schema_counts_unread_as_before() {
     assert_eq!(heads(&mut store), [0, 39]);
     drop(store);
     let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.execute_batch("DROP TABLE senders; DROP INDEX entries_apart; DROP INDEX entries_pinned; ALTER TABLE conversations DROP COLUMN settings; ALTER TABLE members DROP COLUMN asked; ALTER TABLE members DROP COLUMN deleted; ALTER TABLE entries DROP COLUMN audience; DROP TABLE revisions; PRAGMA user_version = 1")
-        .unwrap();
+    conn.execute_batch(
+        "DROP TABLE senders; DROP INDEX entries_apart; DROP INDEX entries_pinned; DROP INDEX conversations_meetings; \
+         DROP INDEX members_banned; DROP TABLE member_names; DROP TABLE links; \
+         ALTER TABLE conversations DROP COLUMN settings; ALTER TABLE conversations DROP COLUMN dissolved; \
+         ALTER TABLE members DROP COLUMN asked; ALTER TABLE members DROP COLUMN muted_until; \
+         ALTER TABLE members DROP COLUMN banned_by; ALTER TABLE members DROP COLUMN banned_until; \
+         ALTER TABLE members DROP COLUMN name_here; ALTER TABLE members DROP COLUMN attributes; \
+         ALTER TABLE members DROP COLUMN deleted; ALTER TABLE entries DROP COLUMN audience; DROP TABLE revisions; PRAGMA user_version = 1",
+    )
+    .unwrap();
     drop(conn);
     let mut store = harness(&path, |_| ());
     assert_eq!(heads(&mut store), [0, 39]);
+    // Whoever was a member before there was an index of names is found in it.
+    let ask = Op::Members {
+        user: UserId::new("ann").unwrap(),
+        request: MembersRequest {
+            conversation: by_bob(0).conversation,
+            after: None,
+            limit: 0,
+            asked: false,
+            prefix: "BO".into(),
+        },
+    };
+    match store.run(vec![ask]).remove(0) {
+        Ok(Reply::Members(page)) => assert_eq!(page.members[0].user.as_str(), "bob"),
+        other => panic!("no members: {other:?}"),
+    }
 }

@@ -54,6 +54,21 @@ pub(crate) fn fill(row: &mut ChildSpawnerCommands, look: &Look, room: Entity) {
         Body::Settings(_) => {
             return note(row, &format!("{} rearranges the camp", about.sender));
         }
+        Body::Dissolved => return note(row, "the fire is put out"),
+        Body::Muted(who, 0) => return note(row, &format!("{who} may speak again")),
+        Body::Muted(who, _) => return note(row, &format!("{who} is told to be quiet")),
+        Body::Banned(who, _) => {
+            return note(row, &format!("{} sends {who} away for good", about.sender));
+        }
+        Body::MemberSet(who, change) => {
+            return note(
+                row,
+                &match change.name.as_deref() {
+                    Some("") | None => format!("{who} is somebody else here now"),
+                    Some(name) => format!("{who} is called {name} here"),
+                },
+            );
+        }
         Body::Hole => return note(row, "messages in between are not loaded yet"),
         Body::Unknown => return note(row, "a message that this version can not show"),
     };

@@ -349,6 +349,7 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
             history_for_joiners: 0,
             kind: None,
             join: None,
+            ends: 0,
         };
         let made = persist(&owner, create).await?;
         let conversation = made.conversation.context("an ack without the group")?;
@@ -368,6 +369,7 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
             let join = Join {
                 nonce: nonce(&mut chance),
                 conversation,
+                link: None,
             };
             silent.push(Silent::join(&deaf, &tokens.sign(name)?, join, &mut chance).await?);
         }

@@ -233,6 +233,7 @@ async fn ground(
         history_for_joiners: u64::MAX,
         kind: None,
         join: None,
+        ends: 0,
     };
     let made = persist(&owner, create).await?;
     let group = made.conversation.context("an ack without the group")?;
@@ -253,6 +254,7 @@ async fn ground(
         let join = Join {
             nonce: nonce(chance),
             conversation: group,
+            link: None,
         };
         persist(&member, join).await?;
         member.close();

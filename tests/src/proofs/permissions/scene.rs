@@ -7,16 +7,20 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use fireside_protocol::{
-    ClientFrame, ConversationId, ConversationKind, JoinPolicy, Nonce, Permission, Role,
+    ClientFrame, ConversationId, ConversationKind, JoinPolicy, LinkCode, Nonce, Permission, Role,
     ServerFrame, Settings, TextContent, UserId, encode,
     frames::{
-        AnswerRequest, Block, CreateGroup, Edit, Invite, Join, Leave, MembersRequest, PageRequest,
-        Pin, PinsRequest, React, Read, Recall, RemoveMember, SetConversation, SetRole,
+        AnswerRequest, Block, CreateGroup, CreateLink, Dissolve, Edit, Invite, Join, Leave,
+        MembersRequest, PageRequest, Pin, PinsRequest, React, Read, Recall, RemoveMember,
+        SetConversation, SetRole,
     },
 };
 use fireside_server::{Claims, TokenKeys};
 
-use super::page::Cell;
+use super::{
+    lead::{self, Lead},
+    page::Cell,
+};
 use crate::{
     chance::Chance,
     process::{Server, ServerPlan},
@@ -81,6 +85,8 @@ pub(super) const ACTIONS: &[(&str, Action)] = &[
     ("change what roles may do", Action::Set(Change::Permissions)),
     ("change nothing", Action::Set(Change::Nothing)),
     ("open it to everybody", Action::Set(Change::Open)),
+    ("set when it ends", Action::Set(Change::Ends)),
+    ("invite who is banned", Action::Invite(&[Whose::Banned])),
     ("see who asks to come in", Action::Asking),
     ("let in who asks", Action::Answer(Whose::Asking, true)),
     ("turn away who asks", Action::Answer(Whose::Asking, false)),
@@ -111,6 +117,7 @@ pub(super) enum Action {
     Set(Change),
     Asking,
     Answer(Whose, bool),
+    Lead(Lead),
 }
 
 /// What is changed of a conversation.
@@ -121,6 +128,7 @@ pub(super) enum Change {
     Frozen,
     Permissions,
     Open,
+    Ends,
     Nothing,
 }
 
@@ -149,6 +157,10 @@ impl Change {
                 join: Some(JoinPolicy::Open),
                 ..same
             },
+            Self::Ends => Settings {
+                ends: Some(4_000_000_000_000),
+                ..same
+            },
             Self::Nothing => same,
         }
     }
@@ -170,6 +182,8 @@ pub(super) enum Whose {
     Invited,
     /// Who asks to come in, if anybody does.
     Asking,
+    /// Who was a member and was banned, if anybody was.
+    Banned,
     /// Who has nothing to do with the conversation.
     Nobody,
 }
@@ -191,6 +205,8 @@ struct Scene {
     cast: BTreeMap<&'static str, String>,
     /// By role: the number of what they wrote.
     wrote: BTreeMap<&'static str, u64>,
+    /// What lets others in.
+    link: LinkCode,
 }
 
 impl Stage {
@@ -211,15 +227,31 @@ impl Stage {
     /// Makes the conversation of a cell and tries it: `ok` or the code's key.
     pub(super) async fn play(&mut self, cell: &Cell) -> Result<String> {
         let mut actions = ACTIONS.iter();
-        let (_, action) = actions
-            .find(|(name, _)| *name == cell.action)
-            .context("the proof does not know the action")?;
+        let known = actions.find(|(name, _)| *name == cell.action);
+        let mut leads = lead::ACTIONS.iter();
+        let lead = leads.find(|(name, _)| *name == cell.action);
+        let action = match (known, lead) {
+            (Some((_, action)), _) => *action,
+            (_, Some((_, lead))) => Action::Lead(*lead),
+            _ => bail!("the proof does not know the action"),
+        };
         self.round += 1;
         let scene = match &*cell.table {
-            "group" => self.group(None).await?,
-            "public, open" => self.group(Some(JoinPolicy::Open)).await?,
-            "public, on request" => self.group(Some(JoinPolicy::Request)).await?,
-            "public, by invitation" => self.group(Some(JoinPolicy::Invite)).await?,
+            "group" => self.group(None, None).await?,
+            "meeting" => self.group(Some(ConversationKind::Meeting), None).await?,
+            "public, open" => self.public(JoinPolicy::Open).await?,
+            "public, on request" => self.public(JoinPolicy::Request).await?,
+            "public, by invitation" => self.public(JoinPolicy::Invite).await?,
+            "public, open, banned" => {
+                let scene = self.public(JoinPolicy::Open).await?;
+                self.banned(scene).await?
+            }
+            "group, banned" => {
+                let scene = self.group(None, None).await?;
+                self.banned(scene).await?
+            }
+            "group, muted" => self.group_muted().await?,
+            "group, dissolved" => self.group_dissolved().await?,
             "group, frozen" => self.group_set(Change::Frozen).await?,
             "group, slow mode" => self.group_set(Change::Rules).await?,
             "direct" => self.direct(&cell.role).await?,
@@ -227,7 +259,7 @@ impl Stage {
         };
         let cast = scene.cast.get(&*cell.role);
         let me = cast.context("the proof does not know the role")?.clone();
-        self.act(&scene, &cell.role, &me, *action).await
+        self.act(&scene, &cell.role, &me, action).await
     }
 
     /// A user's session, made at their first appearance.
@@ -259,6 +291,8 @@ impl Stage {
             ClientFrame::PageRequest(_)
                 | ClientFrame::MembersRequest(_)
                 | ClientFrame::PinsRequest(_)
+                | ClientFrame::BansRequest(_)
+                | ClientFrame::LinksRequest(_)
         );
         let wire = self.wire(user).await?;
         let answer = if is_page {
@@ -268,9 +302,11 @@ impl Stage {
         };
         Ok(match answer {
             ServerFrame::Ack(ack) => ("ok".to_owned(), ack.sequence),
-            ServerFrame::Page(_) | ServerFrame::MembersPage(_) | ServerFrame::PinsPage(_) => {
-                ("ok".to_owned(), 0)
-            }
+            ServerFrame::Page(_)
+            | ServerFrame::MembersPage(_)
+            | ServerFrame::PinsPage(_)
+            | ServerFrame::BansPage(_)
+            | ServerFrame::LinksPage(_) => ("ok".to_owned(), 0),
             ServerFrame::Refused(refused) => (refused.code().key().to_owned(), 0),
             other => bail!("answered with {other:?}"),
         })
@@ -285,8 +321,16 @@ impl Stage {
         Ok(number)
     }
 
-    /// Everybody in a new group, or in a public conversation with such a policy, with a message of each.
-    async fn group(&mut self, join: Option<JoinPolicy>) -> Result<Scene> {
+    async fn public(&mut self, join: JoinPolicy) -> Result<Scene> {
+        self.group(Some(ConversationKind::Public), Some(join)).await
+    }
+
+    /// Everybody in a new conversation of such a kind and policy, with a message of each.
+    async fn group(
+        &mut self,
+        kind: Option<ConversationKind>,
+        join: Option<JoinPolicy>,
+    ) -> Result<Scene> {
         const JOIN: [&str; 5] = ["admin", "member", "other admin", "other member", "former"];
         let name = self.nonce();
         let mut invite = vec![UserId::new("invited")?];
@@ -298,8 +342,9 @@ impl Stage {
             name: "the group".into(),
             invite,
             history_for_joiners: 0,
-            kind: join.map(|_| ConversationKind::Public),
+            kind,
             join,
+            ends: 0,
         };
         self.must("owner", create).await?;
         let conversation = ConversationId::made(&UserId::new("owner")?, name);
@@ -310,6 +355,7 @@ impl Stage {
                 Join {
                     nonce,
                     conversation,
+                    link: None,
                 },
             )
             .await?;
@@ -347,22 +393,65 @@ impl Stage {
                 Join {
                     nonce,
                     conversation,
+                    link: None,
                 },
             )
             .await?;
         }
+        let make = CreateLink {
+            nonce: self.nonce(),
+            conversation,
+            expires: 0,
+            uses: 0,
+        };
+        let link = match self.wire("owner").await?.ask(make).await? {
+            ServerFrame::Ack(ack) => ack.link.context("a link has a code")?,
+            other => bail!("a link was answered with {other:?}"),
+        };
         let others = ["owner", "invited", "asking", "stranger"];
         let cast = others.into_iter().chain(JOIN);
         Ok(Scene {
             conversation,
             cast: cast.map(|role| (role, role.to_owned())).collect(),
             wrote,
+            link,
         })
+    }
+
+    /// Two are banned: one who was a member, and one who never was.
+    async fn banned(&mut self, mut scene: Scene) -> Result<Scene> {
+        for (role, user) in [("banned", "other member"), ("banned stranger", "stranger")] {
+            let nonce = self.nonce();
+            let ban = lead::ban(nonce, scene.conversation, UserId::new(user)?, true);
+            self.must("owner", ban).await?;
+            scene.cast.insert(role, user.to_owned());
+        }
+        Ok(scene)
+    }
+
+    async fn group_muted(&mut self) -> Result<Scene> {
+        let scene = self.group(None, None).await?;
+        for user in ["admin", "member"] {
+            let nonce = self.nonce();
+            let mute = lead::mute(nonce, scene.conversation, UserId::new(user)?);
+            self.must("owner", mute).await?;
+        }
+        Ok(scene)
+    }
+
+    async fn group_dissolved(&mut self) -> Result<Scene> {
+        let scene = self.group(None, None).await?;
+        let dissolve = Dissolve {
+            nonce: self.nonce(),
+            conversation: scene.conversation,
+        };
+        self.must("owner", dissolve).await?;
+        Ok(scene)
     }
 
     /// A group that its owner has set so.
     async fn group_set(&mut self, change: Change) -> Result<Scene> {
-        let scene = self.group(None).await?;
+        let scene = self.group(None, None).await?;
         let set = SetConversation {
             nonce: self.nonce(),
             conversation: scene.conversation,
@@ -408,6 +497,7 @@ impl Stage {
             conversation,
             cast,
             wrote,
+            link: LinkCode::default(),
         })
     }
 
@@ -477,6 +567,7 @@ impl Stage {
                 after: None,
                 limit: 0,
                 asked: false,
+                prefix: String::new(),
             }
             .into(),
             Action::Read => Read {
@@ -497,6 +588,7 @@ impl Stage {
             Action::Join => Join {
                 nonce,
                 conversation,
+                link: None,
             }
             .into(),
             Action::Leave => Leave {
@@ -515,6 +607,7 @@ impl Stage {
                 after: None,
                 limit: 0,
                 asked: true,
+                prefix: String::new(),
             }
             .into(),
             Action::Answer(whom, accept) => AnswerRequest {
@@ -524,6 +617,10 @@ impl Stage {
                 accept,
             }
             .into(),
+            Action::Lead(lead) => {
+                let whom = lead.whom().map(|whose| scene.user(role, whose));
+                lead.frame(nonce, conversation, whom.transpose()?, scene.link)
+            }
             Action::Set(change) => SetConversation {
                 nonce,
                 conversation,
@@ -552,6 +649,7 @@ impl Scene {
             Whose::Owner => "owner",
             Whose::Invited => "invited",
             Whose::Asking => "asking",
+            Whose::Banned => "banned",
             Whose::Nobody => "nobody",
         }
     }

@@ -269,6 +269,11 @@ impl App {
                 self.searches.push((words, None));
             }
             Line::Devices => self.act(Command::Devices, Why::Devices),
+            Line::Lead(lead) => match (self.lead(lead), self.selected) {
+                (None, _) => {}
+                (Some(lead), Some(conversation)) => self.lead_here(lead, conversation),
+                (Some(_), None) => self.say("first choose a group".to_owned(), Tone::Bad),
+            },
             Line::Connect => self.act(Command::Connect, Why::Quiet),
             Line::Disconnect => self.act(Command::Disconnect, Why::Quiet),
             Line::Help => self.help(),

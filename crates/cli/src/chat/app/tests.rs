@@ -37,6 +37,7 @@ fn listed(peer: &str, unread: u32) -> ConversationRow {
         capabilities: 0,
         frozen: false,
         slow_mode_ms: 0,
+        muted_until: 0,
         picture: "".into(),
     }
 }

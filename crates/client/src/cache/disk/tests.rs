@@ -73,6 +73,7 @@ fn head(conversation: ConversationId) -> Head {
         slow_mode_ms: 0,
         picture: String::new(),
         forget_on_leave: false,
+        muted_until: 0,
         settings: None,
     }
 }
