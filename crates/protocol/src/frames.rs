@@ -812,6 +812,7 @@ macro_rules! frames {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq)]
         #[expect(missing_docs, reason = "each variant is documented at its record")]
+        #[allow(clippy::large_enum_variant, reason = "of a server's: a head; frames are passed on, not kept")]
         pub enum $name {
             $($variant($variant),)*
             /// A kind this build does not know; skipped.
