@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, ConversationKind, Lane, LinkCode, Nonce, Now, ServerFrame,
-    UserId,
+    ClientFrame, Code, ConversationKind, Lane, LinkCode, Nonce, Now, ServerFrame, UserId,
     frames::{Ack, HeadsRequest, Refused, UserRecord},
 };
 
@@ -57,7 +56,7 @@ impl Node {
                 self.count_outcome(&done.outcome);
                 if entries > 0 || !done.members.is_empty() || create.is_some() || !links.is_empty()
                 {
-                    self.apply(conversation, id, &done, create.as_ref(), shape, &links, now);
+                    self.apply(conversation, &done, create.as_ref(), shape, &links, now);
                 }
                 self.send_records(&done.records);
                 let answer = self.answer_for(conversation, &job, nonce, done.outcome);
@@ -181,7 +180,6 @@ impl Node {
     fn apply(
         &mut self,
         conversation: ConversationKey,
-        id: ConversationId,
         done: &Done,
         create: Option<&NewConversation>,
         shape: Option<Box<Shape>>,
@@ -191,6 +189,7 @@ impl Node {
         let Some(slot) = self.conversations.get_mut(conversation) else {
             return;
         };
+        let id = slot.id;
         let Some(loaded) = &mut slot.loaded else {
             return;
         };

@@ -209,7 +209,8 @@ impl Node {
             // Until it is known to be over.
             self.set_meeting_timer(id, at + END_AGAIN_MS, true, now);
         } else {
-            self.set_meeting_timer(id, at + LOOK_MS, false, now);
+            // One that is over while the node drains is the next node's to end.
+            self.set_meeting_timer(id, at + LOOK_MS, over, now);
         }
     }
 

@@ -507,6 +507,7 @@ pub struct PutDevice {
 
 /// What came of an operation.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "replies are passed on, not kept")]
 pub enum Reply {
     /// Of [`Op::Append`].
     Appended(Appended),

@@ -214,3 +214,22 @@ fn what_is_no_meeting_has_no_end_and_a_full_one_is_full() {
     };
     assert_eq!(world.refused(2, set).code(), Code::ArgumentInvalid);
 }
+
+#[test]
+fn a_node_that_drains_ends_nothing_and_does_not_spin() {
+    let mut world = World::new();
+    enter(&mut world);
+    let ends = world.now.wall_ms + 1_000;
+    let id = meeting(&mut world, ends, None);
+    let now = world.now;
+    world.node.drain(now);
+    world.later(1_000);
+    assert_eq!(world.database.entries(id).len(), 1);
+    // The next one does.
+    world.restart();
+    let now = world.now;
+    world.node.handle_started(LinkSecret([5; 32]), now);
+    world.pump();
+    world.later(0);
+    assert_eq!(world.database.entries(id).len(), 2);
+}

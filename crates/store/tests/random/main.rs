@@ -399,7 +399,7 @@ impl Run {
                 EntryKind::MemberSet,
                 MemberOp::Profile {
                     user: user.clone(),
-                    name: (history % 2 == 0).then(|| format!("Name {history}")),
+                    name: history.is_multiple_of(2).then(|| format!("Name {history}")),
                     attributes: (history % 4 < 3).then(|| {
                         vec![Attribute {
                             key: "level".into(),
