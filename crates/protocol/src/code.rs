@@ -80,6 +80,7 @@ codes! {
     308 OwnerMustTransfer "owner_must_transfer" false "the owner must hand over the conversation first";
     309 Frozen "frozen" false "only admins and the owner write here now";
     310 NotAsked "not_asked" false "the named user does not ask to come in (any more)";
+    320 NoFriendRequest "no_friend_request" false "the named user does not ask to be your friend (any more)";
     // 4xx: the content
     400 TextEmpty "text_empty" false "the text is empty";
     401 TextTooLong "text_too_long" false "the text is over 4,000 characters or 16 KiB";

@@ -6,8 +6,10 @@ use crate::{
     Code, ConversationId, DeviceId, Nonce, UserId,
     codec::{DecodeError, Field, Raw, Record, decode},
     entry::{ConversationKind, Entry, Header, Role},
-    ids::{Ordinal, Rev, Sequence, UserSequence, WallMs},
-    open_enum, record,
+    ids::{FolderId, Ordinal, Rev, Sequence, UserSequence, WallMs},
+    open_enum,
+    personal::{Friend, ReadAll, SetDraft, SetFolder, SetPersonal, SetReceipts},
+    record,
     settings::{JoinPolicy, Settings},
 };
 
@@ -59,7 +61,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a record of the user log is about. The key it is compacted by is (kind, conversation, user).
+    /// What a record of the user log is about. The key it is compacted by is (kind, conversation or folder, user).
     UserRecordKind {
         /// `conversation`, `value` = role; gone = not a member any more.
         1 Membership,
@@ -75,6 +77,16 @@ open_enum! {
         6 Asked,
         /// `conversation`, `value` = how many ask to come in, for its admins and owner; gone = nobody.
         7 JoinRequests,
+        /// `conversation`, `body` = a `Personal`: what the user set there for themselves; gone = nothing.
+        16 Personal,
+        /// `folder`, `name`, `value` = its place among the folders; gone = removed.
+        17 Folder,
+        /// `conversation`, `body` = a `Draft`; gone = sent, or thrown away.
+        18 Draft,
+        /// `user`, `value` = a `FriendState`; gone = neither.
+        19 Friend,
+        /// `value` = 1: nobody is told how far this user has read; gone = they are.
+        20 Receipts,
     }
 }
 
@@ -600,7 +612,7 @@ record! {
         req "k" kind: UserRecordKind,
         /// Part of the key.
         opt "c" conversation: Option<ConversationId>,
-        /// Part of the key for blocks; else who did it.
+        /// Part of the key for blocks and friends; else who did it.
         opt "u" user: Option<UserId>,
         /// By kind.
         opt "v" value: u64,
@@ -610,6 +622,10 @@ record! {
         opt "x" gone: bool,
         /// When.
         opt "t" at: WallMs,
+        /// Part of the key: a folder.
+        opt "fo" folder: Option<FolderId>,
+        /// An encoded record, by kind.
+        opt "b" body: Bytes,
     }
 }
 record! {
@@ -873,6 +889,12 @@ frames! {
         51 MembersRequest Page,
         52 DevicesRequest Page,
         53 PinsRequest Page,
+        128 SetPersonal Chat,
+        129 ReadAll Chat,
+        130 SetFolder Chat,
+        131 SetDraft Chat,
+        132 Friend Chat,
+        134 SetReceipts Chat,
     }
 }
 
@@ -942,6 +964,12 @@ impl ClientFrame {
             Self::RevokeDevice(f) => Some(f.nonce),
             Self::SetConversation(f) => Some(f.nonce),
             Self::AnswerRequest(f) => Some(f.nonce),
+            Self::SetPersonal(f) => Some(f.nonce),
+            Self::ReadAll(f) => Some(f.nonce),
+            Self::SetFolder(f) => Some(f.nonce),
+            Self::SetDraft(f) => Some(f.nonce),
+            Self::Friend(f) => Some(f.nonce),
+            Self::SetReceipts(f) => Some(f.nonce),
             _ => None,
         }
     }

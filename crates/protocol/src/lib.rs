@@ -7,6 +7,7 @@ pub mod envelope;
 pub mod frames;
 pub mod ids;
 pub mod limits;
+pub mod personal;
 pub mod schema;
 pub mod settings;
 pub mod text;
@@ -20,7 +21,8 @@ pub use entry::{
 pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
 pub use frames::{ClientFrame, Lane, ServerFrame};
 pub use ids::{
-    ConversationId, DeviceId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId, UserSequence,
-    WallMs,
+    ConversationId, DeviceId, FolderId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId,
+    UserSequence, WallMs,
 };
+pub use personal::{FriendAction, FriendState, NotificationLevel, Personal, RecordKey};
 pub use settings::{Attribute, JoinPolicy, Permission, Settings};

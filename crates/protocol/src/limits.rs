@@ -74,6 +74,14 @@ pub const JOIN_REQUESTS_MAX: usize = 1_000;
 pub const INVITES_PER_REQUEST_MAX: usize = 100;
 /// Blocked users per user.
 pub const BLOCKS_MAX: usize = 1_000;
+/// Folders of a user: a list to choose from, not a tree.
+pub const FOLDERS_MAX: usize = 32;
+/// Drafts of a user, of all conversations: with texts of 16 KiB each a device can still load them all.
+pub const DRAFTS_MAX: usize = 100;
+/// Friends of a user, with those who ask and those who were asked.
+pub const FRIENDS_MAX: usize = 1_000;
+/// A draft is sent at most once in this, in ms: nobody reads it while it is being written.
+pub const DRAFT_INTERVAL_MS: u64 = 2_000;
 /// Devices kept per user; the one unused longest makes room.
 pub const DEVICES_PER_USER_MAX: usize = 16;
 

@@ -11,6 +11,7 @@ use crate::{
         Pinned, Reaction, Reactions, Role, TextContent, Tombstone,
     },
     frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
+    personal::{Draft, FriendAction, FriendState, NotificationLevel, Personal},
     settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
@@ -57,6 +58,8 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<UserRecord>(),
     record::<Member>(),
     record::<Device>(),
+    record::<Personal>(),
+    record::<Draft>(),
     record::<Settings>(),
     record::<Attribute>(),
 ];
@@ -98,6 +101,18 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "UserRecordKind",
         values: UserRecordKind::TABLE,
+    },
+    EnumInfo {
+        name: "NotificationLevel",
+        values: NotificationLevel::TABLE,
+    },
+    EnumInfo {
+        name: "FriendAction",
+        values: FriendAction::TABLE,
+    },
+    EnumInfo {
+        name: "FriendState",
+        values: FriendState::TABLE,
     },
     EnumInfo {
         name: "JoinPolicy",

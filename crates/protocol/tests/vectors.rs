@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Nonce, RawFrame, ServerFrame, TextContent, UserId,
+    ClientFrame, Code, ConversationId, Nonce, Personal, RawFrame, ServerFrame, TextContent, UserId,
     codec::Field, decode, encode, envelope::encode_frame, frames::FrameInfo, limits,
     schema::RECORDS,
 };
@@ -24,6 +24,13 @@ fn nonce(index: u8) -> Nonce {
 
 fn direct() -> ConversationId {
     ConversationId::direct(&UserId::new(USER).unwrap(), &UserId::new(OTHER).unwrap())
+}
+
+fn personal() -> Personal {
+    Personal {
+        pinned: Some(true),
+        ..Personal::NOTHING
+    }
 }
 
 fn text_content() -> Vec<u8> {
@@ -61,6 +68,7 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
     match kind {
         "ConversationId" => Value::Binary(direct().0.to_vec()),
         "DeviceId" => Value::Binary((0x10..0x20).collect()),
+        "FolderId" => Value::Binary((0x30..0x40).collect()),
         "Nonce" => Value::Binary(
             nonce(match field.name {
                 "after" => 1,
@@ -90,6 +98,7 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
         "Bytes" => Value::Binary(match field.name {
             "secret" | "resume_secret" => vec![0xa5; 32],
             "content" => text_content(),
+            "body" => encode(&personal()),
             other => panic!("no sample for bytes field {other}"),
         }),
         "Raw" => record("Entry", full),
@@ -102,7 +111,9 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
         }),
         "WallMs" => Value::from(1_763_900_000_456u64),
         "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind"
-        | "FacetKind" | "JoinPolicy" => Value::from(1),
+        | "FacetKind" | "JoinPolicy" | "FriendAction" | "FriendState" | "NotificationLevel" => {
+            Value::from(1)
+        }
         "Role" => Value::from(2),
         "u8" => Value::from(1),
         "u16" => Value::from(match field.name {
@@ -136,6 +147,7 @@ const LATER: &[(&str, &[&str])] = &[
     ),
     ("CreateGroup", &["kind", "join"]),
     ("MembersRequest", &["asked"]),
+    ("UserRecord", &["folder", "body"]),
 ];
 
 /// How much of a record a golden line has.

@@ -12,6 +12,7 @@ use crate::{
     decide::{Case, Decision, Plan},
     job::{Flight, Job, Pending, Task, command_of, peers},
     node::{Node, Origin, SessionKey, refused},
+    own_commands::own_change,
     storage::{Append, Effect, Op},
 };
 
@@ -118,7 +119,13 @@ impl Node {
             ClientFrame::SetConversation(frame) => frame.conversation,
             ClientFrame::AnswerRequest(frame) => frame.conversation,
             ClientFrame::Block(frame) => ConversationId::direct(&user, &frame.user),
-            ClientFrame::RevokeDevice(_) => ConversationId::default(),
+            ClientFrame::RevokeDevice(_)
+            | ClientFrame::SetPersonal(_)
+            | ClientFrame::ReadAll(_)
+            | ClientFrame::SetFolder(_)
+            | ClientFrame::SetDraft(_)
+            | ClientFrame::Friend(_)
+            | ClientFrame::SetReceipts(_) => ConversationId::default(),
             _ => {
                 self.refuse(key, origin, Code::UnknownRequest, 0, frame.nonce());
                 return;
@@ -136,9 +143,12 @@ impl Node {
         self.begin_request(key);
         let is_revoke = matches!(frame, ClientFrame::RevokeDevice(_));
         let is_block = matches!(frame, ClientFrame::Block(_));
+        let own = own_change(&user, &frame);
         let job = Job::new(key, origin, user, Task::Frame(frame));
         if is_revoke {
             self.revoke_device(job, now);
+        } else if let Some(change) = own {
+            self.set_own(change, job, now);
         } else if is_block {
             self.set_block(conversation, job, now);
         } else {

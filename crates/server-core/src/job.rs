@@ -131,13 +131,19 @@ pub(crate) enum Pending {
     JoinHead(ConversationKey, UserId),
     BehindHeads(SessionKey),
     Revoke(Box<Job>),
+    Own(Box<Job>),
 }
 
 impl Pending {
     pub(crate) const fn is_write(&self) -> bool {
         matches!(
             self,
-            Self::Device | Self::Append(_) | Self::Block(..) | Self::Marks | Self::Revoke(_)
+            Self::Device
+                | Self::Append(_)
+                | Self::Block(..)
+                | Self::Marks
+                | Self::Revoke(_)
+                | Self::Own(_)
         )
     }
 }

@@ -22,6 +22,8 @@ pub mod log;
 pub mod node;
 pub mod outbound;
 mod output;
+pub mod own;
+mod own_commands;
 pub mod permissions;
 mod rate;
 mod receipts;

@@ -57,6 +57,7 @@ impl Node {
             }
             Pending::BehindHeads(key) => self.behind_heads(key, result, now),
             Pending::Revoke(job) => self.revoked(&job, result),
+            Pending::Own(job) => self.own_set(job, result, now),
         }
     }
 

@@ -253,7 +253,7 @@ impl Node {
         self.send_records(&records);
     }
 
-    fn marker_moved(&mut self, conversation: ConversationKey, mark: &Mark, now: Now) {
+    pub(crate) fn marker_moved(&mut self, conversation: ConversationKey, mark: &Mark, now: Now) {
         let Some(slot) = self.conversations.get_mut(conversation) else {
             return;
         };

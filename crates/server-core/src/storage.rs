@@ -15,6 +15,7 @@ use fireside_protocol::{
 
 use crate::{
     facets::FacetOp,
+    own::{OwnSet, SetOwn},
     rights::{EntryMeta, Interval},
 };
 
@@ -31,6 +32,8 @@ pub enum Op {
     Mark(Vec<Mark>),
     /// Blocks or unblocks.
     SetBlock(SetBlock),
+    /// Changes what belongs to a user.
+    SetOwn(Box<SetOwn>),
     /// Notes a log-in; over `DEVICES_PER_USER_MAX` the device unused longest goes.
     PutDevice(PutDevice),
     /// Forgets a device.
@@ -119,6 +122,7 @@ impl Op {
             Self::Append(_)
                 | Self::Mark(_)
                 | Self::SetBlock(_)
+                | Self::SetOwn(_)
                 | Self::PutDevice(_)
                 | Self::RemoveDevice { .. }
         )
@@ -355,6 +359,8 @@ pub enum Reply {
     Marked(Vec<(UserId, UserRecord)>),
     /// Of [`Op::SetBlock`].
     BlockSet(BlockSet),
+    /// Of [`Op::SetOwn`].
+    OwnSet(OwnSet),
     /// Of [`Op::PutDevice`], [`Op::RemoveDevice`] (the outcome of a known nonce is the same).
     Done,
     /// Of [`Op::LoadConversation`].

@@ -5,6 +5,8 @@
 // With paths, as tests of `server-core` include this file from elsewhere.
 #[path = "database/append.rs"]
 mod append;
+#[path = "database/own.rs"]
+mod own;
 #[path = "database/reader.rs"]
 mod reader;
 
@@ -12,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Rev, Sequence,
-    Settings, UserId, UserSequence, WallMs, encode,
+    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, RecordKey, Rev,
+    Sequence, Settings, UserId, UserSequence, WallMs, encode,
     frames::{Device, DevicesPage, UserLogPage, UserRecord, UserRecordKind},
     limits,
 };
@@ -27,8 +29,6 @@ use fireside_server_core::{
         Target,
     },
 };
-
-type RecordKey = (u16, Option<ConversationId>, Option<UserId>);
 
 /// Everything a server keeps.
 #[derive(Clone, Debug, Default)]
@@ -191,13 +191,11 @@ impl Database {
     pub fn carry_out(&mut self, op: Op) -> Result<Reply, StoreError> {
         Ok(match op {
             Op::Append(append) => Reply::Appended(self.append(*append)),
-            Op::Mark(marks) => Reply::Marked(
-                marks
-                    .into_iter()
-                    .filter_map(|mark| self.mark(mark))
-                    .collect(),
-            ),
+            Op::Mark(marks) => {
+                Reply::Marked(marks.into_iter().flat_map(|mark| self.mark(mark)).collect())
+            }
             Op::SetBlock(block) => Reply::BlockSet(self.set_block(block)),
+            Op::SetOwn(set) => Reply::OwnSet(self.set_own(&set)),
             Op::PutDevice(put) => {
                 self.put_device(put);
                 Reply::Done
@@ -301,28 +299,27 @@ impl Database {
         known.sequence += 1;
         let mut record = new.record;
         record.sequence = known.sequence;
-        let key_user = (record.kind == UserRecordKind::Block)
-            .then(|| record.user.clone())
-            .flatten();
-        known.log.insert(
-            (record.kind.number(), record.conversation, key_user),
-            record.clone(),
-        );
+        known.log.insert(record.key(), record.clone());
         (user, record)
     }
 
-    fn mark(&mut self, mark: Mark) -> Option<(UserId, UserRecord)> {
-        let conversation = self.conversations.get_mut(&mark.conversation)?;
-        let member = conversation.members.get_mut(&mark.user)?;
+    fn mark(&mut self, mark: Mark) -> Vec<(UserId, UserRecord)> {
+        let conversation = self.conversations.get_mut(&mark.conversation);
+        let Some(member) = conversation.and_then(|it| it.members.get_mut(&mark.user)) else {
+            return Vec::new();
+        };
         member.delivered = member.delivered.max(mark.delivered);
         if mark.read <= member.read {
-            return None;
+            return Vec::new();
         }
         member.read = mark.read;
         let mut record = user_record(UserRecordKind::ReadMarker, mark.at);
         record.conversation = Some(mark.conversation);
         record.value = member.read;
-        Some(self.record(mark.user, NewUserRecord { record }))
+        let own = (mark.user.clone(), mark.conversation, mark.at);
+        let mut made = vec![self.record(mark.user, NewUserRecord { record })];
+        made.extend(self.read_own(&own.0, own.1, own.2));
+        made
     }
 
     fn set_block(&mut self, block: SetBlock) -> BlockSet {
@@ -483,11 +480,17 @@ impl Database {
         // A cursor from a future this database does not have: everything anew.
         let expired =
             |record: &&UserRecord| record.gone && record.at + limits::USER_TOMBSTONE_MS < now;
+        // Of those with so much before them that a reload could not reach past them in one page nothing is forgotten.
+        let before = |at: UserSequence| -> usize {
+            let live = known.log.values().filter(|it| !it.gone && it.sequence < at);
+            live.map(|it| it.body.len()).sum()
+        };
         let horizon = known
             .log
             .values()
             .filter(expired)
             .map(|record| record.sequence)
+            .filter(|at| before(*at) <= limits::PAGE_FRAME_BYTES_MAX / 2)
             .max();
         let missed = cursor > 0 && horizon.is_some_and(|horizon| cursor < horizon);
         let reload = cursor > known.sequence || missed;
@@ -506,7 +509,13 @@ impl Database {
             .iter()
             .filter(|record| record.sequence <= horizon)
             .count();
-        let limit = past.max(limits::USER_RECORDS_MAX as usize);
+        let mut bytes = 0;
+        let fit = records.iter().take_while(|record| {
+            bytes += record.body.len();
+            bytes <= limits::USER_LOG_PAGE_BYTES_MAX
+        });
+        let fit = fit.count().clamp(1, limits::USER_RECORDS_MAX as usize);
+        let limit = past.max(fit);
         let more = records.len() > limit;
         records.truncate(limit);
         let cursor = if more {
@@ -526,14 +535,5 @@ impl Database {
 /// A record with nothing in it.
 #[must_use]
 pub const fn user_record(kind: UserRecordKind, at: WallMs) -> UserRecord {
-    UserRecord {
-        sequence: 0,
-        kind,
-        conversation: None,
-        user: None,
-        value: 0,
-        name: String::new(),
-        gone: false,
-        at,
-    }
+    UserRecord::new(kind, at)
 }

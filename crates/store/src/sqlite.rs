@@ -9,6 +9,7 @@
 
 mod append;
 mod members;
+mod own;
 mod prune;
 mod queue;
 mod reader;

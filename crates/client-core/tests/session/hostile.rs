@@ -154,6 +154,8 @@ fn frame() -> impl Strategy<Value = ServerFrame> {
             name: String::new(),
             gone,
             at: 0,
+            folder: None,
+            body: bytes::Bytes::new(),
         },
     );
     prop_oneof![

@@ -100,7 +100,9 @@ impl Database {
         }
         let next = self.last(append.conversation) + 1;
         let mut done = Vec::new();
+        let mut own = Vec::new();
         for entry in entries {
+            own.extend(self.message_own(append.conversation, &entry, append.command.now));
             let member = entry.member.clone();
             let made = self.add(append.conversation, entry);
             if let Some(op) = member {
@@ -133,8 +135,7 @@ impl Database {
             at: first.map_or(append.command.now, |entry| entry.meta.at),
         };
         self.remember(&append.command, outcome);
-        let records = records
-            .into_iter()
+        let records = (records.into_iter().chain(own))
             .map(|(user, record)| self.record(user, record))
             .collect();
         Appended::Done(Done {

@@ -60,14 +60,8 @@ pub(super) fn item(kind: EntryKind, sender: &UserId) -> NewEntry {
 /// A record of the user log without a number.
 pub(super) fn record(kind: UserRecordKind, conversation: Option<ConversationId>) -> UserRecord {
     UserRecord {
-        sequence: 0,
-        kind,
         conversation,
-        user: None,
-        value: 0,
-        name: String::new(),
-        gone: false,
-        at: 0,
+        ..UserRecord::new(kind, 0)
     }
 }
 

@@ -109,6 +109,10 @@ impl Writer<'_> {
         for (user, new) in addition.records {
             records.push((user.clone(), self.put_record(user, new.record.clone())?));
         }
+        for new in addition.entries {
+            let own = self.message_own(conversation, new, command.now)?;
+            records.extend(own.map(|record| (new.sender.clone(), record)));
+        }
         let members = self.members_now(conversation, &touched)?;
         Ok(Appended::Done(Done {
             outcome,
