@@ -486,6 +486,8 @@ mod tests {
             frozen: false,
             slow_mode_ms: 0,
             picture: "".into(),
+            personal: Default::default(),
+            draft: None,
         }
     }
 

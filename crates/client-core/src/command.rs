@@ -1,7 +1,8 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
 use fireside_protocol::{
-    Code, ConversationId, JoinPolicy, Nonce, Role, Sequence, Settings, UserId,
+    Code, ConversationId, FolderId, FriendAction, JoinPolicy, Nonce, Personal, Role, Sequence,
+    Settings, UserId,
 };
 
 /// Names a call; its completion carries it.
@@ -194,6 +195,52 @@ pub enum Command {
         /// Block or unblock.
         on: bool,
     },
+    /// Changes what the user set for themselves in a conversation: pinned, archived, muted, level, marked unread, folder. Outboxable.
+    SetPersonal {
+        /// Where.
+        conversation: ConversationId,
+        /// What changes; the rest stays.
+        change: Personal,
+    },
+    /// Everything is read, as far as the server knows.
+    ReadAll,
+    /// Makes, changes or removes a folder.
+    SetFolder {
+        /// Which; `None`: a new one.
+        folder: Option<FolderId>,
+        /// Its name; empty: it goes.
+        name: String,
+        /// Folders are shown by this, ascending.
+        order: u32,
+    },
+    /// What stands in the input box of a conversation (call it at each key; it is sent at most every 2 s). Outboxable.
+    SetDraft {
+        /// Where.
+        conversation: ConversationId,
+        /// What; empty: nothing. At most as long as a message.
+        text: String,
+        /// The message it answers; 0 none.
+        reply_to: Sequence,
+    },
+    /// The user writes in the box of a conversation, or does not any more. While they do, drafts of other devices do not change it.
+    SetComposing {
+        /// Where.
+        conversation: ConversationId,
+        /// Writes.
+        on: bool,
+    },
+    /// Asks for a friendship, answers who asks, or ends it.
+    Friend {
+        /// With whom.
+        user: UserId,
+        /// What.
+        action: FriendAction,
+    },
+    /// Whether others are told how far the user has read; who tells nothing is told nothing.
+    SetReceipts {
+        /// Told.
+        on: bool,
+    },
     /// Members, page by page.
     Members {
         /// Where.
@@ -228,6 +275,8 @@ impl Command {
                 | Self::Disconnect
                 | Self::SetToken(_)
                 | Self::MarkRead { .. }
+                | Self::SetDraft { .. }
+                | Self::SetComposing { .. }
                 | Self::Close { .. }
                 | Self::SetVisible(false)
                 | Self::SetBackgroundFill(_)

@@ -116,6 +116,13 @@ impl Session {
                 }
                 self.set_token(request, token, now);
             }
+            Command::SetPersonal { .. }
+            | Command::ReadAll
+            | Command::SetFolder { .. }
+            | Command::SetDraft { .. }
+            | Command::SetComposing { .. }
+            | Command::Friend { .. }
+            | Command::SetReceipts { .. } => self.own_command(request, command, now)?,
             Command::CreateGroup { .. }
             | Command::Invite { .. }
             | Command::Join { .. }
@@ -282,12 +289,12 @@ impl Session {
         Ok(self.ask(request, frame, now)?)
     }
 
-    fn nonce(&mut self) -> Nonce {
+    pub(crate) fn nonce(&mut self) -> Nonce {
         let wall = self.links.server_ms(self.now);
         self.random.nonce(wall)
     }
 
-    fn done(&mut self, request: RequestId) {
+    pub(crate) fn done(&mut self, request: RequestId) {
         self.begin(request);
         self.finish(request, Ok(Completion::Done));
     }
@@ -363,7 +370,7 @@ impl Session {
             }
         };
         let frame = ClientFrame::Send(Send {
-            nonce: self.nonce(),
+            nonce: self.nonce_after_draft(conversation),
             after: None,
             conversation,
             peer,
@@ -372,6 +379,7 @@ impl Session {
         });
         self.outbox_add(request, conversation, frame, now)?;
         self.receipts_sent(conversation);
+        self.draft_sent(conversation);
         self.scroll_to_end(conversation);
         Ok(())
     }
@@ -510,7 +518,9 @@ impl Session {
             number => number.min(held.last_known),
         };
         if upto <= held.head.read {
-            self.done(request);
+            if upto < held.head.read || !self.unmark(request, id, now)? {
+                self.done(request);
+            }
             return Ok(());
         }
         let frame = ClientFrame::Read(Read {

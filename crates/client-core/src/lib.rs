@@ -16,6 +16,7 @@ mod lent;
 mod link;
 mod list;
 mod outbox;
+mod own;
 mod pending;
 mod random;
 mod ranges;

@@ -13,6 +13,7 @@ use crate::{
     link::{CLOCK_JUMP_MS, Links, Request},
     list::List,
     outbox::Outbox,
+    own::Own,
     pending::Calls,
     random::Random,
     receipts::Receipts,
@@ -43,6 +44,7 @@ pub struct Session {
     pub(crate) open: Vec<ConversationId>,
     pub(crate) timelines: BTreeMap<ConversationId, Timeline>,
     pub(crate) list: List,
+    pub(crate) own: Own,
     /// Whose session it is, once known.
     pub(crate) me: Option<UserId>,
     /// Stands where a user must be named and none is known.
@@ -91,6 +93,7 @@ impl Session {
             open: Vec::new(),
             timelines: BTreeMap::new(),
             list: List::new(),
+            own: Own::default(),
             visible: false,
             suspended: false,
             background_fill: false,
@@ -198,6 +201,8 @@ impl Session {
             Timer::Delivered(id) => self.on_delivered_due(id),
             Timer::TypingOf(id, user) => self.say_typing(id, &user, false),
             Timer::Call(request) => self.on_call_timeout(request),
+            Timer::Draft(id) => self.say_draft(id, now),
+            Timer::Mute => self.on_mute_due(),
         }
     }
 
@@ -238,6 +243,7 @@ impl Session {
             EventClass::Completion => self.completions.pop_front(),
             EventClass::View if self.cache.mode == Mode::Loading => None,
             EventClass::View => (self.poll_list())
+                .or_else(|| self.poll_own())
                 .or_else(|| self.poll_timeline())
                 .or_else(|| self.poll_sync()),
             EventClass::Notice => self.notices.pop_front().or_else(|| {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, Nonce, Role, Sequence, Settings, UserId, WallMs,
+    Code, ConversationId, ConversationKind, FolderId, FriendState, Nonce, NotificationLevel, Role,
+    Sequence, Settings, UserId, WallMs,
 };
 
 /// Rows a timeline view holds at most: what a screen shows, with room to scroll.
@@ -72,7 +73,7 @@ impl<Row: Clone> Diff<Row> {
     }
 }
 
-/// A line of the conversation list; newest activity first.
+/// A line of the conversation list; pinned ones first, then newest activity first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConversationRow {
     /// Which.
@@ -105,6 +106,75 @@ pub struct ConversationRow {
     pub slow_mode_ms: u32,
     /// Where its picture is, in the game's own words.
     pub picture: Arc<str>,
+    /// What the user set for themselves here.
+    pub personal: PersonalRow,
+    /// What the user has begun to write here, on this device or another.
+    pub draft: Option<DraftRow>,
+}
+
+/// What a user set for themselves in a conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of switches")]
+pub struct PersonalRow {
+    /// It stands at the top.
+    pub pinned: bool,
+    /// It is put away, and no message brought it back.
+    pub archived: bool,
+    /// It is muted now.
+    pub muted: bool,
+    /// Until when, by the server's clock; `u64::MAX` for ever, 0 never.
+    pub muted_until: WallMs,
+    /// What is worth a notice.
+    pub level: NotificationLevel,
+    /// It shows as unread, whatever its count says.
+    pub marked_unread: bool,
+    /// Where it is filed; one that is not among the folders: nowhere.
+    pub folder: Option<FolderId>,
+}
+
+impl Default for PersonalRow {
+    fn default() -> Self {
+        Self {
+            pinned: false,
+            archived: false,
+            muted: false,
+            muted_until: 0,
+            level: NotificationLevel::All,
+            marked_unread: false,
+            folder: None,
+        }
+    }
+}
+
+/// What stands in an input box.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DraftRow {
+    /// The text.
+    pub text: Arc<str>,
+    /// The message it answers; 0 none.
+    pub reply_to: Sequence,
+}
+
+/// A folder of conversations.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FolderRow {
+    /// Which.
+    pub folder: FolderId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its place.
+    pub order: u64,
+}
+
+/// A friend, or who might become one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FriendRow {
+    /// Who.
+    pub user: UserId,
+    /// How they stand.
+    pub state: FriendState,
+    /// Since when.
+    pub at: WallMs,
 }
 
 /// A line of a timeline; oldest first, own unsent messages last.

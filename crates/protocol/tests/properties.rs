@@ -70,9 +70,7 @@ fn random_value(random: &mut Random, kind: &str) -> Value {
         return random_value(random, inner);
     }
     match kind {
-        "ConversationId" | "DeviceId" | "FolderId" | "Nonce" => {
-            Value::Binary(random.bytes(16))
-        }
+        "ConversationId" | "DeviceId" | "FolderId" | "Nonce" => Value::Binary(random.bytes(16)),
         "UserId" => Value::from(random.text(16)),
         "bool" => Value::from(true),
         "String" => Value::from(random.text(100)),

@@ -26,6 +26,7 @@ impl Session {
 
     fn outbox_done(&mut self, outgoing: Outgoing, result: &Result<Completion, CallError>) {
         self.outbox_forget(outgoing.record.nonce);
+        self.own_settled(&outgoing.frame);
         for call in outgoing.calls {
             self.finish(call, result.clone());
         }

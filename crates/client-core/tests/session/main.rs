@@ -7,6 +7,7 @@ mod hostile;
 mod links;
 mod memory;
 mod outbox;
+mod own;
 mod server;
 mod settings;
 mod sync;

@@ -6,7 +6,7 @@ use fireside_client_core::storage::{
     ConversationRecord, ItemRecord, ItemsQuery, Loaded, OutboxRecord, Profile, Rows, StoreError,
     StoreOp, Transaction,
 };
-use fireside_protocol::{ConversationId, Nonce, Sequence};
+use fireside_protocol::{ConversationId, Nonce, RecordKey, Sequence, frames::UserRecord};
 
 use super::{Found, found, text};
 use crate::limits::MEMORY_ITEMS_MAX;
@@ -19,6 +19,7 @@ pub(crate) struct MemoryCache {
     conversations: HashMap<ConversationId, ConversationRecord>,
     items: HashMap<ConversationId, BTreeMap<Sequence, ItemRecord>>,
     item_count: usize,
+    records: HashMap<RecordKey, UserRecord>,
     outbox: HashMap<Nonce, OutboxRecord>,
 }
 
@@ -37,6 +38,7 @@ impl MemoryCache {
         Loaded {
             profile: self.profile.clone(),
             conversations: self.conversations.values().cloned().collect(),
+            records: self.records.values().cloned().collect(),
             outbox,
         }
     }
@@ -69,6 +71,17 @@ impl MemoryCache {
                     self.item_count += 1;
                     items.insert(item.sequence, item);
                 }
+            }
+        }
+        if transaction.forget_records {
+            self.records.clear();
+        }
+        for record in transaction.records {
+            let key = record.key();
+            if record.gone {
+                self.records.remove(&key);
+            } else {
+                self.records.insert(key, record);
             }
         }
         for record in transaction.outbox {

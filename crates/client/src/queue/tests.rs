@@ -319,6 +319,8 @@ fn a_reset_counts_its_rows_against_the_budget() {
         frozen: false,
         slow_mode_ms: 0,
         picture: "".into(),
+        personal: Default::default(),
+        draft: None,
     };
     let reset = || Event::Conversations {
         generation: 1,

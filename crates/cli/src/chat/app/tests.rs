@@ -38,6 +38,8 @@ fn listed(peer: &str, unread: u32) -> ConversationRow {
         frozen: false,
         slow_mode_ms: 0,
         picture: "".into(),
+        personal: Default::default(),
+        draft: None,
     }
 }
 
