@@ -161,6 +161,17 @@ const OWED: &[&str] = &[
     "Command::Settings",
     "Completion::Settings",
     "Event::JoinRequests",
+    "Command::SetPersonal",
+    "Command::ReadAll",
+    "Command::SetFolder",
+    "Command::SetDraft",
+    "Command::SetComposing",
+    "Command::Friend",
+    "Command::SetReceipts",
+    "Event::Badge",
+    "Event::Folders",
+    "Event::Friends",
+    "Event::Receipts",
     "Body::Settings",
 ];
 

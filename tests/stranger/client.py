@@ -121,6 +121,11 @@ def text_of(content):
     return msgpack.unpackb(content)["t"] if content else None
 
 
+def unpack(body):
+    """The record that a bin holds, by its short keys."""
+    return msgpack.unpackb(body)
+
+
 def _base64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 

@@ -4,6 +4,7 @@ mod app;
 mod clock;
 mod draw;
 mod editor;
+mod own_words;
 mod terminal;
 mod words;
 mod wrap;

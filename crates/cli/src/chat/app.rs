@@ -21,6 +21,7 @@ use super::{
 };
 
 mod commands;
+mod own;
 mod scroll;
 
 /// Time a notice stays in the status line.
@@ -133,6 +134,7 @@ pub(crate) struct App {
     searching: Option<String>,
     pub(crate) searches: Vec<(String, Option<ConversationId>)>,
     names: HashSet<String>,
+    own: own::Own,
     pub(crate) geometry: Geometry,
     pub(crate) quit: bool,
     pub(crate) bell: bool,
@@ -166,6 +168,7 @@ impl App {
             searching: None,
             searches: Vec::new(),
             names: HashSet::new(),
+            own: own::Own::default(),
             geometry: Geometry::default(),
             quit: false,
             bell: false,
@@ -264,7 +267,7 @@ impl App {
                     self.typing.remove(&(conversation, user));
                 }
             }
-            _ => {}
+            other => self.own_event(other),
         }
     }
 

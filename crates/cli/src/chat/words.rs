@@ -2,7 +2,10 @@
 
 use fireside_protocol::{UserId, limits::USER_ID_BYTES_MAX, text::is_reaction_key};
 
-use super::wrap::cut;
+use super::{
+    own_words::{self, OwnLine},
+    wrap::cut,
+};
 
 /// Cells of somebody's or something's name inside a notice: what is to be done about it must fit beside it.
 pub(crate) const SHORT_CELLS: usize = 24;
@@ -45,6 +48,12 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/quit", "", "leave (also Ctrl-C)"),
 ];
 
+/// All of them.
+pub(crate) fn commands() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)>
+{
+    COMMANDS.iter().chain(own_words::COMMANDS)
+}
+
 /// A line, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Line {
@@ -66,6 +75,7 @@ pub(crate) enum Line {
     Discard,
     Block(UserId, bool),
     Search(String),
+    Own(OwnLine),
     Devices,
     Connect,
     Disconnect,
@@ -136,9 +146,12 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         "/disconnect" => Ok(Line::Disconnect),
         "/help" | "/?" => Ok(Line::Help),
         "/quit" | "/exit" | "/q" => Ok(Line::Quit),
-        other => Err(format!(
-            "{other} is not a command; /help lists them, // starts a text with a slash"
-        )),
+        other => match own_words::parse(other, rest, user) {
+            Some(line) => line.map(Line::Own).ok_or_else(|| usage(other)),
+            None => Err(format!(
+                "{other} is not a command; /help lists them, // starts a text with a slash"
+            )),
+        },
     }
 }
 
@@ -151,8 +164,7 @@ fn place_from_end(text: &str) -> Option<usize> {
 }
 
 fn usage(command: &str) -> String {
-    let arguments = COMMANDS
-        .iter()
+    let arguments = commands()
         .find(|(name, ..)| *name == command)
         .map_or("", |(_, arguments, _)| *arguments);
     format!("expected: {command} {arguments}")
@@ -193,8 +205,7 @@ pub(crate) fn complete(before: &str, names: &[String]) -> (usize, Vec<String>) {
     let word_at = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let word = before.get(word_at..).unwrap_or_default();
     let mut found: Vec<String> = if word_at == 0 && word.starts_with('/') {
-        let starting = COMMANDS
-            .iter()
+        let starting = commands()
             .map(|(name, ..)| *name)
             .filter(|name| name.starts_with(word));
         starting.map(|name| format!("{name} ")).collect()

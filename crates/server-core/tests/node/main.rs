@@ -12,6 +12,7 @@ mod direct;
 mod facets;
 mod groups;
 mod limits;
+mod own;
 mod pages;
 mod public;
 mod sessions;
