@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, FolderId, FriendState, Nonce, Now, Personal, RecordKey,
     Sequence, TextContent, WallMs, decode, encode,
-    frames::{UserRecord, UserRecordKind},
+    frames::{Send, UserRecord, UserRecordKind},
     limits::{DRAFT_INTERVAL_MS, DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX},
     personal::{Draft, Friend, ReadAll, SetDraft, SetFolder, SetPersonal, SetReceipts},
     text::{TextError, check_text},
@@ -460,10 +460,11 @@ impl Session {
         self.list.reset();
     }
 
-    /// What became of a command on what belongs to the user shows in the list.
+    /// What became of a command on what belongs to the user, or of a message that takes a draft away, shows in the list.
     pub(crate) fn own_settled(&mut self, frame: &ClientFrame) {
         if let ClientFrame::SetPersonal(SetPersonal { conversation, .. })
-        | ClientFrame::SetDraft(SetDraft { conversation, .. }) = frame
+        | ClientFrame::SetDraft(SetDraft { conversation, .. })
+        | ClientFrame::Send(Send { conversation, .. }) = frame
         {
             self.list.touch(*conversation);
         }

@@ -22,4 +22,8 @@ pub struct Breaks {
     pub reaction_under_block: bool,
     /// A recalled message keeps its reactions.
     pub recall_keeps_facets: bool,
+    /// A message leaves the draft that it was.
+    pub draft_stays: bool,
+    /// A request for a friendship passes a block.
+    pub friend_through_block: bool,
 }

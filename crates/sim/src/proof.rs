@@ -48,6 +48,9 @@ pub const BREAKS: &[&str] = &[
     "facets-whole",
     "reaction-under-block",
     "recall-keeps-facets",
+    "personal-not-synced",
+    "draft-stays",
+    "friend-through-block",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -72,6 +75,9 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("facets-whole") => client_breaks.facets_whole = true,
         Some("reaction-under-block") => server_breaks.reaction_under_block = true,
         Some("recall-keeps-facets") => server_breaks.recall_keeps_facets = true,
+        Some("personal-not-synced") => client_breaks.personal_not_synced = true,
+        Some("draft-stays") => server_breaks.draft_stays = true,
+        Some("friend-through-block") => server_breaks.friend_through_block = true,
         Some(_) => return None,
     }
     Some(Plan {

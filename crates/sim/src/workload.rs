@@ -23,7 +23,7 @@ const LIVE_BYTES: usize = SESSION_QUEUE_BYTES_MAX - 48 * 1024;
 const GROUPS: usize = 4;
 
 impl World {
-    fn user(&mut self) -> UserId {
+    pub(crate) fn user(&mut self) -> UserId {
         let n = self.rng.below(USERS as u64);
         UserId::new(&format!("u{n:02}")).unwrap_or_else(|_| unreachable!("a fixed name"))
     }
@@ -39,7 +39,8 @@ impl World {
             return;
         }
         match self.rng.below(1_000) {
-            0..=399 => self.write(index),
+            0..=339 => self.write(index),
+            340..=399 => self.own(index),
             400..=449 => self.mark(index),
             450..=549 => self.change(index),
             550..=649 => self.read_up(index),
@@ -202,7 +203,7 @@ impl World {
     }
 
     /// A conversation this device shows.
-    fn known(&mut self, index: usize) -> Option<ConversationId> {
+    pub(crate) fn known(&mut self, index: usize) -> Option<ConversationId> {
         let device = self.devices.get(index)?;
         let mine: Vec<ConversationId> = device
             .list

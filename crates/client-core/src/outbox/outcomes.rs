@@ -193,6 +193,8 @@ impl Session {
             return;
         }
         outgoing.record.failed = code.number();
+        // A draft that it was to take away shows again.
+        self.list.touch(id);
         let record = outgoing.record.clone();
         let calls = std::mem::take(&mut outgoing.calls);
         self.outbox.set_stage(nonce, Stage::Failed(code));

@@ -66,6 +66,9 @@ impl Database {
         entry: &NewEntry,
         now: WallMs,
     ) -> Option<(UserId, NewUserRecord)> {
+        if self.breaks.draft_stays {
+            return None;
+        }
         let key = RecordKey::of_conversation(UserRecordKind::Draft, conversation);
         let held = self.users.get(&entry.sender)?.log.get(&key);
         let record = own::after_message(held, entry, now)?;
@@ -100,7 +103,8 @@ impl OwnReader for Database {
     }
 
     fn blocks(&mut self, by: &UserId, of: &UserId) -> Result<bool, Infallible> {
-        Ok(self.blocks.contains(&(by.clone(), of.clone())))
+        let blocks = self.blocks.contains(&(by.clone(), of.clone()));
+        Ok(blocks && !self.breaks.friend_through_block)
     }
 
     fn standing(
