@@ -168,6 +168,8 @@ const OWED: &[&str] = &[
     "Command::SetComposing",
     "Command::Friend",
     "Command::SetReceipts",
+    "Command::Readers",
+    "Completion::Readers",
     "Event::Badge",
     "Event::Folders",
     "Event::Friends",

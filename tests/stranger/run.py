@@ -868,6 +868,34 @@ async def friends(world):
         check(not any(name == "UserRecord" and body["k"] == 19 and not body.get("x") for name, body in b.events), "and nothing passes")
 
 
+@scenario
+async def readers(world):
+    """Read by how many of how many, live and by name, and who tells nothing."""
+    anna, bob, cleo = world.user("anna"), world.user("bob"), world.user("cleo")
+    async with Session(world, anna) as a, Session(world, bob) as b, Session(world, cleo) as c:
+        group = (await a.command("CreateGroup", {"i": new_nonce(), "nm": "Guild", "us": [bob, cleo]}))["c"]
+        for member in (b, c):
+            await member.command("Join", {"i": new_nonce(), "c": group})
+        number = (await a.say(group, "who reads this?"))["n"]
+        await a.ask("Attention", {"op": [group]})
+        told = [await a.event("Receipt") for _ in range(2)]
+        equal(sorted(receipt["u"] for receipt in told), sorted([bob, cleo]), "everybody who tells, readers or not")
+        check(all(receipt["j"] <= number and not receipt.get("n") for receipt in told), "who was there, and has not read")
+        await b.command("Read", {"i": new_nonce(), "c": group, "n": number})
+        receipt = await a.event("Receipt")
+        equal((receipt["u"], receipt["n"]), (bob, number), "bob has")
+        page = await c.page("ReadersRequest", {"c": group, "n": number})
+        equal((page["us"], page["of"]), ([bob], 2), "by name")
+        await b.command("SetReceipts", {"i": new_nonce(), "on": False})
+        receipt = await a.event("Receipt")
+        equal((receipt["u"], receipt.get("x")), (bob, True), "bob tells no more")
+        page = await a.page("ReadersRequest", {"c": group, "n": number})
+        equal((page.get("us", []), page["of"]), ([], 1), "bob is in no count")
+        page = await b.page("ReadersRequest", {"c": group, "n": number})
+        equal((page.get("us", []), page.get("of", 0)), ([], 0), "and is told nothing")
+        equal((await refusal(a.page("ReadersRequest", {"c": group, "n": number + 9}))).code, 300, "no such message")
+
+
 # Frames that are unusual
 
 

@@ -241,6 +241,13 @@ pub enum Command {
         /// Told.
         on: bool,
     },
+    /// Who has read a message, and of how many.
+    Readers {
+        /// Where.
+        conversation: ConversationId,
+        /// Its number.
+        sequence: Sequence,
+    },
     /// Members, page by page.
     Members {
         /// Where.

@@ -122,6 +122,7 @@ impl Session {
             | Command::SetDraft { .. }
             | Command::SetComposing { .. }
             | Command::Friend { .. }
+            | Command::Readers { .. }
             | Command::SetReceipts { .. } => self.own_command(request, command, now)?,
             Command::CreateGroup { .. }
             | Command::Invite { .. }

@@ -215,6 +215,13 @@ pub enum Completion {
         /// There are more: ask before the last one's number.
         more: bool,
     },
+    /// Who has read a message.
+    Readers {
+        /// They.
+        users: Vec<UserId>,
+        /// Of how many; 0: it is not told here.
+        of: u32,
+    },
     /// What a conversation is set to: what was ever changed, its name included.
     Settings(Box<Settings>),
 }

@@ -349,6 +349,7 @@ impl Session {
             }
             EntryKind::Left | EntryKind::Removed => {
                 *members = members.saturating_sub(1);
+                conversation.readers.remove(&change.user);
                 if own {
                     conversation.head.role = None;
                     conversation.left_at = conversation.left_at.max(entry.at);

@@ -9,7 +9,9 @@ use fireside_protocol::{
     Sequence, TextContent, WallMs, decode, encode,
     frames::{Send, UserRecord, UserRecordKind},
     limits::{DRAFT_INTERVAL_MS, DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX},
-    personal::{Draft, Friend, ReadAll, SetDraft, SetFolder, SetPersonal, SetReceipts},
+    personal::{
+        Draft, Friend, ReadAll, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts,
+    },
     text::{TextError, check_text},
 };
 
@@ -264,6 +266,13 @@ impl Session {
                 user,
                 action,
             }),
+            Command::Readers {
+                conversation,
+                sequence,
+            } => ClientFrame::ReadersRequest(ReadersRequest {
+                conversation,
+                sequence,
+            }),
             Command::SetReceipts { on } => ClientFrame::SetReceipts(SetReceipts { nonce, on }),
             _ => return Err(Code::ArgumentInvalid.into()),
         };
@@ -444,6 +453,11 @@ impl Session {
             }
             if record.kind == UserRecordKind::Folder {
                 self.list.reset();
+            }
+            if record.kind == UserRecordKind::Receipts {
+                for id in self.open.clone() {
+                    self.timeline_dirty(id);
+                }
             }
         }
         true

@@ -5,6 +5,7 @@ use fireside_protocol::{
     Code, ConversationId, Entry, EntryKind, RawFrame, ServerFrame,
     frames::{Ack, Refused, Skip},
     limits::HOLE_REPAIR_DELAY_MS,
+    personal::ReadersPage,
 };
 
 use crate::{
@@ -98,6 +99,12 @@ impl Session {
             ServerFrame::PinsPage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {
                     self.on_pins(call, &page);
+                }
+            }
+            ServerFrame::ReadersPage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    let ReadersPage { users, of, .. } = page;
+                    self.finish(call, Ok(crate::event::Completion::Readers { users, of }));
                 }
             }
             ServerFrame::DevicesPage(page) => {

@@ -15,7 +15,7 @@ use crate::{
     rows::{body_of, reaction_rows, reactions_of, row_of, set_reaction},
     storage::ItemRecord,
     sync::SMALL_HOLE,
-    view::{Body, Diff, MessageState, TIMELINE_ROWS_MAX, TimelineRow},
+    view::{Body, Diff, MessageState, ReadBy, TIMELINE_ROWS_MAX, TimelineRow},
 };
 
 /// Items read from the cache when a timeline is opened.
@@ -466,6 +466,7 @@ impl Session {
             body: Body::Hole,
             state: MessageState::Received,
             edited: false,
+            read_by: ReadBy::default(),
             pinned: false,
             reactions: None,
         });
@@ -475,6 +476,9 @@ impl Session {
         let head = &conversation.head;
         let me = self.me.as_ref();
         let mut row = row_of(item, me, head.peer_delivered, head.peer_read);
+        if row.state != MessageState::Received && !conversation.readers.is_empty() {
+            row.read_by = self.read_by(conversation, item.entry.sequence);
+        }
         if me == Some(&item.entry.sender) && row.body != Body::Recalled {
             let (number, nonce) = (item.entry.sequence, item.entry.nonce);
             match self.outbox.pending_change(conversation.id(), number, nonce) {
@@ -493,6 +497,18 @@ impl Session {
             self.pending_facets(conversation.id(), &item.entry, &mut row);
         }
         row
+    }
+
+    /// Of those who tell and were there: how many have read an own message.
+    fn read_by(&self, conversation: &Conversation, number: Sequence) -> ReadBy {
+        let mut count = ReadBy::default();
+        if self.tells_receipts() {
+            for (joined, read) in conversation.readers.values() {
+                count.of += u32::from(*joined <= number);
+                count.readers += u32::from(*joined <= number && *read >= number);
+            }
+        }
+        count
     }
 
     /// What waits in the outbox shows at once, and whoever is blocked does not show.
@@ -534,6 +550,7 @@ impl Session {
                 body: text.map_or(Body::Recalled, Body::Text),
                 state: outgoing.state(),
                 edited: false,
+                read_by: ReadBy::default(),
                 pinned: false,
                 reactions: None,
             }

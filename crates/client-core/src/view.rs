@@ -198,8 +198,19 @@ pub struct TimelineRow {
     pub edited: bool,
     /// It is pinned for everybody.
     pub pinned: bool,
+    /// Of an own message in a group: how many have read it.
+    pub read_by: ReadBy,
     /// Who reacted, by key in the order of first use; `None`: nobody.
     pub reactions: Option<Arc<[ReactionRow]>>,
+}
+
+/// How many have read a message: "read by 8 of 12".
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ReadBy {
+    /// So many.
+    pub readers: u32,
+    /// Of so many; 0: it is not told (yet), as in groups of more than 100 members.
+    pub of: u32,
 }
 
 /// All who reacted to a message with one key.

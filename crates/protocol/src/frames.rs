@@ -8,7 +8,9 @@ use crate::{
     entry::{ConversationKind, Entry, Header, Role},
     ids::{FolderId, Ordinal, Rev, Sequence, UserSequence, WallMs},
     open_enum,
-    personal::{Friend, ReadAll, SetDraft, SetFolder, SetPersonal, SetReceipts},
+    personal::{
+        Friend, ReadAll, ReadersPage, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts,
+    },
     record,
     settings::{JoinPolicy, Settings},
 };
@@ -639,6 +641,10 @@ record! {
         opt "d" delivered: Sequence,
         /// Read up to.
         opt "n" read: Sequence,
+        /// In groups: the first number that the member's membership shows; messages from there on count them among their readers.
+        opt "j" joined: Sequence,
+        /// In groups: the member does not tell any more.
+        opt "x" gone: bool,
     }
 }
 record! {
@@ -895,6 +901,7 @@ frames! {
         131 SetDraft Chat,
         132 Friend Chat,
         134 SetReceipts Chat,
+        145 ReadersRequest Page,
     }
 }
 
@@ -920,6 +927,7 @@ frames! {
         99 MembersPage Page,
         100 DevicesPage Page,
         101 PinsPage Page,
+        177 ReadersPage Page,
     }
 }
 

@@ -162,5 +162,7 @@ pub const TOKEN_LEEWAY_MS: u64 = 60_000;
 pub const TOKEN_EXPIRING_MS: u64 = 5 * 60_000;
 /// A typing mark ends by itself after this, in ms.
 pub const TYPING_TIMEOUT_MS: u64 = 6_000;
+/// Members of a group that has receipts: in larger ones nobody looks at who has read what.
+pub const RECEIPT_MEMBERS_MAX: usize = 100;
 /// Receipts of a conversation are sent to a session at most once in this, in ms.
 pub const RECEIPT_INTERVAL_MS: u64 = 500;

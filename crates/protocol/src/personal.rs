@@ -147,6 +147,29 @@ record! {
     }
 }
 
+record! {
+    /// Asks who has read a message. Page lane.
+    ReadersRequest {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The message's number.
+        req "n" sequence: Sequence,
+    }
+}
+record! {
+    /// Who has read a message. `of` is 0 where receipts are not told: in a conversation of too many members, and to a user who tells none.
+    ReadersPage {
+        /// Where.
+        req "c" conversation: ConversationId,
+        /// The message's number.
+        req "n" sequence: Sequence,
+        /// They, by user id.
+        opt "us" users: Vec<UserId>,
+        /// Of how many: members whose membership shows the number, without its sender and those who tell nothing.
+        opt "of" of: u32,
+    }
+}
+
 /// What a record of the user log is compacted by.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct RecordKey {

@@ -148,6 +148,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("CreateGroup", &["kind", "join"]),
     ("MembersRequest", &["asked"]),
     ("UserRecord", &["folder", "body"]),
+    ("Receipt", &["joined", "gone"]),
 ];
 
 /// How much of a record a golden line has.

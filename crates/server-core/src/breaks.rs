@@ -26,4 +26,6 @@ pub struct Breaks {
     pub draft_stays: bool,
     /// A request for a friendship passes a block.
     pub friend_through_block: bool,
+    /// Others are told how far who tells nothing has read.
+    pub receipts_off_ignored: bool,
 }

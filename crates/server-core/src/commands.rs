@@ -42,6 +42,7 @@ impl Node {
                 | ClientFrame::UserLogRequest(_)
                 | ClientFrame::MembersRequest(_)
                 | ClientFrame::PinsRequest(_)
+                | ClientFrame::ReadersRequest(_)
                 | ClientFrame::DevicesRequest(_)
         );
         if session.early && !is_read {

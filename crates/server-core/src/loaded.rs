@@ -50,6 +50,8 @@ pub(crate) struct Member {
     pub(crate) read: Sequence,
     /// Delivered marker.
     pub(crate) delivered: Sequence,
+    /// Nobody is told how far they have read.
+    pub(crate) receipts_off: bool,
     /// When they wrote last, what is on its way included; only kept where slow mode holds.
     pub(crate) sent_at: WallMs,
 }
@@ -67,6 +69,7 @@ impl Member {
             asked: row.asked,
             read: row.read,
             delivered: row.delivered,
+            receipts_off: row.receipts_off,
             sent_at: 0,
         }
     }
@@ -207,6 +210,7 @@ impl Loaded {
                         read: 0,
                         delivered: 0,
                         rights: 0,
+                        receipts_off: false,
                         name: String::new(),
                     });
                 }
@@ -284,6 +288,7 @@ impl Loaded {
                 member.role = row.role;
                 member.invited_by = row.invited_by;
                 member.asked = row.asked;
+                member.receipts_off = row.receipts_off;
                 member.reader.intervals = row.intervals;
             }
             Err(place) => {

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, FolderId, FriendAction, Now, UserId, personal::SetFolder,
-    text::normalise_name,
+    ClientFrame, Code, FolderId, FriendAction, Now, UserId, frames::UserRecordKind,
+    personal::SetFolder, text::normalise_name,
 };
 
 use crate::{
@@ -80,6 +80,13 @@ impl Node {
                     if let Some(conversation) = self.conversations.key(mark.conversation) {
                         self.marker_moved(conversation, mark, now);
                         self.conversations.release(conversation);
+                    }
+                }
+                for (user, record) in &set.records {
+                    if record.kind == UserRecordKind::Receipts
+                        && !self.config.breaks.receipts_off_ignored
+                    {
+                        self.tells_receipts(user, record.gone, now);
                     }
                 }
                 self.send_records(&set.records);

@@ -11,6 +11,7 @@ use fireside_protocol::{
         DevicesPage, HeadsPage, HeadsRequest, MembersPage, MembersRequest, Page, PageRequest,
         PinsPage, PinsRequest, UserLogPage, UserRecord,
     },
+    personal::{ReadersPage, ReadersRequest},
 };
 
 use crate::{
@@ -101,6 +102,13 @@ pub enum Op {
         user: UserId,
         /// What.
         request: MembersRequest,
+    },
+    /// Reads who has read a message; `NotFound` for who does not see it.
+    Readers {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: ReadersRequest,
     },
     /// Reads the pinned messages; `NotFound` for who is not a member.
     Pins {
@@ -381,6 +389,8 @@ pub enum Reply {
     Members(MembersPage),
     /// Of [`Op::Pins`].
     Pins(PinsPage),
+    /// Of [`Op::Readers`].
+    Readers(ReadersPage),
     /// Of [`Op::Devices`]; `online` is filled in by the core.
     Devices(DevicesPage),
     /// The user may not see it, or it is not there.
@@ -499,6 +509,8 @@ pub struct MemberRow {
     pub rights: u64,
     /// The name in their token, if they ever logged in.
     pub name: String,
+    /// Nobody is told how far they have read.
+    pub receipts_off: bool,
 }
 
 /// What the core keeps in memory of a conversation.

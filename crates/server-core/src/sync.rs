@@ -123,6 +123,7 @@ impl Node {
             },
             ClientFrame::MembersRequest(request) => Op::Members { user, request },
             ClientFrame::PinsRequest(request) => Op::Pins { user, request },
+            ClientFrame::ReadersRequest(request) => Op::Readers { user, request },
             _ => Op::Devices(user),
         };
         if self.is_shedding(now) {
@@ -146,6 +147,7 @@ impl Node {
             Ok(Reply::UserLog(page)) => ServerFrame::UserLogPage(page),
             Ok(Reply::Members(page)) => ServerFrame::MembersPage(page),
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
+            Ok(Reply::Readers(page)) => ServerFrame::ReadersPage(page),
             Ok(Reply::Devices(mut page)) => {
                 let user = self.sessions.get(&key).map(|session| session.user);
                 let user = user.and_then(|user| self.users.get(user));

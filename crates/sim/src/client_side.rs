@@ -350,6 +350,7 @@ impl World {
                 }
             }
             ServerFrame::Receipt(receipt) => {
+                self.record.on_receipt(user, &receipt, moment);
                 let name = (key, receipt.conversation, receipt.user.clone());
                 let now = (receipt.delivered, receipt.read);
                 let before = self.receipts.insert(name, now).unwrap_or_default();

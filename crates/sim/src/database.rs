@@ -112,7 +112,7 @@ impl Conversation {
         last.into_iter().collect()
     }
 
-    fn member(&mut self, user: &UserId, name: &str) -> &mut MemberRow {
+    fn member(&mut self, user: &UserId, name: &str, receipts_off: bool) -> &mut MemberRow {
         self.members
             .entry(user.clone())
             .or_insert_with(|| MemberRow {
@@ -124,6 +124,7 @@ impl Conversation {
                 read: 0,
                 delivered: 0,
                 rights: 0,
+                receipts_off,
                 name: name.to_owned(),
             })
     }
@@ -259,6 +260,10 @@ impl Database {
             }
             Op::Members { user, request } => match log::members(self, &user, &request)? {
                 Some(page) => Reply::Members(page),
+                None => Reply::NotFound,
+            },
+            Op::Readers { user, request } => match log::readers(self, &user, &request)? {
+                Some(page) => Reply::Readers(page),
                 None => Reply::NotFound,
             },
             Op::Pins { user, request } => match log::pins(self, &user, &request)? {

@@ -51,6 +51,7 @@ pub const BREAKS: &[&str] = &[
     "personal-not-synced",
     "draft-stays",
     "friend-through-block",
+    "receipts-off-ignored",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -78,6 +79,7 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("personal-not-synced") => client_breaks.personal_not_synced = true,
         Some("draft-stays") => server_breaks.draft_stays = true,
         Some("friend-through-block") => server_breaks.friend_through_block = true,
+        Some("receipts-off-ignored") => server_breaks.receipts_off_ignored = true,
         Some(_) => return None,
     }
     Some(Plan {

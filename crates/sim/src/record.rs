@@ -8,7 +8,7 @@ use fireside_protocol::{
     ClientFrame, Code, ConversationId, Entry, EntryKind, FacetKind, FriendAction, Nonce, Ordinal,
     Personal, Pinned, Reactions, RecordKey, Rev, Role, Sequence, TextContent, UserId, WallMs,
     decode,
-    frames::{Ack, TypingOf, UserRecord, UserRecordKind},
+    frames::{Ack, Receipt, TypingOf, UserRecord, UserRecordKind},
     limits::UNREAD_COUNT_MAX,
 };
 
@@ -56,6 +56,8 @@ pub enum Act {
     Draft(String),
     /// A friendship, and what about it.
     Friend(UserId, FriendAction),
+    /// Whether others are told how far the user has read.
+    Receipts(bool),
     /// What leaves no trace in a log.
     Other,
 }
@@ -362,6 +364,8 @@ pub struct Record {
     pub settled: BTreeSet<Nonce>,
     /// The newest record of each key that came to a user.
     records: BTreeMap<(UserId, RecordKey), UserRecord>,
+    /// Read marks as they came: to whom, of whom, where, up to where, when.
+    pub marks_told: BTreeMap<(UserId, UserId, ConversationId, Sequence), Moment>,
     /// Friend records as they came.
     pub friends_told: Vec<(UserId, UserRecord, Moment)>,
     /// One name with two meanings or two answers.
@@ -418,6 +422,7 @@ impl Record {
             ),
             ClientFrame::Invite(f) => (f.conversation, Act::Invite(f.users.clone())),
             ClientFrame::SetPersonal(f) => (f.conversation, Act::Personal(f.change.clone())),
+            ClientFrame::SetReceipts(f) => (ConversationId::default(), Act::Receipts(f.on)),
             ClientFrame::ReadAll(_) => (ConversationId::default(), Act::ReadAll),
             ClientFrame::SetDraft(f) if f.content.is_empty() => {
                 (f.conversation, Act::Draft(String::new()))
@@ -503,6 +508,15 @@ impl Record {
             self.twofold = Some(format!("{user} got {first:?} and then {look:?}"));
         }
         self.users.insert(user.clone());
+    }
+
+    /// A user's device was told how far another has read.
+    pub fn on_receipt(&mut self, user: &UserId, receipt: &Receipt, now: Moment) {
+        if receipt.read > 0 {
+            let of = receipt.user.clone();
+            let name = (user.clone(), of, receipt.conversation, receipt.read);
+            self.marks_told.entry(name).or_insert(now);
+        }
     }
 
     /// A user's device got a record of the user log.

@@ -31,6 +31,7 @@ pub const MECHANISMS: &[&str] = &[
     "drafts changed",
     "all read",
     "friends asked",
+    "receipts on or off",
     "duplicate nonce answered",
     "retry in order",
     "stale version",

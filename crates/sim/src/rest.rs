@@ -306,6 +306,7 @@ impl World {
             oracle.check_own(&own_shown(device))?;
         }
         oracle.check_friends()?;
+        oracle.check_marks()?;
         Ok(())
     }
 }

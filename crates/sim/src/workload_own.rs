@@ -32,6 +32,22 @@ impl World {
                 };
                 self.command(index, command);
             }
+            77..=80 => {
+                let on = self.rng.chance(400);
+                if self.command(index, Command::SetReceipts { on }) {
+                    self.report.count("receipts on or off");
+                }
+            }
+            81..=83 => {
+                if let Some(conversation) = self.known(index) {
+                    let sequence = self.rng.between(1, 60);
+                    let command = Command::Readers {
+                        conversation,
+                        sequence,
+                    };
+                    self.command(index, command);
+                }
+            }
             _ => self.befriend(index),
         }
     }

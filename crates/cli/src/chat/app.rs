@@ -56,6 +56,7 @@ pub(crate) enum Why {
     Members(ConversationId),
     Pins(ConversationId),
     Devices,
+    Readers,
 }
 
 /// An open timeline.
@@ -364,6 +365,7 @@ impl App {
                 let title = format!("Pinned in {}", self.title_of(conversation));
                 self.open_popup(title, lines);
             }
+            (Why::Readers, Completion::Readers { users, of }) => self.show_readers(&users, of),
             (Why::Devices, Completion::Devices(devices)) => {
                 let lines = devices
                     .iter()

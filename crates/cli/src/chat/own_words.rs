@@ -26,6 +26,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/unfriend", "user", "end it, or take your request back"),
     ("/friends", "", "your friends, and who asks"),
     (
+        "/readers",
+        "[n]",
+        "who has read your last (n-th last) message",
+    ),
+    (
         "/receipts",
         "on|off",
         "tell others how far you have read, and be told",
@@ -49,6 +54,7 @@ pub(crate) enum OwnLine {
     Friend(UserId, FriendAction),
     Friends,
     Receipts(bool),
+    Readers(usize),
 }
 
 /// Reads such a line. `None`: it is of another kind; `Some(None)`: something is wrong with it.
@@ -83,6 +89,10 @@ pub(crate) fn parse(
             "off" => Some(OwnLine::Receipts(false)),
             _ => None,
         },
+        "/readers" if rest.is_empty() => Some(OwnLine::Readers(1)),
+        "/readers" => (rest.parse().ok())
+            .filter(|place| *place > 0)
+            .map(OwnLine::Readers),
         _ => return None,
     })
 }

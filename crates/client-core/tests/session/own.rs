@@ -8,7 +8,7 @@ use fireside_client_core::{
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, FolderId, FriendAction, FriendState, Nonce, Personal,
     TextContent, decode, encode,
-    frames::{Refused, UserRecord, UserRecordKind},
+    frames::{Receipt, Refused, UserRecord, UserRecordKind},
     personal::{Draft, MUTED_FOR_EVER},
 };
 
@@ -419,4 +419,48 @@ fn what_needs_the_server_says_so_offline() {
         let refused = world.command(command).map_err(|error| error.code);
         assert_eq!(refused, Err(Code::Offline));
     }
+}
+
+#[test]
+fn own_messages_of_a_group_say_how_many_have_read_them() {
+    let mut world = World::new();
+    let id = world.server.group(7);
+    let me = world.server.me.clone();
+    for text in ["one", "two"] {
+        world.server.log(id).text(&me, text);
+    }
+    world.connect();
+    world.open(id);
+    let counts = |world: &World| -> Vec<(u32, u32)> {
+        let rows = world.rows(id).iter();
+        rows.map(|row| (row.read_by.readers, row.read_by.of))
+            .collect()
+    };
+    assert_eq!(counts(&world), [(0, 0), (0, 0)]);
+    let receipt = |name: &str, joined, read, gone| Receipt {
+        conversation: id,
+        user: user(name),
+        delivered: 0,
+        read,
+        joined,
+        gone,
+    };
+    world.live(receipt("bob", 1, 1, false).into());
+    world.live(receipt("cid", 2, 0, false).into());
+    assert_eq!(counts(&world), [(1, 1), (0, 2)]);
+    world.live(receipt("bob", 1, 2, false).into());
+    assert_eq!(counts(&world), [(1, 1), (1, 2)]);
+    world.live(receipt("bob", 0, 0, true).into());
+    assert_eq!(counts(&world), [(0, 0), (0, 1)]);
+    let off = UserRecord {
+        value: 1,
+        ..UserRecord::new(UserRecordKind::Receipts, 0)
+    };
+    let off = world.server.put(off);
+    world.live(off);
+    assert_eq!(
+        counts(&world),
+        [(0, 0), (0, 0)],
+        "who tells nothing is told nothing"
+    );
 }

@@ -5,7 +5,7 @@ use fireside_protocol::{
     Code, ConversationId, FolderId, FriendAction, Personal, ServerFrame, TextContent, decode,
     encode,
     frames::{Attention, Block, Read, UserRecord, UserRecordKind},
-    personal::{Friend, ReadAll, SetDraft, SetFolder, SetPersonal},
+    personal::{Friend, ReadAll, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts},
 };
 
 use crate::world::{World, records, user};
@@ -195,4 +195,104 @@ fn friends_hear_of_each_other_and_the_blocked_of_nothing() {
     let asked = of_kind(&world.live(1), UserRecordKind::Friend);
     assert_eq!(asked.last().unwrap().value, 1, "as if nothing were");
     assert!(of_kind(&world.live(3), UserRecordKind::Friend).is_empty());
+}
+
+/// Receipts of others that came: who, from which number on, read to, gone.
+fn receipts(frames: &[ServerFrame]) -> Vec<(String, u64, u64, bool)> {
+    let receipts = frames.iter().filter_map(|frame| match frame {
+        ServerFrame::Receipt(it) => Some((it.user.to_string(), it.joined, it.read, it.gone)),
+        _ => None,
+    });
+    receipts.collect()
+}
+
+#[test]
+fn receipts_of_a_group_name_everybody_who_tells() {
+    let (mut world, group) = world();
+    world.enter("cid", 4);
+    let invite = world.invite(group, "cid");
+    world.acked(1, invite);
+    let send = world.message(group, "hello");
+    let last = world.acked(1, send).sequence;
+    let open = vec![group];
+    world.ask(1, Attention { open });
+    let told = receipts(&world.live(1));
+    assert_eq!(
+        told,
+        [("bob".to_owned(), 2, 0, false)],
+        "who read nothing too"
+    );
+    let nonce = world.nonce();
+    let join = fireside_protocol::frames::Join {
+        nonce,
+        conversation: group,
+    };
+    let joined = world.acked(4, join).sequence;
+    world.later(1_000);
+    let told = receipts(&world.live(1));
+    assert_eq!(
+        told,
+        [("cid".to_owned(), joined, 0, false)],
+        "who comes later"
+    );
+    let read = |world: &mut World, key| {
+        let nonce = world.nonce();
+        let read = Read {
+            conversation: group,
+            upto: last,
+            nonce,
+        };
+        world.acked(key, read);
+        world.later(1_000);
+    };
+    read(&mut world, 3);
+    assert_eq!(
+        receipts(&world.live(1)),
+        [("bob".to_owned(), 2, last, false)]
+    );
+
+    let tell = |world: &mut World, key, on| {
+        let nonce = world.nonce();
+        world.acked(key, SetReceipts { nonce, on });
+    };
+    tell(&mut world, 3, false);
+    assert_eq!(receipts(&world.live(1)), [("bob".to_owned(), 0, 0, true)]);
+    let send = world.message(group, "again");
+    let again = world.acked(1, send).sequence;
+    let nonce = world.nonce();
+    let upto = again;
+    let conversation = group;
+    world.acked(
+        3,
+        Read {
+            conversation,
+            upto,
+            nonce,
+        },
+    );
+    world.later(1_000);
+    assert!(receipts(&world.live(1)).is_empty(), "told no more");
+    // And who tells nothing is told nothing.
+    let open = vec![group];
+    world.ask(3, Attention { open });
+    assert!(receipts(&world.live(3)).is_empty());
+    tell(&mut world, 3, true);
+    assert_eq!(
+        receipts(&world.live(1)),
+        [("bob".to_owned(), 2, again, false)]
+    );
+    let told = receipts(&world.live(3));
+    assert_eq!(told.len(), 2, "ann and cid: {told:?}");
+    let sequence = last;
+    let page = world.ask(
+        1,
+        ReadersRequest {
+            conversation,
+            sequence,
+        },
+    );
+    assert!(
+        matches!(&page, ServerFrame::ReadersPage(page) if page.users == [user("bob")] && page.of == 1),
+        "cid came later: {page:?}"
+    );
 }

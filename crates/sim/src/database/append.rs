@@ -87,8 +87,9 @@ impl Database {
                 .or_insert(conversation);
             for (user, role) in new.members {
                 let name = self.name(&user);
+                let off = self.receipts_off(&user);
                 if let Some(conversation) = self.conversations.get_mut(&append.conversation) {
-                    let member = conversation.member(&user, &name);
+                    let member = conversation.member(&user, &name, off);
                     member.role = Some(role);
                     member.intervals.push(Interval {
                         from: 1,
@@ -262,10 +263,11 @@ impl Database {
             | MemberOp::Unask { user } => user.clone(),
         };
         let name = self.name(&user);
+        let off = self.receipts_off(&user);
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return user;
         };
-        let member = conversation.member(&user, &name);
+        let member = conversation.member(&user, &name, off);
         match op {
             MemberOp::Join { role, history, .. } => {
                 member.role = Some(role);

@@ -36,6 +36,15 @@ impl Database {
                 member.read = member.read.max(mark.read);
             }
         }
+        for record in writes.records.iter().map(|(_, record)| record) {
+            if record.kind == UserRecordKind::Receipts && !self.breaks.receipts_off_ignored {
+                for conversation in self.conversations.values_mut() {
+                    if let Some(member) = conversation.members.get_mut(&command.user) {
+                        member.receipts_off = !record.gone;
+                    }
+                }
+            }
+        }
         let records = writes.records.into_iter();
         OwnSet {
             outcome,
@@ -44,6 +53,14 @@ impl Database {
                 .collect(),
             marks: writes.marks,
         }
+    }
+
+    /// Whether nobody is told how far a user has read.
+    pub(super) fn receipts_off(&self, user: &UserId) -> bool {
+        let records = self.users.get(user).into_iter();
+        let mut records = records.flat_map(|known| known.log.values());
+        let off = records.any(|it| it.kind == UserRecordKind::Receipts && !it.gone);
+        off && !self.breaks.receipts_off_ignored
     }
 
     /// What a moved read marker changes in the user's own settings.

@@ -278,6 +278,33 @@ impl Oracle<'_> {
         Ok(())
     }
 
+    /// Nobody is told of a mark that was only made while its user told nothing.
+    pub fn check_marks(&self) -> Check {
+        for ((user, of, id, read), moment) in &self.record.marks_told {
+            let off = |span| {
+                self.during(span, |command| match &command.act {
+                    Act::Receipts(on) if command.user == *of => Some(!*on),
+                    _ => None,
+                })
+            };
+            let mut reads = self.record.commands.values().filter(|by| {
+                let reaches = match &by.act {
+                    Act::Read(n) => by.place == *id && n >= read,
+                    Act::ReadAll => true,
+                    _ => false,
+                };
+                by.user == *of && by.given <= *moment && reaches
+            });
+            let told = reads.any(|by| off((by.given, *moment)) != Some(true));
+            ensure!(
+                told,
+                "receipts",
+                "{user} is told that {of}, who tells nothing, has read {id} to {read}"
+            );
+        }
+        Ok(())
+    }
+
     fn check_pair(&self, one: &UserId, other: &UserId) -> Check {
         let blocked = self.rights.iter().any(|acked| match &acked.by.act {
             Act::Block(of, _) => {
@@ -328,6 +355,12 @@ impl Oracle<'_> {
             "{one} and {other} stand as {has:?}, not {due:?} after {acts:?}"
         );
         Ok(())
+    }
+
+    /// Whether a user ever told nothing of how far they have read.
+    pub(super) fn told_nothing(&self, user: &UserId) -> bool {
+        let mut acts = self.rights.iter();
+        acts.any(|acked| acked.by.user == *user && acked.by.act == Act::Receipts(false))
     }
 
     /// Acknowledged commands of a user about a conversation, or about all.

@@ -152,7 +152,9 @@ impl Oracle<'_> {
         let got = |n| peer.is_some_and(|peer| self.record.got(peer, id, n, Sequence::MAX));
         // Behind a block receipts stand still.
         let still = |peer| self.closed(peer, user, (0, Moment::MAX)) != Some(false);
-        let still = peer.is_some_and(still);
+        // So they do for who told nothing at any time.
+        let quiet = |user| self.told_nothing(user);
+        let still = peer.is_some_and(|peer| still(peer) || quiet(peer) || quiet(user));
         let mut items = visible.range(..=device.top).rev();
         for (n, look, state) in rows.iter().rev() {
             let item = items.next().filter(|(number, _)| *number == n);

@@ -5,7 +5,7 @@ use fireside_protocol::{
     Code, ConversationId, FolderId, FriendAction, Personal, Sequence, UserId, decode,
     frames::{UserRecord, UserRecordKind},
     limits::{DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX},
-    personal::Draft,
+    personal::{Draft, ReadersRequest},
 };
 use fireside_server_core::{
     own::{OwnChange, OwnSet, SetOwn},
@@ -33,6 +33,7 @@ pub(super) const CHECKS: &[Check] = &[
         friends_bounded,
     ),
     ("receipts are off or not", receipts),
+    ("who has read a message is said to who may know", readers),
     ("long drafts stay within a page of a reload", long_drafts),
 ];
 
@@ -413,6 +414,68 @@ fn receipts(w: &mut World) {
     assert_eq!(w.held(&ann, UserRecordKind::Receipts).len(), 1);
     let on = w.own(&ann, OwnChange::Receipts { on: true });
     assert!(on.records[0].1.gone);
+}
+
+/// Who has read a message, and of how many; `None`: not found.
+fn read_by(
+    w: &mut World,
+    who: &UserId,
+    id: ConversationId,
+    sequence: Sequence,
+) -> Option<(Vec<UserId>, u32)> {
+    let request = ReadersRequest {
+        conversation: id,
+        sequence,
+    };
+    let user = who.clone();
+    match w.one(Op::Readers { user, request }) {
+        Reply::Readers(page) => Some((page.users, page.of)),
+        Reply::NotFound => None,
+        other => panic!("a request for readers was answered with {other:?}"),
+    }
+}
+
+fn readers(w: &mut World) {
+    let (ann, bob, cyd, dan) = (user("ann"), user("bob"), user("cyd"), user("dan"));
+    let id = w.group(1, &ann, &[&bob, &cyd]);
+    w.send(id, &ann, "one");
+    let first = w.last(id);
+    w.join(id, &dan, 0);
+    w.send(id, &ann, "two");
+    let second = w.last(id);
+    w.read_to(id, &bob, second);
+    w.read_to(id, &dan, second);
+    let who = |users: &[&UserId]| users.iter().map(|user| (*user).clone()).collect::<Vec<_>>();
+    assert_eq!(read_by(w, &ann, id, first), Some((who(&[&bob]), 2)));
+    let both = Some((who(&[&bob, &dan]), 3));
+    assert_eq!(read_by(w, &ann, id, second), both);
+    assert_eq!(
+        read_by(w, &cyd, id, second),
+        both,
+        "whoever sees it may know"
+    );
+    assert_eq!(read_by(w, &dan, id, first), None, "not theirs to see");
+    assert_eq!(read_by(w, &user("eve"), id, first), None);
+    assert_eq!(read_by(w, &ann, id, second - 1), None, "not a message");
+    assert_eq!(read_by(w, &ann, id, second + 1), None);
+    w.leave(id, &dan);
+    assert_eq!(read_by(w, &ann, id, second), Some((who(&[&bob]), 2)));
+    // Who tells nothing is in no count and is told nothing, after a restart too.
+    w.own(&bob, OwnChange::Receipts { on: false });
+    w.reopen();
+    assert_eq!(read_by(w, &ann, id, second), Some((Vec::new(), 1)));
+    assert_eq!(read_by(w, &bob, id, second), Some((Vec::new(), 0)));
+    let off = |w: &mut World, id, user| w.member(id, user).receipts_off;
+    assert!(off(w, id, &bob) && !off(w, id, &ann));
+    let later = w.group(2, &ann, &[&bob]);
+    assert!(off(w, later, &bob), "in what they join later too");
+    let direct = w.direct(&ann, &bob);
+    w.read_to(direct, &bob, 1);
+    let head = |w: &mut World, who: &UserId| w.head(who, direct).peer_read;
+    assert_eq!(head(w, &ann), 0);
+    w.own(&bob, OwnChange::Receipts { on: true });
+    assert_eq!(head(w, &ann), 1);
+    assert_eq!(read_by(w, &ann, direct, 1), Some((who(&[&bob]), 1)));
 }
 
 fn long_drafts(w: &mut World) {

@@ -49,6 +49,7 @@ impl Writer<'_> {
             read: 0,
             delivered: 0,
             rights: 0,
+            receipts_off: false,
             name: String::new(),
         });
         match op {
@@ -103,6 +104,7 @@ impl Writer<'_> {
                 read: 0,
                 delivered: 0,
                 rights: 0,
+                receipts_off: false,
                 name: String::new(),
             },
         )

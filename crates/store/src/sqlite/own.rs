@@ -54,6 +54,11 @@ impl Writer<'_> {
         let mut records = Vec::with_capacity(writes.records.len());
         for (owner, record) in writes.records {
             let record = self.put_record(&owner, record)?;
+            if record.kind == UserRecordKind::Receipts {
+                self.conn
+                    .prepare_cached("UPDATE users SET receipts_off = ?2 WHERE id = ?1")?
+                    .execute(params![owner.as_str(), !record.gone])?;
+            }
             records.push((owner, record));
         }
         Ok(OwnSet {

@@ -125,6 +125,9 @@ impl Snapshot<'_> {
             Op::Pins { user, request } => {
                 Ok(log::pins(self, user, request)?.map_or(Reply::NotFound, Reply::Pins))
             }
+            Op::Readers { user, request } => {
+                Ok(log::readers(self, user, request)?.map_or(Reply::NotFound, Reply::Readers))
+            }
             Op::Members { user, request } => {
                 Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
             }

@@ -19,9 +19,9 @@ pub(super) const META: &str =
     "seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions";
 /// Columns of [`member`], from `members m LEFT JOIN users u`.
 pub(super) const MEMBER: &str = "m.user, m.role, m.intervals, m.invited_by, m.read, m.delivered, m.rights, \
-     coalesce(u.name, ''), m.asked";
+     coalesce(u.name, ''), m.asked, coalesce(u.receipts_off, 0)";
 /// How many they are.
-pub(super) const MEMBER_COLUMNS: usize = 9;
+pub(super) const MEMBER_COLUMNS: usize = 10;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
@@ -174,6 +174,7 @@ pub(super) fn member(row: &Row<'_>) -> Result<MemberRow, Trouble> {
         rights: uint(row, 6)?,
         name: text(row, 7)?.to_owned(),
         asked: row.get(8)?,
+        receipts_off: row.get(9)?,
     })
 }
 

@@ -501,6 +501,7 @@ fn member(user: &UserId) -> MemberRow {
         read: 0,
         delivered: 0,
         rights: 0,
+        receipts_off: false,
         name: String::new(),
     }
 }

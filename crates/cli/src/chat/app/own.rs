@@ -7,7 +7,7 @@ use fireside_client_core::{
     view::{FolderRow, FriendRow},
 };
 use fireside_protocol::{
-    ConversationId, FolderId, FriendAction, FriendState, NotificationLevel, Personal,
+    ConversationId, FolderId, FriendAction, FriendState, NotificationLevel, Personal, UserId,
     personal::MUTED_FOR_EVER,
 };
 
@@ -139,6 +139,7 @@ impl App {
                 "marked as unread"
             }
             OwnLine::Folder(name) => return self.file(conversation, &name),
+            OwnLine::Readers(place) => return self.ask_readers(conversation, place),
             _ => return,
         };
         let why = Why::Say(text.to_owned());
@@ -179,6 +180,35 @@ impl App {
             change,
         };
         self.act(command, Why::Say(text));
+    }
+
+    /// Who has read an own message, counted from the end.
+    fn ask_readers(&mut self, conversation: ConversationId, place: usize) {
+        let rows = self.current().into_iter().flat_map(|it| it.rows.iter());
+        let mut own = rows.rev().filter(|row| row.sender == self.me);
+        let row = own.nth(place.saturating_sub(1));
+        match row.and_then(|row| row.sequence) {
+            Some(sequence) => self.act(
+                Command::Readers {
+                    conversation,
+                    sequence,
+                },
+                Why::Readers,
+            ),
+            None => self.say("there is no such message of yours".to_owned(), Tone::Bad),
+        }
+    }
+
+    /// Who has read a message.
+    pub(super) fn show_readers(&mut self, users: &[UserId], of: u32) {
+        if of == 0 {
+            return self.say(
+                "nobody tells here how far they have read".to_owned(),
+                Tone::Plain,
+            );
+        }
+        let lines = users.iter().map(ToString::to_string).collect();
+        self.open_popup(format!("Read by {} of {of}", users.len()), lines);
     }
 
     /// The input line was changed by a key: a text in it is this conversation's draft.

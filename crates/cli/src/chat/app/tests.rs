@@ -2,7 +2,7 @@
 
 use fireside_client_core::{
     command::{MessageRef, Recipient},
-    view::{Diff, ReactionRow},
+    view::{Diff, ReactionRow, ReadBy},
 };
 use fireside_protocol::Role;
 use ratatui::{Terminal, backend::TestBackend};
@@ -54,6 +54,7 @@ fn message(row: u64, sender: &str, text: &str, state: MessageState) -> TimelineR
         body: Body::Text(text.into()),
         state,
         edited: false,
+        read_by: ReadBy::default(),
         pinned: false,
         reactions: None,
     }
