@@ -896,6 +896,39 @@ async def readers(world):
         equal((await refusal(a.page("ReadersRequest", {"c": group, "n": number + 9}))).code, 300, "no such message")
 
 
+@scenario
+async def presence(world):
+    """Presence goes to friends and to who has a shared conversation open, never through a block."""
+    anna, bob, cleo = world.user("anna"), world.user("bob"), world.user("cleo")
+    online, away, invisible, offline = 1, 2, 4, 5
+    async with Session(world, anna) as a, Session(world, bob) as b, Session(world, cleo) as c:
+        for one, other in ((a, bob), (b, anna)):
+            await one.command("Friend", {"i": new_nonce(), "u": other, "ac": 1})
+
+        async def seen(client, user, state):
+            return await client.event("PresenceOf", lambda body: body["u"] == user and body["st"] == state)
+
+        rich = {"w": "raid", "js": b"secret", "ps": 3, "pm": 5}
+        await a.ask("SetPresence", {"st": away, "tx": "tea", "em": "🍵", "r": rich})
+        of = await seen(b, anna, away)
+        equal((of["tx"], of["em"], of["r"]), ("tea", "🍵", rich), "a friend sees all of it")
+        await a.say_to(cleo, "hi")
+        await c.event("Entry")
+        await c.ask("Attention", {"op": [direct_id(anna, cleo)]})
+        of = await seen(c, anna, away)
+        equal(of["r"], {"w": "raid", "ps": 3, "pm": 5}, "who shares a conversation sees no secret")
+        page = await b.page("PresenceRequest", {"us": [anna, cleo, "nobody"]})
+        equal([of["st"] for of in page["ps"]], [away, offline, offline], "asked for")
+        await a.ask("SetPresence", {"st": invisible})
+        await seen(b, anna, offline)
+        await a.ask("SetPresence", {"st": online})
+        await seen(b, anna, online)
+        await a.command("Block", {"i": new_nonce(), "u": bob, "on": True})
+        await seen(b, anna, offline)
+        equal((await refusal(a.ask("SetPresence", {"st": offline}))).code, 410, "offline can not be said")
+        equal((await refusal(a.page("PresenceRequest", {"us": [f"u{n}" for n in range(101)]}))).code, 408, "too many")
+
+
 # Frames that are unusual
 
 

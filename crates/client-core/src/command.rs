@@ -2,7 +2,7 @@
 
 use fireside_protocol::{
     Code, ConversationId, FolderId, FriendAction, JoinPolicy, Nonce, Personal, Role, Sequence,
-    Settings, UserId,
+    Settings, UserId, presence::SetPresence,
 };
 
 /// Names a call; its completion carries it.
@@ -241,6 +241,13 @@ pub enum Command {
         /// Told.
         on: bool,
     },
+    /// Whether the user is there, and what they do. Holds until it is said anew, over reconnects too; not over a restart.
+    SetPresence(Box<SetPresence>),
+    /// The presence of users, at most 100; of who is not there when they logged in last.
+    Presence {
+        /// Of whom.
+        users: Vec<UserId>,
+    },
     /// Who has read a message, and of how many.
     Readers {
         /// Where.
@@ -283,6 +290,7 @@ impl Command {
                 | Self::SetToken(_)
                 | Self::MarkRead { .. }
                 | Self::SetDraft { .. }
+                | Self::SetPresence(_)
                 | Self::SetComposing { .. }
                 | Self::Close { .. }
                 | Self::SetVisible(false)

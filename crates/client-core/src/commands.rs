@@ -122,6 +122,8 @@ impl Session {
             | Command::SetDraft { .. }
             | Command::SetComposing { .. }
             | Command::Friend { .. }
+            | Command::SetPresence(_)
+            | Command::Presence { .. }
             | Command::Readers { .. }
             | Command::SetReceipts { .. } => self.own_command(request, command, now)?,
             Command::CreateGroup { .. }

@@ -6,6 +6,7 @@ use bytestring::ByteString;
 use fireside_protocol::{
     Code, ConversationId, Nonce, Sequence, Settings, UserId, WallMs,
     frames::{Device, Member},
+    presence::PresenceOf,
 };
 
 use crate::{
@@ -115,6 +116,8 @@ pub enum Event {
         /// How many; 0: all were answered.
         waiting: u64,
     },
+    /// Somebody's presence: a friend's, or of who is in an open conversation. Who was not told of is offline.
+    Presence(Box<PresenceOf>),
     /// Somebody types or stopped.
     Typing {
         /// Where.
@@ -146,7 +149,7 @@ impl Event {
             | Self::Missed { .. }
             | Self::Invited { .. }
             | Self::JoinRequests { .. } => EventClass::Notice,
-            Self::Typing { .. } => EventClass::Ephemeral,
+            Self::Typing { .. } | Self::Presence(_) => EventClass::Ephemeral,
         }
     }
 
@@ -215,6 +218,8 @@ pub enum Completion {
         /// There are more: ask before the last one's number.
         more: bool,
     },
+    /// The presence of users.
+    Presence(Vec<PresenceOf>),
     /// Who has read a message.
     Readers {
         /// They.

@@ -18,6 +18,7 @@ mod list;
 mod outbox;
 mod own;
 mod pending;
+mod presence;
 mod random;
 mod ranges;
 mod receipts;

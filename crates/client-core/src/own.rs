@@ -250,6 +250,12 @@ impl Session {
                 self.done(request);
                 return Ok(());
             }
+            Command::SetPresence(presence) => {
+                self.set_presence(&presence)?;
+                self.done(request);
+                return Ok(());
+            }
+            Command::Presence { users } => return Ok(self.ask_presence(request, users, now)?),
             Command::ReadAll => ClientFrame::ReadAll(ReadAll { nonce }),
             Command::SetFolder {
                 folder,

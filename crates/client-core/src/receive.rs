@@ -101,6 +101,12 @@ impl Session {
                     self.on_pins(call, &page);
                 }
             }
+            ServerFrame::PresenceOf(presence) => self.on_presence(presence),
+            ServerFrame::PresencePage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    self.on_presence_page(call, page);
+                }
+            }
             ServerFrame::ReadersPage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {
                     let ReadersPage { users, of, .. } = page;

@@ -15,6 +15,7 @@ use crate::{
     outbox::Outbox,
     own::Own,
     pending::Calls,
+    presence::Presence,
     random::Random,
     receipts::Receipts,
     storage::{Rows, StoreError, StoreOp, Ticket},
@@ -45,6 +46,7 @@ pub struct Session {
     pub(crate) timelines: BTreeMap<ConversationId, Timeline>,
     pub(crate) list: List,
     pub(crate) own: Own,
+    pub(crate) presence: Presence,
     /// Whose session it is, once known.
     pub(crate) me: Option<UserId>,
     /// Stands where a user must be named and none is known.
@@ -94,6 +96,7 @@ impl Session {
             timelines: BTreeMap::new(),
             list: List::new(),
             own: Own::default(),
+            presence: Presence::default(),
             visible: false,
             suspended: false,
             background_fill: false,
@@ -250,7 +253,7 @@ impl Session {
                 let count = std::mem::take(&mut self.missed);
                 (count > 0).then_some(Event::Missed { count })
             }),
-            EventClass::Ephemeral => self.poll_typing(),
+            EventClass::Ephemeral => self.poll_typing().or_else(|| self.poll_presence()),
         }
     }
 

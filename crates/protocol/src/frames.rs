@@ -11,6 +11,7 @@ use crate::{
     personal::{
         Friend, ReadAll, ReadersPage, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts,
     },
+    presence::{PresenceOf, PresencePage, PresenceRequest, SetPresence},
     record,
     settings::{JoinPolicy, Settings},
 };
@@ -900,7 +901,9 @@ frames! {
         130 SetFolder Chat,
         131 SetDraft Chat,
         132 Friend Chat,
+        133 SetPresence Chat,
         134 SetReceipts Chat,
+        144 PresenceRequest Page,
         145 ReadersRequest Page,
     }
 }
@@ -927,6 +930,8 @@ frames! {
         99 MembersPage Page,
         100 DevicesPage Page,
         101 PinsPage Page,
+        160 PresenceOf Chat,
+        176 PresencePage Page,
         177 ReadersPage Page,
     }
 }

@@ -8,6 +8,7 @@ pub mod frames;
 pub mod ids;
 pub mod limits;
 pub mod personal;
+pub mod presence;
 pub mod schema;
 pub mod settings;
 pub mod text;
@@ -25,4 +26,5 @@ pub use ids::{
     UserSequence, WallMs,
 };
 pub use personal::{FriendAction, FriendState, NotificationLevel, Personal, RecordKey};
+pub use presence::{PresenceState, RichPresence};
 pub use settings::{Attribute, JoinPolicy, Permission, Settings};

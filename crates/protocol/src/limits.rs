@@ -80,6 +80,16 @@ pub const FOLDERS_MAX: usize = 32;
 pub const DRAFTS_MAX: usize = 100;
 /// Friends of a user, with those who ask and those who were asked.
 pub const FRIENDS_MAX: usize = 1_000;
+/// Users whose presence one request asks for.
+pub const PRESENCE_USERS_MAX: usize = 100;
+/// Users whose presence a session is told of: what fits no screen need not be known.
+pub const WATCHED_USERS_MAX: usize = 1_000;
+/// A session is told of presence at most once in this, in ms: what changes meanwhile is told together.
+pub const PRESENCE_INTERVAL_MS: u64 = 1_000;
+/// A session that says nothing of its presence for this long after its log-in is online, in ms: time to say otherwise first.
+pub const PRESENCE_GRACE_MS: u64 = 3_000;
+/// Bytes of what a game needs to join a player.
+pub const JOIN_SECRET_BYTES_MAX: usize = 128;
 /// A draft is sent at most once in this, in ms: nobody reads it while it is being written.
 pub const DRAFT_INTERVAL_MS: u64 = 2_000;
 /// Devices kept per user; the one unused longest makes room.

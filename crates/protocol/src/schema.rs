@@ -12,6 +12,7 @@ use crate::{
     },
     frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
     personal::{Draft, FriendAction, FriendState, NotificationLevel, Personal},
+    presence::{PresenceOf, PresenceState, RichPresence},
     settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
@@ -43,7 +44,7 @@ const fn record<R: Record>() -> RecordInfo {
     }
 }
 
-/// Records that stand inside frames or contents. [`Entry`], [`Head`] and [`UserRecord`] are frames too.
+/// Records that stand inside frames or contents. [`Entry`], [`Head`], [`UserRecord`] and [`PresenceOf`] are frames too.
 pub const RECORDS: &[RecordInfo] = &[
     record::<Entry>(),
     record::<Header>(),
@@ -60,6 +61,8 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<Device>(),
     record::<Personal>(),
     record::<Draft>(),
+    record::<PresenceOf>(),
+    record::<RichPresence>(),
     record::<Settings>(),
     record::<Attribute>(),
 ];
@@ -105,6 +108,10 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "NotificationLevel",
         values: NotificationLevel::TABLE,
+    },
+    EnumInfo {
+        name: "PresenceState",
+        values: PresenceState::TABLE,
     },
     EnumInfo {
         name: "FriendAction",

@@ -93,12 +93,16 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
             "picture" => "badge/7",
             "key" => "level",
             "value" => "40",
+            "emoji" => "🎉",
+            "what" => "raid",
+            "details" => "level 40",
             other => panic!("no sample for text field {other}"),
         }),
         "Bytes" => Value::Binary(match field.name {
             "secret" | "resume_secret" => vec![0xa5; 32],
             "content" => text_content(),
             "body" => encode(&personal()),
+            "join_secret" => vec![0x5a; 8],
             other => panic!("no sample for bytes field {other}"),
         }),
         "Raw" => record("Entry", full),
@@ -111,9 +115,8 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
         }),
         "WallMs" => Value::from(1_763_900_000_456u64),
         "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind"
-        | "FacetKind" | "JoinPolicy" | "FriendAction" | "FriendState" | "NotificationLevel" => {
-            Value::from(1)
-        }
+        | "FacetKind" | "JoinPolicy" | "FriendAction" | "FriendState" | "NotificationLevel"
+        | "PresenceState" => Value::from(1),
         "Role" => Value::from(2),
         "u8" => Value::from(1),
         "u16" => Value::from(match field.name {
@@ -230,6 +233,7 @@ fn frame_line(side: &str, info: &FrameInfo, case: &str, body: &Value) -> Json {
         "UserRecord",
         "Receipt",
         "TypingOf",
+        "PresenceOf",
     ];
     let silent = ["Delivered", "Typing"];
     let request = if events.contains(&info.name) || silent.contains(&info.name) {

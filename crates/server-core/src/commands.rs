@@ -43,6 +43,7 @@ impl Node {
                 | ClientFrame::MembersRequest(_)
                 | ClientFrame::PinsRequest(_)
                 | ClientFrame::ReadersRequest(_)
+                | ClientFrame::PresenceRequest(_)
                 | ClientFrame::DevicesRequest(_)
         );
         if session.early && !is_read {
@@ -96,6 +97,9 @@ impl Node {
         now: Now,
     ) {
         let conversation = match &frame {
+            ClientFrame::SetPresence(presence) => {
+                return self.set_presence(key, origin, presence, now);
+            }
             ClientFrame::Attention(attention) => {
                 if attention.open.len() > OPEN_CONVERSATIONS_MAX {
                     self.refuse(key, origin, Code::ArgumentInvalid, 0, None);

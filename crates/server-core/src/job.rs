@@ -132,6 +132,8 @@ pub(crate) enum Pending {
     BehindHeads(SessionKey),
     Revoke(Box<Job>),
     Own(Box<Job>),
+    /// Of whom.
+    Presence(SessionKey, Origin, Vec<UserId>),
 }
 
 impl Pending {

@@ -25,6 +25,7 @@ mod output;
 pub mod own;
 mod own_commands;
 pub mod permissions;
+mod presence;
 mod rate;
 mod receipts;
 mod requests;

@@ -57,6 +57,9 @@ impl Node {
             }
             Pending::BehindHeads(key) => self.behind_heads(key, result, now),
             Pending::Revoke(job) => self.revoked(&job, result),
+            Pending::Presence(key, origin, users) => {
+                self.presence_read(key, origin, users, result, now);
+            }
             Pending::Own(job) => self.own_set(job, result, now),
         }
     }

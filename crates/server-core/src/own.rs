@@ -215,6 +215,14 @@ pub const fn place_of(change: &OwnChange) -> Option<ConversationId> {
     }
 }
 
+/// The friend that a record names; `None`: it says that they are none (yet).
+#[must_use]
+pub fn friend_of(record: &UserRecord) -> Option<&UserId> {
+    let friend = u64::from(FriendState::Friend.number());
+    let is_one = record.kind == UserRecordKind::Friend && !record.gone && record.value == friend;
+    record.user.as_ref().filter(|_| is_one)
+}
+
 /// What a record of the user's own settings says; nothing, if there is none.
 #[must_use]
 pub fn personal_of(record: Option<&UserRecord>) -> Personal {

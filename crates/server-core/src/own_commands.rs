@@ -11,7 +11,7 @@ use crate::{
     appended::{STORE_RETRY_MS, answer_of},
     job::{Job, Pending, command_of},
     node::Node,
-    own::{OwnChange, SetOwn},
+    own::{OwnChange, SetOwn, friend_of},
     storage::{Op, Reply, StoreError},
 };
 
@@ -87,6 +87,12 @@ impl Node {
                         && !self.config.breaks.receipts_off_ignored
                     {
                         self.tells_receipts(user, record.gone, now);
+                    }
+                }
+                for (user, record) in &set.records {
+                    if let (UserRecordKind::Friend, Some(other)) = (record.kind, &record.user) {
+                        let on = friend_of(record).is_some();
+                        self.presence_friend(user, other, on, now);
                     }
                 }
                 self.send_records(&set.records);

@@ -117,6 +117,8 @@ pub enum Op {
         /// What.
         request: PinsRequest,
     },
+    /// Reads when users logged in last.
+    LastSeen(Vec<UserId>),
     /// Reads the user's devices.
     Devices(UserId),
 }
@@ -389,6 +391,8 @@ pub enum Reply {
     Members(MembersPage),
     /// Of [`Op::Pins`].
     Pins(PinsPage),
+    /// Of [`Op::LastSeen`]: of those who ever did.
+    LastSeen(Vec<(UserId, WallMs)>),
     /// Of [`Op::Readers`].
     Readers(ReadersPage),
     /// Of [`Op::Devices`]; `online` is filled in by the core.
@@ -537,6 +541,12 @@ pub struct LoadedUser {
     pub banned_until: WallMs,
     /// The conversations they are a member of now (for fan-out), at most 10,000.
     pub conversations: Vec<ConversationId>,
+    /// Their friends, as their own records say, by user id.
+    pub friends: Vec<UserId>,
+    /// Whom they block, by user id.
+    pub blocks: Vec<UserId>,
+    /// Who blocks them, by user id.
+    pub blocked_by: Vec<UserId>,
 }
 
 /// One item, to decide on a change of it.

@@ -96,6 +96,9 @@ impl Node {
         now: Now,
     ) {
         let op = match frame {
+            ClientFrame::PresenceRequest(request) => {
+                return self.ask_presence(key, origin, request, now);
+            }
             ClientFrame::PageRequest(request) => {
                 if request.held.len() > HELD_RANGES_MAX {
                     self.refuse(key, origin, Code::ArgumentInvalid, 0, None);

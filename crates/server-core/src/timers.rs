@@ -15,6 +15,10 @@ pub(crate) enum Due {
     Receipts(u32),
     /// Marks whose batch failed.
     Marks,
+    /// The session's presence: it said nothing, or its status ends.
+    Presence(SessionKey),
+    /// The session is told of others' presence.
+    PresenceTo(SessionKey),
 }
 
 /// Timers by monotonic ms; the same one at the same time is kept once.

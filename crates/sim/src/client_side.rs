@@ -354,7 +354,9 @@ impl World {
                 let name = (key, receipt.conversation, receipt.user.clone());
                 let now = (receipt.delivered, receipt.read);
                 let before = self.receipts.insert(name, now).unwrap_or_default();
-                if now.0 < before.0 || now.1 < before.1 {
+                // Of who tells nothing any more there is no read mark.
+                let back = now.1 > 0 && now.1 < before.1 || !receipt.gone && now.0 < before.0;
+                if back {
                     let seen = format!("{user} got {receipt:?} after {before:?}");
                     self.broke(Err(Violation {
                         rule: "receipts",

@@ -20,7 +20,7 @@ use fireside_protocol::{
     limits,
 };
 use fireside_server_core::{
-    Breaks, facets, log,
+    Breaks, facets, log, own as own_rules,
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
@@ -234,7 +234,22 @@ impl Database {
                     .filter(|(_, c)| c.members.get(&user).is_some_and(|m| m.role.is_some()))
                     .map(|(id, _)| *id)
                     .collect(),
+                friends: (self.live_records(&user).iter())
+                    .filter_map(|record| own_rules::friend_of(record).cloned())
+                    .collect(),
+                blocks: self.pairs(|(by, of)| (*by == user).then_some(of)),
+                blocked_by: self.pairs(|(by, of)| (*of == user).then_some(by)),
             }),
+            Op::LastSeen(users) => Reply::LastSeen(
+                users
+                    .into_iter()
+                    .filter_map(|user| {
+                        let devices = &self.users.get(&user)?.devices;
+                        let last = devices.iter().map(|device| device.seen).max()?;
+                        Some((user, last))
+                    })
+                    .collect(),
+            ),
             Op::LoadItem {
                 conversation,
                 target,
@@ -277,6 +292,11 @@ impl Database {
                     .map_or_else(Vec::new, |known| known.devices.clone()),
             }),
         })
+    }
+
+    /// Users of pairs of a blocker and whom they block.
+    fn pairs<'s>(&'s self, of: impl Fn(&'s (UserId, UserId)) -> Option<&'s UserId>) -> Vec<UserId> {
+        self.blocks.iter().filter_map(of).cloned().collect()
     }
 
     fn known(&self, user: &UserId, nonce: Nonce) -> Option<Outcome> {

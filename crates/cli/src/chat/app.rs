@@ -57,6 +57,7 @@ pub(crate) enum Why {
     Pins(ConversationId),
     Devices,
     Readers,
+    Who,
 }
 
 /// An open timeline.
@@ -366,6 +367,7 @@ impl App {
                 self.open_popup(title, lines);
             }
             (Why::Readers, Completion::Readers { users, of }) => self.show_readers(&users, of),
+            (Why::Who, Completion::Presence(users)) => self.show_presence(&users),
             (Why::Devices, Completion::Devices(devices)) => {
                 let lines = devices
                     .iter()

@@ -1,6 +1,6 @@
 //! Lines about what belongs to the user: `/top`, `/mute 8h`, `/friend bob`.
 
-use fireside_protocol::{FriendAction, NotificationLevel, UserId};
+use fireside_protocol::{FriendAction, NotificationLevel, PresenceState, UserId};
 
 /// Slash commands with their help, as in [`COMMANDS`](super::words::COMMANDS).
 pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
@@ -25,6 +25,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/decline", "user", "say no to who asks"),
     ("/unfriend", "user", "end it, or take your request back"),
     ("/friends", "", "your friends, and who asks"),
+    ("/here", "[status]", "you are there"),
+    ("/away", "[status]", "you are away"),
+    ("/busy", "[status]", "you are not to be disturbed"),
+    ("/hide", "", "nobody is to see that you are there"),
+    ("/who", "users…", "are they there?"),
     (
         "/readers",
         "[n]",
@@ -55,6 +60,8 @@ pub(crate) enum OwnLine {
     Friends,
     Receipts(bool),
     Readers(usize),
+    Presence(PresenceState, String),
+    Who(Vec<UserId>),
 }
 
 /// Reads such a line. `None`: it is of another kind; `Some(None)`: something is wrong with it.
@@ -89,6 +96,18 @@ pub(crate) fn parse(
             "off" => Some(OwnLine::Receipts(false)),
             _ => None,
         },
+        "/here" => Some(OwnLine::Presence(PresenceState::Online, rest.to_owned())),
+        "/away" => Some(OwnLine::Presence(PresenceState::Away, rest.to_owned())),
+        "/busy" => Some(OwnLine::Presence(
+            PresenceState::DoNotDisturb,
+            rest.to_owned(),
+        )),
+        "/hide" => Some(OwnLine::Presence(PresenceState::Invisible, String::new())),
+        "/who" => {
+            let names = rest.split([' ', ',']).filter(|name| !name.is_empty());
+            let users: Option<Vec<UserId>> = names.map(&user).collect();
+            users.filter(|users| !users.is_empty()).map(OwnLine::Who)
+        }
         "/readers" if rest.is_empty() => Some(OwnLine::Readers(1)),
         "/readers" => (rest.parse().ok())
             .filter(|place| *place > 0)

@@ -7,9 +7,10 @@ use fireside_client_core::{
 };
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, FolderId, FriendAction, FriendState, Nonce, Personal,
-    TextContent, decode, encode,
+    PresenceState, TextContent, decode, encode,
     frames::{Receipt, Refused, UserRecord, UserRecordKind},
     personal::{Draft, MUTED_FOR_EVER},
+    presence::{PresenceOf, SetPresence},
 };
 
 use crate::{server::user, world::World};
@@ -463,4 +464,45 @@ fn own_messages_of_a_group_say_how_many_have_read_them() {
         [(0, 0), (0, 0)],
         "who tells nothing is told nothing"
     );
+}
+
+#[test]
+fn presence_is_said_anew_after_each_log_in_and_the_newest_counts() {
+    let (mut world, ..) = world();
+    let away = SetPresence {
+        state: PresenceState::Away,
+        text: " tea ".to_owned(),
+        emoji: String::new(),
+        until: 0,
+        rich: None,
+    };
+    let call = world.call(Command::SetPresence(Box::new(away.clone())));
+    assert_eq!(world.result(call), Some(Ok(Completion::Done)));
+    world.cut();
+    world.advance(60_000);
+    let said =
+        |frame: &ClientFrame| matches!(frame, ClientFrame::SetPresence(it) if it.text == "tea");
+    assert_eq!(world.seen(said), 2);
+    let offline = SetPresence {
+        state: PresenceState::Offline,
+        ..away
+    };
+    let refused = world.command(Command::SetPresence(Box::new(offline)));
+    assert_eq!(
+        refused.map_err(|error| error.code),
+        Err(Code::ArgumentInvalid)
+    );
+    for state in [PresenceState::Online, PresenceState::DoNotDisturb] {
+        let presence = PresenceOf {
+            state,
+            ..PresenceOf::offline(user("bob"), 0)
+        };
+        world.hear(0, &presence.into());
+    }
+    world.poll_events();
+    let told = world.events.iter().filter_map(|event| match event {
+        Event::Presence(presence) => Some(presence.state),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [PresenceState::DoNotDisturb]);
 }

@@ -14,6 +14,7 @@ mod groups;
 mod limits;
 mod own;
 mod pages;
+mod presence;
 mod public;
 mod sessions;
 mod settings;

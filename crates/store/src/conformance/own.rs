@@ -34,6 +34,8 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     ("receipts are off or not", receipts),
     ("who has read a message is said to who may know", readers),
+    ("who a user knows is loaded with them", known),
+    ("when users were seen last", last_seen),
     ("long drafts stay within a page of a reload", long_drafts),
 ];
 
@@ -476,6 +478,39 @@ fn readers(w: &mut World) {
     w.own(&bob, OwnChange::Receipts { on: true });
     assert_eq!(head(w, &ann), 1);
     assert_eq!(read_by(w, &ann, direct, 1), Some((who(&[&bob]), 1)));
+}
+
+fn known(w: &mut World) {
+    use FriendAction::Request;
+    let (ann, bob, cyd, dan) = (user("ann"), user("bob"), user("cyd"), user("dan"));
+    for (one, other) in [(&ann, &bob), (&bob, &ann), (&ann, &cyd)] {
+        w.befriend(one, other, Request);
+    }
+    w.block(&ann, &dan, true);
+    w.block(&cyd, &ann, true);
+    w.reopen();
+    let loaded = w.load_user(&ann);
+    assert_eq!(loaded.friends, [bob.clone()], "not who was only asked");
+    assert_eq!(
+        (loaded.blocks, loaded.blocked_by),
+        (vec![dan.clone()], vec![cyd.clone()])
+    );
+    w.befriend(&bob, &ann, FriendAction::Remove);
+    w.block(&cyd, &ann, false);
+    let loaded = w.load_user(&ann);
+    assert!(loaded.friends.is_empty() && loaded.blocked_by.is_empty());
+    assert_eq!(w.load_user(&dan).blocked_by, [ann]);
+}
+
+fn last_seen(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    w.put_device(&ann, 1, "Ann");
+    w.put_device(&ann, 2, "Ann");
+    let users = vec![bob, ann.clone()];
+    assert_eq!(
+        w.one(Op::LastSeen(users)),
+        Reply::LastSeen(vec![(ann, w.now)])
+    );
 }
 
 fn long_drafts(w: &mut World) {

@@ -3,11 +3,12 @@
 use std::collections::{HashSet, VecDeque};
 
 use fireside_protocol::{
-    ConversationId, Entry, Nonce, Rev, Sequence, UserId,
-    frames::{Device, DevicesPage},
+    ConversationId, Entry, Nonce, Rev, Sequence, UserId, WallMs,
+    frames::{Device, DevicesPage, UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
     log,
+    own::friend_of,
     rights::EntryMeta,
     storage::{
         ConversationRow, Item, LoadedConversation, LoadedUser, LogReader, MemberRow, Op, Reply,
@@ -105,6 +106,7 @@ impl Snapshot<'_> {
                 Ok(Reply::UserLog(user_log(self.conn, user, *cursor, *now)?))
             }
             Op::Devices(user) => Ok(Reply::Devices(self.devices(user)?)),
+            Op::LastSeen(users) => Ok(Reply::LastSeen(self.last_seen(users)?)),
             Op::Page { user, request } => Ok(log::page(self, user, request)?
                 .map_or(Reply::NotFound, |page| Reply::Page(Box::new(page)))),
             Op::Heads {
@@ -230,6 +232,19 @@ impl Snapshot<'_> {
         Ok(row)
     }
 
+    fn last_seen(&self, users: &[UserId]) -> Result<Vec<(UserId, WallMs)>, Trouble> {
+        let mut seen = Vec::with_capacity(users.len());
+        for user in users {
+            let last = self.row(
+                "SELECT max(seen) FROM devices WHERE user = ?1 HAVING count(*) > 0",
+                &[&user.as_str()],
+                |row| uint(row, 0),
+            )?;
+            seen.extend(last.map(|at| (user.clone(), at)));
+        }
+        Ok(seen)
+    }
+
     fn load_user(&self, id: &UserId) -> Result<LoadedUser, Trouble> {
         let (user_sequence, _) = ends(self.conn, id)?;
         let bounds = self.row(
@@ -243,11 +258,22 @@ impl Snapshot<'_> {
             &[&id.as_str(), &CONVERSATIONS_MAX],
             |row| conversation_id(row, 0),
         )?;
+        let records = self.rows(
+            "SELECT body FROM user_log WHERE user = ?1 AND kind = ?2 AND gone = 0 ORDER BY key_user",
+            &[&id.as_str(), &UserRecordKind::Friend.number()],
+            |row| decode_body::<UserRecord>(blob(row, 0)?),
+        )?;
+        let users = |sql| self.rows(sql, &[&id.as_str()], |row| user(row, 0));
+        let blocks = users("SELECT blocked FROM blocks WHERE blocker = ?1 ORDER BY blocked")?;
+        let blocked_by = users("SELECT blocker FROM blocks WHERE blocked = ?1 ORDER BY blocker")?;
         Ok(LoadedUser {
             user_sequence,
             valid_after,
             banned_until,
             conversations,
+            friends: records.iter().filter_map(friend_of).cloned().collect(),
+            blocks,
+            blocked_by,
         })
     }
 

@@ -7,8 +7,10 @@ use fireside_client_core::{
     view::{FolderRow, FriendRow},
 };
 use fireside_protocol::{
-    ConversationId, FolderId, FriendAction, FriendState, NotificationLevel, Personal, UserId,
+    ConversationId, FolderId, FriendAction, FriendState, NotificationLevel, Personal,
+    PresenceState, UserId,
     personal::MUTED_FOR_EVER,
+    presence::{PresenceOf, SetPresence},
 };
 
 use super::{App, Tone, Why};
@@ -85,6 +87,18 @@ impl App {
                 };
                 self.act(Command::Friend { user, action }, Why::Say(text));
             }
+            OwnLine::Presence(state, text) => {
+                let presence = SetPresence {
+                    state,
+                    text,
+                    emoji: String::new(),
+                    until: 0,
+                    rich: None,
+                };
+                let why = Why::Say(format!("you are {}", presence_name(state)));
+                self.act(Command::SetPresence(Box::new(presence)), why);
+            }
+            OwnLine::Who(users) => self.act(Command::Presence { users }, Why::Who),
             OwnLine::Receipts(on) => {
                 let text = if on {
                     "others see how far you have read"
@@ -199,6 +213,21 @@ impl App {
         }
     }
 
+    /// Who is there.
+    pub(super) fn show_presence(&mut self, users: &[PresenceOf]) {
+        let line = |it: &PresenceOf| {
+            let words = format!("{} {}", it.emoji, it.text);
+            format!(
+                "{}  {}  {}",
+                it.user,
+                presence_name(it.state),
+                safe_line(words.trim())
+            )
+        };
+        let lines = users.iter().map(line).collect();
+        self.open_popup("Who is there".to_owned(), lines);
+    }
+
     /// Who has read a message.
     pub(super) fn show_readers(&mut self, users: &[UserId], of: u32) {
         if of == 0 {
@@ -260,6 +289,17 @@ impl App {
             let on = false;
             self.act(Command::SetComposing { conversation, on }, Why::Silent);
         }
+    }
+}
+
+/// A presence in a word.
+const fn presence_name(state: PresenceState) -> &'static str {
+    match state {
+        PresenceState::Online => "there",
+        PresenceState::Away => "away",
+        PresenceState::DoNotDisturb => "busy",
+        PresenceState::Invisible => "hidden",
+        _ => "offline",
     }
 }
 
