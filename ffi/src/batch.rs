@@ -413,8 +413,11 @@ impl Batch {
             ..fireside_event::default()
         };
         match completion {
-            // No call of the interface gives settings yet.
-            Completion::Done | Completion::Settings(_) => fireside_event {
+            // No call of the interface gives settings, readers or presence yet.
+            Completion::Done
+            | Completion::Settings(_)
+            | Completion::Readers { .. }
+            | Completion::Presence(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,
                 ..none
             },

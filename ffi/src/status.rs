@@ -93,6 +93,8 @@ pub const FIRESIDE_STATUS_FROZEN: fireside_status = 309;
 pub const FIRESIDE_STATUS_NOT_ASKED: fireside_status = 310;
 /// The named user does not ask to be your friend (any more).
 pub const FIRESIDE_STATUS_NO_FRIEND_REQUEST: fireside_status = 320;
+/// Too many reports in a day; those that came are looked at.
+pub const FIRESIDE_STATUS_TOO_MANY_REPORTS: fireside_status = 321;
 /// The text is empty.
 pub const FIRESIDE_STATUS_TEXT_EMPTY: fireside_status = 400;
 /// The text is over 4,000 characters or 16 KiB.
@@ -194,6 +196,7 @@ const WIRE: &[(Code, &CStr, &CStr)] = &[
     (Code::Frozen, c"frozen", c"only admins and the owner write here now"),
     (Code::NotAsked, c"not_asked", c"the named user does not ask to come in (any more)"),
     (Code::NoFriendRequest, c"no_friend_request", c"the named user does not ask to be your friend (any more)"),
+    (Code::TooManyReports, c"too_many_reports", c"too many reports in a day; those that came are looked at"),
     (Code::TextEmpty, c"text_empty", c"the text is empty"),
     (Code::TextTooLong, c"text_too_long", c"the text is over 4,000 characters or 16 KiB"),
     (Code::NameInvalid, c"name_invalid", c"the name is empty, over 64 characters, or has control characters"),

@@ -169,6 +169,7 @@ const OWED: &[&str] = &[
     "Command::Friend",
     "Command::SetReceipts",
     "Command::Readers",
+    "Command::Report",
     "Command::SetPresence",
     "Command::Presence",
     "Completion::Presence",

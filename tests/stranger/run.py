@@ -929,6 +929,22 @@ async def presence(world):
         equal((await refusal(a.page("PresenceRequest", {"us": [f"u{n}" for n in range(101)]}))).code, 408, "too many")
 
 
+@scenario
+async def reports(world):
+    """A report is taken from who sees what it is about, and answered alike by everybody else."""
+    anna, bob = world.user("anna"), world.user("bob")
+    conversation = direct_id(anna, bob)
+    async with Session(world, anna) as a, Session(world, bob) as b, Session(world, world.user("cleo")) as c:
+        number = (await a.say_to(bob, "an insult"))["n"]
+        report = {"i": new_nonce(), "c": conversation, "n": number, "re": 2, "tx": "look at this"}
+        equal(await b.command("Report", report), await b.command("Report", report), "a repeat")
+        equal((await refusal(c.ask("Report", {**report, "i": new_nonce()}))).code, 300, "not theirs to see")
+        equal((await refusal(b.ask("Report", {**report, "i": new_nonce(), "n": 99}))).code, 300, "not there")
+        await b.command("Report", {"i": new_nonce(), "u": anna, "re": 1})
+        equal((await refusal(b.ask("Report", {"i": new_nonce(), "re": 1}))).code, 410, "neither")
+        equal((await refusal(b.ask("Report", {**report, "i": new_nonce(), "tx": "x" * 1001}))).code, 401, "too long")
+
+
 # Frames that are unusual
 
 

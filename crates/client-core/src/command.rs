@@ -1,8 +1,8 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
 use fireside_protocol::{
-    Code, ConversationId, FolderId, FriendAction, JoinPolicy, Nonce, Personal, Role, Sequence,
-    Settings, UserId, presence::SetPresence,
+    Code, ConversationId, FolderId, FriendAction, JoinPolicy, Nonce, Personal, ReportReason, Role,
+    Sequence, Settings, UserId, presence::SetPresence,
 };
 
 /// Names a call; its completion carries it.
@@ -247,6 +247,19 @@ pub enum Command {
     Presence {
         /// Of whom.
         users: Vec<UserId>,
+    },
+    /// Reports a message or a user to the moderators; what the user sees around it is kept as evidence.
+    Report {
+        /// Where; must be there for a message.
+        conversation: Option<ConversationId>,
+        /// The message's number; 0: a user is reported.
+        sequence: Sequence,
+        /// Whom, if no message.
+        user: Option<UserId>,
+        /// Why.
+        reason: ReportReason,
+        /// In the user's own words; at most 1,000 characters.
+        text: String,
     },
     /// Who has read a message, and of how many.
     Readers {

@@ -125,6 +125,7 @@ impl Session {
             | Command::SetPresence(_)
             | Command::Presence { .. }
             | Command::Readers { .. }
+            | Command::Report { .. }
             | Command::SetReceipts { .. } => self.own_command(request, command, now)?,
             Command::CreateGroup { .. }
             | Command::Invite { .. }

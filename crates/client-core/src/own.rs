@@ -7,11 +7,12 @@ use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, FolderId, FriendState, Nonce, Now, Personal, RecordKey,
     Sequence, TextContent, WallMs, decode, encode,
-    frames::{Send, UserRecord, UserRecordKind},
+    frames::{Read, Send, UserRecord, UserRecordKind},
     limits::{DRAFT_INTERVAL_MS, DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX},
     personal::{
         Draft, Friend, ReadAll, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts,
     },
+    report::Report,
     text::{TextError, check_text},
 };
 
@@ -256,6 +257,24 @@ impl Session {
                 return Ok(());
             }
             Command::Presence { users } => return Ok(self.ask_presence(request, users, now)?),
+            Command::Report {
+                conversation,
+                sequence,
+                user,
+                reason,
+                text,
+            } => {
+                let report = Report {
+                    nonce,
+                    conversation,
+                    sequence,
+                    user,
+                    reason,
+                    text,
+                };
+                report.check()?;
+                ClientFrame::Report(report)
+            }
             Command::ReadAll => ClientFrame::ReadAll(ReadAll { nonce }),
             Command::SetFolder {
                 folder,
@@ -484,6 +503,7 @@ impl Session {
     pub(crate) fn own_settled(&mut self, frame: &ClientFrame) {
         if let ClientFrame::SetPersonal(SetPersonal { conversation, .. })
         | ClientFrame::SetDraft(SetDraft { conversation, .. })
+        | ClientFrame::Read(Read { conversation, .. })
         | ClientFrame::Send(Send { conversation, .. }) = frame
         {
             self.list.touch(*conversation);

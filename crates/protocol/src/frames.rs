@@ -13,6 +13,7 @@ use crate::{
     },
     presence::{PresenceOf, PresencePage, PresenceRequest, SetPresence},
     record,
+    report::Report,
     settings::{JoinPolicy, Settings},
 };
 
@@ -903,6 +904,7 @@ frames! {
         132 Friend Chat,
         133 SetPresence Chat,
         134 SetReceipts Chat,
+        135 Report Chat,
         144 PresenceRequest Page,
         145 ReadersRequest Page,
     }
@@ -983,6 +985,7 @@ impl ClientFrame {
             Self::SetDraft(f) => Some(f.nonce),
             Self::Friend(f) => Some(f.nonce),
             Self::SetReceipts(f) => Some(f.nonce),
+            Self::Report(f) => Some(f.nonce),
             _ => None,
         }
     }

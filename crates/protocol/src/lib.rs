@@ -9,6 +9,7 @@ pub mod ids;
 pub mod limits;
 pub mod personal;
 pub mod presence;
+pub mod report;
 pub mod schema;
 pub mod settings;
 pub mod text;
@@ -27,4 +28,5 @@ pub use ids::{
 };
 pub use personal::{FriendAction, FriendState, NotificationLevel, Personal, RecordKey};
 pub use presence::{PresenceState, RichPresence};
+pub use report::ReportReason;
 pub use settings::{Attribute, JoinPolicy, Permission, Settings};

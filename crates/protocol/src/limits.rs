@@ -90,6 +90,16 @@ pub const PRESENCE_INTERVAL_MS: u64 = 1_000;
 pub const PRESENCE_GRACE_MS: u64 = 3_000;
 /// Bytes of what a game needs to join a player.
 pub const JOIN_SECRET_BYTES_MAX: usize = 128;
+/// Bytes of what a report says.
+pub const REPORT_TEXT_BYTES_MAX: usize = 4 * 1024;
+/// Grapheme clusters of what a report says.
+pub const REPORT_TEXT_GRAPHEMES_MAX: usize = 1_000;
+/// Messages kept with a report on each side of what it is about.
+pub const REPORT_CONTEXT: usize = 10;
+/// Reports of a user in 24 h: somebody must read them.
+pub const REPORTS_PER_DAY_MAX: usize = 20;
+/// Time a report is kept with its evidence, in ms: 180 days.
+pub const REPORT_RETENTION_MS: u64 = 180 * 24 * 3600 * 1000;
 /// A draft is sent at most once in this, in ms: nobody reads it while it is being written.
 pub const DRAFT_INTERVAL_MS: u64 = 2_000;
 /// Devices kept per user; the one unused longest makes room.

@@ -13,6 +13,7 @@ use crate::{
     frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
     personal::{Draft, FriendAction, FriendState, NotificationLevel, Personal},
     presence::{PresenceOf, PresenceState, RichPresence},
+    report::ReportReason,
     settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
@@ -112,6 +113,10 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "PresenceState",
         values: PresenceState::TABLE,
+    },
+    EnumInfo {
+        name: "ReportReason",
+        values: ReportReason::TABLE,
     },
     EnumInfo {
         name: "FriendAction",

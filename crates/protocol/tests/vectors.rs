@@ -116,7 +116,7 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
         "WallMs" => Value::from(1_763_900_000_456u64),
         "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind"
         | "FacetKind" | "JoinPolicy" | "FriendAction" | "FriendState" | "NotificationLevel"
-        | "PresenceState" => Value::from(1),
+        | "PresenceState" | "ReportReason" => Value::from(1),
         "Role" => Value::from(2),
         "u8" => Value::from(1),
         "u16" => Value::from(match field.name {

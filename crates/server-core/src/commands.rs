@@ -130,6 +130,7 @@ impl Node {
             | ClientFrame::SetFolder(_)
             | ClientFrame::SetDraft(_)
             | ClientFrame::Friend(_)
+            | ClientFrame::Report(_)
             | ClientFrame::SetReceipts(_) => ConversationId::default(),
             _ => {
                 self.refuse(key, origin, Code::UnknownRequest, 0, frame.nonce());
@@ -149,9 +150,12 @@ impl Node {
         let is_revoke = matches!(frame, ClientFrame::RevokeDevice(_));
         let is_block = matches!(frame, ClientFrame::Block(_));
         let own = own_change(&user, &frame);
+        let is_report = matches!(frame, ClientFrame::Report(_));
         let job = Job::new(key, origin, user, Task::Frame(frame));
         if is_revoke {
             self.revoke_device(job, now);
+        } else if is_report {
+            self.report(job, now);
         } else if let Some(change) = own {
             self.set_own(change, job, now);
         } else if is_block {

@@ -132,6 +132,7 @@ pub(crate) enum Pending {
     BehindHeads(SessionKey),
     Revoke(Box<Job>),
     Own(Box<Job>),
+    Report(Box<Job>),
     /// Of whom.
     Presence(SessionKey, Origin, Vec<UserId>),
 }
@@ -146,6 +147,7 @@ impl Pending {
                 | Self::Marks
                 | Self::Revoke(_)
                 | Self::Own(_)
+                | Self::Report(_)
         )
     }
 }

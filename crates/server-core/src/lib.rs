@@ -28,6 +28,7 @@ pub mod permissions;
 mod presence;
 mod rate;
 mod receipts;
+pub mod reports;
 mod requests;
 pub mod rights;
 mod session;

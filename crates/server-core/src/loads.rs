@@ -60,6 +60,7 @@ impl Node {
             Pending::Presence(key, origin, users) => {
                 self.presence_read(key, origin, users, result, now);
             }
+            Pending::Report(job) => self.reported(job, result),
             Pending::Own(job) => self.own_set(job, result, now),
         }
     }

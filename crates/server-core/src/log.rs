@@ -448,7 +448,7 @@ fn changes(
 }
 
 /// A conversation and its reader; `None` for who was never a member.
-fn open(
+pub(crate) fn open(
     reader: &mut impl LogReader,
     id: ConversationId,
     user: &UserId,

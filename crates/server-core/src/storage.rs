@@ -17,6 +17,7 @@ use fireside_protocol::{
 use crate::{
     facets::FacetOp,
     own::{OwnSet, SetOwn},
+    reports::{NewReport, StoredReport},
     rights::{EntryMeta, Interval},
 };
 
@@ -35,6 +36,10 @@ pub enum Op {
     SetBlock(SetBlock),
     /// Changes what belongs to a user.
     SetOwn(Box<SetOwn>),
+    /// Keeps a report with its evidence.
+    Report(Box<NewReport>),
+    /// Reads reports with a number over this, ascending, at most so many.
+    Reports(u64, u32),
     /// Notes a log-in; over `DEVICES_PER_USER_MAX` the device unused longest goes.
     PutDevice(PutDevice),
     /// Forgets a device.
@@ -133,6 +138,7 @@ impl Op {
                 | Self::Mark(_)
                 | Self::SetBlock(_)
                 | Self::SetOwn(_)
+                | Self::Report(_)
                 | Self::PutDevice(_)
                 | Self::RemoveDevice { .. }
         )
@@ -371,6 +377,10 @@ pub enum Reply {
     BlockSet(BlockSet),
     /// Of [`Op::SetOwn`].
     OwnSet(OwnSet),
+    /// Of [`Op::Report`].
+    Reported(Outcome),
+    /// Of [`Op::Reports`].
+    Reports(Vec<StoredReport>),
     /// Of [`Op::PutDevice`], [`Op::RemoveDevice`] (the outcome of a known nonce is the same).
     Done,
     /// Of [`Op::LoadConversation`].

@@ -21,6 +21,7 @@ use fireside_protocol::{
 };
 use fireside_server_core::{
     Breaks, facets, log, own as own_rules,
+    reports::StoredReport,
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
@@ -37,6 +38,7 @@ pub struct Database {
     users: BTreeMap<UserId, User>,
     nonces: BTreeMap<(UserId, Nonce), Outcome>,
     blocks: BTreeSet<(UserId, UserId)>,
+    reports: Vec<StoredReport>,
     /// Built-in faults.
     pub breaks: Breaks,
     /// Outcomes made before the last restart are not found (a built-in fault).
@@ -196,6 +198,14 @@ impl Database {
                 Reply::Marked(marks.into_iter().flat_map(|mark| self.mark(mark)).collect())
             }
             Op::SetBlock(block) => Reply::BlockSet(self.set_block(block)),
+            Op::Report(report) => Reply::Reported(self.report(&report)?),
+            Op::Reports(after, limit) => Reply::Reports(
+                (self.reports.iter())
+                    .filter(|report| report.number > after)
+                    .take(limit as usize)
+                    .cloned()
+                    .collect(),
+            ),
             Op::SetOwn(set) => Reply::OwnSet(self.set_own(&set)),
             Op::PutDevice(put) => {
                 self.put_device(put);

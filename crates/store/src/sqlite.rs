@@ -14,6 +14,7 @@ mod prune;
 mod queue;
 mod reader;
 mod recent;
+mod reports;
 mod rows;
 mod schema;
 mod trouble;

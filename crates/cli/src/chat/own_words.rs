@@ -25,6 +25,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/decline", "user", "say no to who asks"),
     ("/unfriend", "user", "end it, or take your request back"),
     ("/friends", "", "your friends, and who asks"),
+    (
+        "/report",
+        "[n] why",
+        "report the last (n-th last) message to the moderators",
+    ),
     ("/here", "[status]", "you are there"),
     ("/away", "[status]", "you are away"),
     ("/busy", "[status]", "you are not to be disturbed"),
@@ -62,6 +67,8 @@ pub(crate) enum OwnLine {
     Readers(usize),
     Presence(PresenceState, String),
     Who(Vec<UserId>),
+    /// Which text from the end, and why.
+    Report(usize, String),
 }
 
 /// Reads such a line. `None`: it is of another kind; `Some(None)`: something is wrong with it.
@@ -96,6 +103,16 @@ pub(crate) fn parse(
             "off" => Some(OwnLine::Receipts(false)),
             _ => None,
         },
+        "/report" => {
+            let (first, why) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            match first.parse().ok().filter(|place| *place > 0) {
+                Some(place) if !why.trim().is_empty() => {
+                    Some(OwnLine::Report(place, why.trim().to_owned()))
+                }
+                None if !rest.is_empty() => Some(OwnLine::Report(1, rest.to_owned())),
+                _ => None,
+            }
+        }
         "/here" => Some(OwnLine::Presence(PresenceState::Online, rest.to_owned())),
         "/away" => Some(OwnLine::Presence(PresenceState::Away, rest.to_owned())),
         "/busy" => Some(OwnLine::Presence(

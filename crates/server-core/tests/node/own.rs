@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, FolderId, FriendAction, Personal, ServerFrame, TextContent, decode,
-    encode,
+    Code, ConversationId, FolderId, FriendAction, Personal, ReportReason, ServerFrame, TextContent,
+    decode, encode,
     frames::{Attention, Block, Read, UserRecord, UserRecordKind},
     personal::{Friend, ReadAll, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts},
 };
+
+use fireside_protocol::report::Report;
 
 use crate::world::{World, records, user};
 
@@ -295,4 +297,36 @@ fn receipts_of_a_group_name_everybody_who_tells() {
         matches!(&page, ServerFrame::ReadersPage(page) if page.users == [user("bob")] && page.of == 1),
         "cid came later: {page:?}"
     );
+}
+
+#[test]
+fn a_report_tells_nobody_and_answers_alike_for_what_is_not_seen() {
+    let (mut world, group) = world();
+    let send = world.message(group, "an insult");
+    let last = world.acked(3, send).sequence;
+    world.enter("cid", 4);
+    for key in 1..=4 {
+        world.live(key);
+    }
+    let mut report = |conversation, sequence, text: &str| Report {
+        nonce: world.nonce(),
+        conversation: Some(conversation),
+        sequence,
+        user: None,
+        reason: ReportReason::Harassment,
+        text: text.to_owned(),
+    };
+    let good = report(group, last, "look at this");
+    let elsewhere = report(ConversationId([9; 16]), last, "");
+    let later = report(group, last + 1, "");
+    let foreign = report(group, last, "");
+    let nobody = report(group, 0, "");
+    let long = report(group, last, &"x".repeat(1_001));
+    assert_eq!(world.acked(1, good.clone()), world.acked(2, good), "once");
+    for (key, frame) in [(1, elsewhere), (1, later), (4, foreign)] {
+        assert_eq!(world.refused(key, frame).code(), Code::NotFound);
+    }
+    assert_eq!(world.refused(1, nobody).code(), Code::ArgumentInvalid);
+    assert_eq!(world.refused(1, long).code(), Code::TextTooLong);
+    assert!(world.live(3).is_empty() && world.live(4).is_empty());
 }

@@ -3,7 +3,10 @@
 use std::convert::Infallible;
 
 use fireside_protocol::RecordKey;
-use fireside_server_core::own::{self, OwnReader, OwnSet, SetOwn, Standing};
+use fireside_server_core::{
+    own::{self, OwnReader, OwnSet, SetOwn, Standing},
+    reports::{NewReport, evidence},
+};
 
 use super::*;
 
@@ -53,6 +56,44 @@ impl Database {
                 .collect(),
             marks: writes.marks,
         }
+    }
+
+    /// Keeps a report with its evidence.
+    pub(super) fn report(&mut self, report: &NewReport) -> Result<Outcome, StoreError> {
+        let command = &report.command;
+        if let Some(outcome) = self.known(&command.user, command.nonce) {
+            return Ok(outcome);
+        }
+        let of_today = |held: &&StoredReport| {
+            held.reporter == command.user && held.at + 24 * 3_600_000 > command.now
+        };
+        let full = self.reports.iter().filter(of_today).count() >= limits::REPORTS_PER_DAY_MAX;
+        let found = evidence(self, report)?;
+        let outcome = match &found {
+            None => Outcome::Refused(fireside_protocol::Code::NotFound),
+            Some(_) if full => Outcome::Refused(fireside_protocol::Code::TooManyReports),
+            Some(_) => Outcome::Done {
+                conversation: None,
+                sequence: 0,
+                ordinal: 0,
+                at: command.now,
+            },
+        };
+        self.remember(command, outcome);
+        if let (Some((accused, evidence)), Outcome::Done { .. }) = (found, outcome) {
+            self.reports.push(StoredReport {
+                number: self.reports.len() as u64 + 1,
+                reporter: command.user.clone(),
+                at: command.now,
+                conversation: report.conversation,
+                sequence: report.sequence,
+                accused,
+                reason: report.reason,
+                text: report.text.clone(),
+                evidence,
+            });
+        }
+        Ok(outcome)
     }
 
     /// Whether nobody is told how far a user has read.

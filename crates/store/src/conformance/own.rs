@@ -2,19 +2,21 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, FolderId, FriendAction, Personal, Sequence, UserId, decode,
+    Code, ConversationId, Entry, EntryKind, FolderId, FriendAction, Personal, ReportReason,
+    Sequence, Tombstone, UserId, decode,
     frames::{UserRecord, UserRecordKind},
-    limits::{DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX},
+    limits::{DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX, REPORTS_PER_DAY_MAX},
     personal::{Draft, ReadersRequest},
 };
 use fireside_server_core::{
     own::{OwnChange, OwnSet, SetOwn},
-    storage::{Op, Outcome, Reply},
+    reports::NewReport,
+    storage::{NewEntry, Op, Outcome, Reply},
 };
 
 use super::{
     Check,
-    world::{World, conversation, message, user},
+    world::{World, conversation, item, message, user},
 };
 
 pub(super) const CHECKS: &[Check] = &[
@@ -34,6 +36,10 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     ("receipts are off or not", receipts),
     ("who has read a message is said to who may know", readers),
+    (
+        "a report keeps what was seen, whatever becomes of it",
+        reports,
+    ),
     ("who a user knows is loaded with them", known),
     ("when users were seen last", last_seen),
     ("long drafts stay within a page of a reload", long_drafts),
@@ -478,6 +484,82 @@ fn readers(w: &mut World) {
     w.own(&bob, OwnChange::Receipts { on: true });
     assert_eq!(head(w, &ann), 1);
     assert_eq!(read_by(w, &ann, direct, 1), Some((who(&[&bob]), 1)));
+}
+
+fn reports(w: &mut World) {
+    let (ann, bob, cyd) = (user("ann"), user("bob"), user("cyd"));
+    let id = w.group(1, &ann, &[&bob]);
+    let report = |w: &mut World, who: &UserId, sequence: Sequence| {
+        let report = NewReport {
+            command: w.command(who),
+            conversation: Some(id),
+            sequence,
+            user: (sequence == 0).then(|| user("ann")),
+            reason: ReportReason::Harassment,
+            text: "look".to_owned(),
+        };
+        match w.one(Op::Report(Box::new(report))) {
+            Reply::Reported(outcome) => outcome,
+            other => panic!("a report was answered with {other:?}"),
+        }
+    };
+    for n in 0..30 {
+        w.send(id, &ann, &format!("line {n}"));
+    }
+    let last = w.last(id);
+    let (bad, at) = (last - 5, w.now);
+    assert!(matches!(report(w, &bob, bad), Outcome::Done { .. }));
+    let not_found = Outcome::Refused(Code::NotFound);
+    assert_eq!(report(w, &cyd, bad), not_found);
+    assert_eq!(report(w, &bob, last + 1), not_found);
+    assert_eq!(report(w, &bob, 1), not_found, "not a message");
+    // Its author takes it back: too late.
+    let version = w.version(id);
+    let recall = NewEntry {
+        target: Some((bad, bad)),
+        tombstone: Some(Tombstone::Recalled),
+        ..item(EntryKind::Recall, &ann)
+    };
+    let recall = w.add(id, version, &ann, vec![recall]);
+    w.done(recall);
+    w.reopen();
+    assert!(matches!(report(w, &bob, 0), Outcome::Done { .. }), "a user");
+    let Reply::Reports(all) = w.one(Op::Reports(0, 10)) else {
+        panic!("no reports");
+    };
+    let [first, second] = all.as_slice() else {
+        panic!("two reports: {all:?}");
+    };
+    assert!(first.at > at && first.number < second.number);
+    assert_eq!((&first.reporter, &first.accused), (&bob, &ann));
+    assert_eq!((first.sequence, first.text.as_str()), (bad, "look"));
+    let entries: Vec<Entry> = (first.evidence.iter())
+        .map(|raw| decode(&raw.0).expect("an entry"))
+        .collect();
+    let numbers: Vec<Sequence> = entries.iter().map(|entry| entry.sequence).collect();
+    assert_eq!(numbers, (bad - 10..=last).collect::<Vec<_>>());
+    let kept = entries.iter().find(|entry| entry.sequence == bad);
+    let kept = kept.expect("the message itself");
+    assert_eq!(kept.tombstone, None, "as it was when it was reported");
+    assert!(!kept.content.is_empty());
+    assert_eq!(
+        (second.evidence.len(), second.accused.as_str()),
+        (20, "ann")
+    );
+    for _ in 2..REPORTS_PER_DAY_MAX {
+        assert!(matches!(report(w, &bob, bad + 1), Outcome::Done { .. }));
+    }
+    let full = Outcome::Refused(Code::TooManyReports);
+    assert_eq!(report(w, &bob, bad + 1), full);
+    assert!(
+        matches!(report(w, &ann, bad + 1), Outcome::Done { .. }),
+        "of each user"
+    );
+    w.now += 24 * 3_600_000;
+    assert!(
+        matches!(report(w, &bob, bad + 1), Outcome::Done { .. }),
+        "the next day"
+    );
 }
 
 fn known(w: &mut World) {

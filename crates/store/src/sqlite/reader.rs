@@ -19,6 +19,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::{
     queue::Queued,
+    reports::reports,
     rows::{
         CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META, PINNED,
         PRIVATE, blob, conversation, conversation_id, decode_body, device_id, entry_meta, int,
@@ -88,6 +89,13 @@ fn begin(conn: &Connection) -> Result<(), Trouble> {
     Ok(())
 }
 
+impl<'c> Snapshot<'c> {
+    /// What the writer sees within its transaction.
+    pub(super) const fn within(conn: &'c Connection) -> Self {
+        Self { conn }
+    }
+}
+
 impl Snapshot<'_> {
     fn read(&mut self, op: &Op) -> Result<Reply, StoreError> {
         match op {
@@ -106,6 +114,7 @@ impl Snapshot<'_> {
                 Ok(Reply::UserLog(user_log(self.conn, user, *cursor, *now)?))
             }
             Op::Devices(user) => Ok(Reply::Devices(self.devices(user)?)),
+            Op::Reports(after, limit) => Ok(Reply::Reports(reports(self.conn, *after, *limit)?)),
             Op::LastSeen(users) => Ok(Reply::LastSeen(self.last_seen(users)?)),
             Op::Page { user, request } => Ok(log::page(self, user, request)?
                 .map_or(Reply::NotFound, |page| Reply::Page(Box::new(page)))),

@@ -446,7 +446,7 @@ impl App {
     }
 
     /// The text that stands so far from the end; 1 is the last.
-    fn counted_back(&self, place: usize) -> Option<(MessageRef, &TimelineRow)> {
+    pub(super) fn counted_back(&self, place: usize) -> Option<(MessageRef, &TimelineRow)> {
         let rows = &self.current()?.rows;
         let mut texts = (rows.iter().rev()).filter(|row| {
             matches!(row.body, Body::Text(_)) && !matches!(row.state, MessageState::Failed(_))

@@ -8,7 +8,7 @@ use fireside_client_core::{
 };
 use fireside_protocol::{
     ConversationId, FolderId, FriendAction, FriendState, NotificationLevel, Personal,
-    PresenceState, UserId,
+    PresenceState, ReportReason, UserId,
     personal::MUTED_FOR_EVER,
     presence::{PresenceOf, SetPresence},
 };
@@ -153,6 +153,7 @@ impl App {
                 "marked as unread"
             }
             OwnLine::Folder(name) => return self.file(conversation, &name),
+            OwnLine::Report(place, text) => return self.report(conversation, place, text),
             OwnLine::Readers(place) => return self.ask_readers(conversation, place),
             _ => return,
         };
@@ -210,6 +211,25 @@ impl App {
                 Why::Readers,
             ),
             None => self.say("there is no such message of yours".to_owned(), Tone::Bad),
+        }
+    }
+
+    /// Asks moderators to look at a message.
+    fn report(&mut self, conversation: ConversationId, place: usize, text: String) {
+        let found = self.counted_back(place);
+        let sequence = found.and_then(|(_, row)| row.sequence);
+        match sequence {
+            Some(sequence) => self.act(
+                Command::Report {
+                    conversation: Some(conversation),
+                    sequence,
+                    user: None,
+                    reason: ReportReason::Other,
+                    text,
+                },
+                Why::Say("reported".to_owned()),
+            ),
+            None => self.say("there is no such message here".to_owned(), Tone::Bad),
         }
     }
 
