@@ -364,8 +364,14 @@ impl Batch {
                 flat.role = role.number().into();
             }
             Body::Hole => flat.body = c::FIRESIDE_BODY_HOLE,
-            // Not in the interface yet: what a newer library would show.
-            Body::Settings(_) | Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
+            // Not in the interface yet: what a newer library would show, with what is left of it as text.
+            Body::Content(content) => {
+                flat.body = c::FIRESIDE_BODY_UNKNOWN;
+                flat.text = self.text(&content.plain_text());
+            }
+            Body::Settings(_) | Body::Answer(_) | Body::Unknown => {
+                flat.body = c::FIRESIDE_BODY_UNKNOWN
+            }
         }
         self.timeline_rows.push(flat);
     }
@@ -413,9 +419,10 @@ impl Batch {
             ..fireside_event::default()
         };
         match completion {
-            // No call of the interface gives settings, readers or presence yet.
+            // No call of the interface gives settings, revisions, readers or presence yet.
             Completion::Done
             | Completion::Settings(_)
+            | Completion::Revisions { .. }
             | Completion::Readers { .. }
             | Completion::Presence(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,

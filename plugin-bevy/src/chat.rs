@@ -8,11 +8,14 @@ use bevy_ecs::{
 use fireside_client::{
     Client,
     core::{
-        Command as ClientCommand, CommandError, RequestId,
+        Command as ClientCommand, CommandError, NewMessage, RequestId,
         command::{MessageRef, Recipient},
     },
 };
-use fireside_protocol::{Code, Nonce, Role, Sequence, UserId};
+use fireside_protocol::{
+    Code, Nonce, Role, Sequence, UserId,
+    content::{AnswerValue, CustomContent},
+};
 
 use crate::{
     client::{ChatClient, ConnectionStatus, Link, PrimaryClient},
@@ -222,6 +225,115 @@ impl Chat<'_, '_> {
             conversation,
             message,
             on,
+        })
+    }
+
+    /// Sends a message of any kind, with its options: a reply, mentions, a poll, a place.
+    ///
+    /// # Errors
+    /// [`ChatError`], also for a content outside its kind's rules; nothing was sent then.
+    pub fn send_message(
+        &mut self,
+        conversation: Entity,
+        message: NewMessage,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |id| ClientCommand::Send {
+            to: Recipient::Conversation(id),
+            message: Box::new(message),
+        })
+    }
+
+    /// Votes in a poll, in the place of the vote before; no choices take it back.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn vote(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+        choices: Vec<u32>,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Vote {
+            conversation,
+            message,
+            choices,
+        })
+    }
+
+    /// Closes an own poll, or as an admin any.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn close_poll(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::ClosePoll {
+            conversation,
+            message,
+        })
+    }
+
+    /// Changes the state of an own live object; what comes sooner than 5 s after the change before waits that long.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn set_live(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+        state: CustomContent,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::SetLive {
+            conversation,
+            message,
+            state: Box::new(state),
+        })
+    }
+
+    /// Answers a card; its author sees the answer, nobody else.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn answer_card(
+        &mut self,
+        conversation: Entity,
+        message: MessageRef,
+        values: Vec<AnswerValue>,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::AnswerCard {
+            conversation,
+            message,
+            values,
+        })
+    }
+
+    /// Deletes messages for this user alone, on all their devices: at most 100 numbers.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn delete(
+        &mut self,
+        conversation: Entity,
+        numbers: Vec<Sequence>,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Delete {
+            conversation,
+            upto: 0,
+            numbers,
+        })
+    }
+
+    /// Deletes the whole history so far for this user alone, on all their devices.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn clear_history(&mut self, conversation: Entity) -> Result<RequestId, ChatError> {
+        self.about(conversation, |conversation| ClientCommand::Delete {
+            conversation,
+            upto: Sequence::MAX,
+            numbers: Vec::new(),
         })
     }
 

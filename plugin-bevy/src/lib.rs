@@ -43,6 +43,10 @@ pub mod prelude {
     };
     pub use fireside_client::{
         Trust,
-        core::view::{Body, MessageState, TimelineRow},
+        core::{
+            NewMessage,
+            view::{Body, MessageState, TimelineRow},
+        },
     };
+    pub use fireside_protocol::Content;
 }

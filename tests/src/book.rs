@@ -315,10 +315,7 @@ mod tests {
     }
 
     fn entry(sequence: u64, counter: u64) -> Entry {
-        let content = encode(&TextContent {
-            text: format!("text {counter}"),
-        })
-        .into();
+        let content = encode(&TextContent::plain(format!("text {counter}"))).into();
         Entry {
             conversation: ROOM,
             sequence,
@@ -385,7 +382,7 @@ mod tests {
         breach(&book, &[(1, 2), (2, 1)], "acked as 2 and is 1");
         breach(&book, &[(1, 1), (3, 2)], "acked as 2 and is 3");
         let other = Entry {
-            content: encode(&TextContent { text: "?".into() }).into(),
+            content: encode(&TextContent::plain("?")).into(),
             ..entry(3, 9)
         };
         assert!(book.heard(&other).is_err());

@@ -478,10 +478,7 @@ pub fn text_to(from: &UserId, to: &UserId, text: &str, nonce: Nonce) -> Send {
 /// A text in a conversation.
 #[must_use]
 pub fn text_in(conversation: ConversationId, text: &str, nonce: Nonce) -> Send {
-    let content = encode(&TextContent {
-        text: text.to_owned(),
-    })
-    .into();
+    let content = encode(&TextContent::plain(text)).into();
     Send {
         nonce,
         after: None,

@@ -1,8 +1,10 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
 use fireside_protocol::{
-    Code, ConversationId, FolderId, FriendAction, JoinPolicy, Nonce, Personal, ReportReason, Role,
-    Sequence, Settings, UserId, presence::SetPresence,
+    Code, Content, ConversationId, FolderId, FriendAction, JoinPolicy, Nonce, Personal,
+    ReportReason, Role, Sequence, Settings, UserId, WallMs,
+    content::{AnswerValue, CustomContent},
+    presence::SetPresence,
 };
 
 /// Names a call; its completion carries it.
@@ -24,6 +26,74 @@ pub enum Command {
         to: Recipient,
         /// 1 to 4,000 characters.
         text: String,
+    },
+    /// A message of any kind. Outboxable: completes as [`Command::SendText`].
+    Send {
+        /// Where.
+        to: Recipient,
+        /// What.
+        message: Box<NewMessage>,
+    },
+    /// New content for an own message, of the same kind. Whom it names it can not change. Outboxable.
+    Edit {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        message: MessageRef,
+        /// What it says from now on.
+        content: Box<Content>,
+    },
+    /// Votes in a poll, in the place of the vote before. Outboxable.
+    Vote {
+        /// Where.
+        conversation: ConversationId,
+        /// Which poll.
+        message: MessageRef,
+        /// Which options, from 0; none: takes the vote back.
+        choices: Vec<u32>,
+    },
+    /// Closes an own poll, or as an admin any. Outboxable.
+    ClosePoll {
+        /// Where.
+        conversation: ConversationId,
+        /// Which poll.
+        message: MessageRef,
+    },
+    /// Changes the state of an own live object; at most every 5 s, else it waits that long. Outboxable.
+    SetLive {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        message: MessageRef,
+        /// What it is now.
+        state: Box<CustomContent>,
+    },
+    /// Answers a card: its author sees the answer, nobody else. Outboxable.
+    AnswerCard {
+        /// Where.
+        conversation: ConversationId,
+        /// Which card.
+        message: MessageRef,
+        /// What was put in.
+        values: Vec<AnswerValue>,
+    },
+    /// Deletes for this user alone, on all devices: some messages, or all up to a number.
+    Delete {
+        /// Where.
+        conversation: ConversationId,
+        /// Everything up to this number (`u64::MAX`: the whole history so far); 0 nothing.
+        upto: Sequence,
+        /// These, at most 100.
+        numbers: Vec<Sequence>,
+    },
+    /// What a message said before it was edited or recalled, for who may recall others' messages.
+    Revisions {
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        message: Sequence,
+        /// Only revisions after this one; 0 all.
+        after: Sequence,
     },
     /// New text for an own message. Outboxable.
     EditText {
@@ -311,6 +381,25 @@ impl Command {
                 | Self::Suspend
         )
     }
+}
+
+/// A message to send.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewMessage {
+    /// What it says.
+    pub content: Content,
+    /// Neither push nor unread.
+    pub silent: bool,
+    /// 0 normal, 1 high, 2 low; under overload low goes first.
+    pub priority: u8,
+    /// The number of the message it answers; 0 none.
+    pub reply_to: Sequence,
+    /// Users it names, at most 50. Spans that name somebody name one of these.
+    pub mentions: Vec<UserId>,
+    /// It names everybody; not everybody may.
+    pub mention_all: bool,
+    /// When it ends, by the server's clock in ms; 0 never.
+    pub expires: WallMs,
 }
 
 /// Where a message goes.

@@ -1,21 +1,20 @@
 //! What the game asks for.
 
-use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, ConversationKind, Header, Nonce, Now, Permission, Role,
-    Sequence, TextContent, UserId, encode,
+    ClientFrame, Code, Content, ConversationId, ConversationKind, Nonce, Now, Permission, Role,
+    Sequence, TextContent, UserId,
     frames::{
-        AnswerRequest, Block, CreateGroup, DevicesRequest, Edit, Head, HeadsRequest, Invite, Join,
-        Leave, MembersRequest, Pin, PinsRequest, React, Read, Recall, RemoveMember, RevokeDevice,
-        Send, SetConversation, SetRole,
+        AnswerRequest, Block, CreateGroup, DevicesRequest, Head, HeadsRequest, Invite, Join, Leave,
+        MembersRequest, Pin, PinsRequest, React, Read, Recall, RemoveMember, RevokeDevice,
+        SetConversation, SetRole,
     },
     limits::{INVITES_PER_REQUEST_MAX, OPEN_CONVERSATIONS_MAX, TOKEN_BYTES_MAX},
-    text::{check_text, is_reaction_key, normalise_name},
+    text::{is_reaction_key, normalise_name},
 };
 
 use crate::{
     Command, CommandError, RequestId, Session,
-    command::{MessageRef, Recipient},
+    command::{MessageRef, NewMessage},
     conversation::Conversation,
     event::Completion,
 };
@@ -32,12 +31,18 @@ impl Session {
         now: Now,
     ) -> Result<(), CommandError> {
         match command {
-            Command::SendText { to, text } => self.send_text(request, to, &text, now)?,
+            Command::SendText { to, text } => {
+                let text = Content::Text(TextContent::plain(text));
+                self.send_message(request, to, NewMessage::new(text), now)?;
+            }
             Command::EditText {
                 conversation,
                 message,
                 text,
-            } => self.edit_text(request, conversation, message, &text, now)?,
+            } => {
+                let text = Content::Text(TextContent::plain(text));
+                self.edit(request, conversation, message, &text, now)?;
+            }
             Command::Recall {
                 conversation,
                 message,
@@ -63,6 +68,41 @@ impl Session {
                 });
                 self.ask(request, frame, now)?;
             }
+            Command::Send { to, message } => self.send_message(request, to, *message, now)?,
+            Command::Edit {
+                conversation,
+                message,
+                content,
+            } => self.edit(request, conversation, message, &content, now)?,
+            Command::Vote {
+                conversation,
+                message,
+                choices,
+            } => self.vote(request, conversation, message, choices, now)?,
+            Command::ClosePoll {
+                conversation,
+                message,
+            } => self.close_poll(request, conversation, message, now)?,
+            Command::SetLive {
+                conversation,
+                message,
+                state,
+            } => self.set_live(request, conversation, message, *state, now)?,
+            Command::AnswerCard {
+                conversation,
+                message,
+                values,
+            } => self.answer_card(request, conversation, message, values, now)?,
+            Command::Delete {
+                conversation,
+                upto,
+                numbers,
+            } => self.delete(request, conversation, upto, numbers, now)?,
+            Command::Revisions {
+                conversation,
+                message,
+                after,
+            } => self.revisions(request, conversation, message, after, now)?,
             Command::Retry { nonce } => self.outbox_retry(request, nonce, now)?,
             Command::Discard { nonce } => {
                 if !self.outbox_discard(nonce) {
@@ -304,7 +344,12 @@ impl Session {
     }
 
     /// A conversation to write to or look at, also before the server described it.
-    fn ensure(&mut self, id: ConversationId, kind: ConversationKind, peer: Option<&UserId>) {
+    pub(crate) fn ensure(
+        &mut self,
+        id: ConversationId,
+        kind: ConversationKind,
+        peer: Option<&UserId>,
+    ) {
         if self.conversations.contains_key(&id) {
             return;
         }
@@ -349,47 +394,12 @@ impl Session {
         }
     }
 
-    fn send_text(
-        &mut self,
-        request: RequestId,
-        to: Recipient,
-        text: &str,
-        now: Now,
-    ) -> Result<(), Code> {
-        check_text(text).map_err(|error| error.code())?;
-        if self.outbox.is_full() {
-            return Err(Code::OutboxFull);
-        }
-        let (conversation, peer) = match to {
-            Recipient::User(peer) => {
-                // Whose direct conversation it is is not known before the first log-in.
-                let me = self.me.as_ref().ok_or(Code::Offline)?;
-                let id = ConversationId::direct(me, &peer);
-                self.ensure(id, ConversationKind::Direct, Some(&peer));
-                (id, Some(peer))
-            }
-            Recipient::Conversation(id) => {
-                let held = self.conversations.get(&id);
-                (id, held.and_then(|held| held.head.peer.clone()))
-            }
-        };
-        let frame = ClientFrame::Send(Send {
-            nonce: self.nonce_after_draft(conversation),
-            after: None,
-            conversation,
-            peer,
-            header: Header::text(),
-            content: content(text),
-        });
-        self.outbox_add(request, conversation, frame, now)?;
-        self.receipts_sent(conversation);
-        self.draft_sent(conversation);
-        self.scroll_to_end(conversation);
-        Ok(())
-    }
-
     /// The message as the server can know it, and its `rev` if it is at hand.
-    fn target(&self, id: ConversationId, message: MessageRef) -> Result<(Target, u64), Code> {
+    pub(crate) fn target(
+        &self,
+        id: ConversationId,
+        message: MessageRef,
+    ) -> Result<(Target, u64), Code> {
         let items = self.conversations.get(&id).map(|held| &held.items);
         match message {
             MessageRef::Sequence(0) => Err(Code::NotFound),
@@ -412,32 +422,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    fn edit_text(
-        &mut self,
-        request: RequestId,
-        conversation: ConversationId,
-        message: MessageRef,
-        text: &str,
-        now: Now,
-    ) -> Result<(), Code> {
-        check_text(text).map_err(|error| error.code())?;
-        let ((target, target_nonce), rev) = self.target(conversation, message)?;
-        // An edit that waits would change the rev first: only the first one can say what it saw.
-        let waits = (self.outbox)
-            .pending_change(conversation, target, target_nonce)
-            .is_some();
-        let frame = ClientFrame::Edit(Edit {
-            nonce: self.nonce(),
-            after: None,
-            conversation,
-            target,
-            target_nonce,
-            seen_rev: if waits { 0 } else { rev },
-            content: content(text),
-        });
-        self.outbox_add(request, conversation, frame, now)
     }
 
     fn recall(
@@ -536,9 +520,4 @@ impl Session {
         self.read_to(id, upto);
         Ok(())
     }
-}
-
-fn content(text: &str) -> Bytes {
-    let text = text.to_owned();
-    encode(&TextContent { text }).into()
 }

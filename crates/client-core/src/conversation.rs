@@ -11,7 +11,13 @@ use fireside_protocol::{
 };
 
 use crate::{
-    Breaks, heads::Recent, ranges::RangeSet, rows::body_of, storage::ConversationRecord, view::Body,
+    Breaks,
+    details::{Extra, extra_of},
+    heads::Recent,
+    ranges::RangeSet,
+    rows::read_item,
+    storage::ConversationRecord,
+    view::Body,
 };
 
 /// Changes kept whose item is not held, per conversation: a page that is on its way may bring the item as it was before.
@@ -28,12 +34,27 @@ pub(crate) struct Item {
     pub(crate) entry: Entry,
     /// What it shows: read once, shown often.
     pub(crate) body: Body,
+    /// What it has besides.
+    pub(crate) extra: Option<Box<Extra>>,
 }
 
 impl Item {
     pub(crate) fn new(row: u64, entry: Entry) -> Self {
-        let body = body_of(&entry);
-        Self { row, entry, body }
+        let (body, spans) = read_item(&entry);
+        let extra = extra_of(&entry, spans);
+        Self {
+            row,
+            entry,
+            body,
+            extra,
+        }
+    }
+
+    /// After a change of its state.
+    pub(crate) fn read_again(&mut self) {
+        let (body, spans) = read_item(&self.entry);
+        self.body = body;
+        self.extra = extra_of(&self.entry, spans);
     }
 
     /// As the cache keeps it.
@@ -43,6 +64,7 @@ impl Item {
             entry: self.entry.clone(),
             text: match &self.body {
                 Body::Text(text) => text.clone(),
+                Body::Content(content) => content.plain_text().into(),
                 _ => ByteString::new(),
             },
             raw,
@@ -289,7 +311,12 @@ impl Conversation {
         }
         let known = matches!(
             change.kind,
-            EntryKind::Edit | EntryKind::Recall | EntryKind::React | EntryKind::Pin
+            EntryKind::Edit
+                | EntryKind::Recall
+                | EntryKind::React
+                | EntryKind::Pin
+                | EntryKind::Vote
+                | EntryKind::Live
         );
         let sane = change.target > 0 && change.target < number;
         let elsewhere = self.covered.contains(change.target) && !self.in_memory(change.target);
@@ -307,7 +334,7 @@ impl Conversation {
                     // What is older than the last change of anything is thought to be in it.
                 } else if item.entry.apply(&compact(change)) {
                     applied.shown = true;
-                    item.body = body_of(&item.entry);
+                    item.read_again();
                     applied.keep.push(item.keep(None));
                 }
             }
@@ -414,14 +441,14 @@ impl Conversation {
             {
                 keep.row = held.row;
                 held.entry = item.entry;
-                held.body = item.body;
+                held.read_again();
                 applied.shown = true;
             }
             Some(held) => {
                 if breaks.facets_whole || !held.entry.merge(&item.entry) {
                     return;
                 }
-                held.body = body_of(&held.entry);
+                held.read_again();
                 let raw = keep.raw.filter(|_| held.entry == item.entry);
                 keep = held.keep(raw);
                 applied.shown = true;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use fireside_protocol::{
     Code, ConversationId, Nonce, Sequence, Settings, UserId, WallMs,
-    frames::{Device, Member},
+    frames::{Device, Member, Revision},
     presence::PresenceOf,
 };
 
@@ -226,6 +226,13 @@ pub enum Completion {
         users: Vec<UserId>,
         /// Of how many; 0: it is not told here.
         of: u32,
+    },
+    /// What a message said before, oldest first.
+    Revisions {
+        /// They.
+        revisions: Vec<Revision>,
+        /// There are more: ask after the last one.
+        more: bool,
     },
     /// What a conversation is set to: what was ever changed, its name included.
     Settings(Box<Settings>),

@@ -111,6 +111,7 @@ impl Lent {
                     body: lent.map_or_else(|| row.body.clone(), Body::Text),
                     state: row.state.clone(),
                     reactions: row.reactions.clone(),
+                    details: row.details.clone(),
                     ..*row
                 }
             })
@@ -169,6 +170,7 @@ mod tests {
             read_by: ReadBy::default(),
             pinned: n == 3,
             reactions: None,
+            details: None,
         };
         let rows = [
             row(1, Body::Text("one".into())),

@@ -4,15 +4,20 @@ mod outcomes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bytestring::ByteString;
+use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, Nonce, Now, Personal, Sequence, UserId,
+    ClientFrame, Code, ConversationId, Entry, Header, Nonce, Now, Personal, Sequence, UserId,
+    content::{CustomContent, Span},
     limits::{OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
 };
 
 use crate::{
-    RequestId, Session, link::Request, rows::message_text, storage::OutboxRecord, timers::Timer,
-    view::MessageState,
+    RequestId, Session,
+    link::Request,
+    rows::said,
+    storage::OutboxRecord,
+    timers::Timer,
+    view::{Body, MessageState},
 };
 
 /// Without a word about a command for this long it is sent again, in ms.
@@ -37,6 +42,14 @@ enum Stage {
 
 /// How far a message of this device is.
 impl Outgoing {
+    /// Of a message: what it goes out with.
+    pub(crate) const fn header(&self) -> Option<&Header> {
+        match &self.frame {
+            ClientFrame::Send(send) => Some(&send.header),
+            _ => None,
+        }
+    }
+
     /// For its echo.
     pub(crate) fn state(&self) -> MessageState {
         match self.stage {
@@ -63,12 +76,18 @@ pub(crate) struct Outgoing {
     /// It waits for a moderator.
     held: bool,
     /// What its echo says.
-    pub(crate) text: Option<ByteString>,
+    pub(crate) said: Option<(Body, Vec<Span>)>,
 }
 
 /// A wish for a facet that waits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum PendingFacet<'a> {
+    /// Vote in a poll.
+    Vote(&'a [u32]),
+    /// Close a poll.
+    ClosePoll,
+    /// Change a live object.
+    Live(&'a CustomContent),
     /// React with a key, or take it back.
     React(&'a str, bool),
     /// Pin or unpin.
@@ -95,6 +114,11 @@ impl Outbox {
 
     pub(crate) fn contains(&self, nonce: Nonce) -> bool {
         self.entries.contains_key(&nonce)
+    }
+
+    /// The header of a message that waits here.
+    pub(crate) fn header(&self, nonce: Nonce) -> Option<&Header> {
+        self.entries.get(&nonce)?.header()
     }
 
     pub(crate) fn any_in_flight(&self) -> bool {
@@ -152,7 +176,7 @@ impl Outbox {
         id: ConversationId,
         sequence: Sequence,
         nonce: Option<Nonce>,
-    ) -> Option<Option<ByteString>> {
+    ) -> Option<Option<&Bytes>> {
         let same = |target: Sequence, target_nonce: Option<Nonce>| {
             (target != 0 && target == sequence) || (nonce.is_some() && target_nonce == nonce)
         };
@@ -161,7 +185,7 @@ impl Outbox {
             .filter(|outgoing| outgoing.stored)
             .find_map(|outgoing| match &outgoing.frame {
                 ClientFrame::Edit(edit) if same(edit.target, edit.target_nonce) => {
-                    Some(outgoing.text.clone())
+                    Some(Some(&edit.content))
                 }
                 ClientFrame::Recall(recall) if same(recall.target, recall.target_nonce) => {
                     Some(None)
@@ -191,6 +215,15 @@ impl Outbox {
                 }
                 ClientFrame::Pin(pin) if same(pin.target, pin.target_nonce) => {
                     Some(PendingFacet::Pin(pin.on))
+                }
+                ClientFrame::Vote(vote) if same(vote.target, vote.target_nonce) => {
+                    Some(PendingFacet::Vote(&vote.choices))
+                }
+                ClientFrame::ClosePoll(close) if same(close.target, close.target_nonce) => {
+                    Some(PendingFacet::ClosePoll)
+                }
+                ClientFrame::SetLive(set) if same(set.target, set.target_nonce) => {
+                    Some(PendingFacet::Live(&set.state))
                 }
                 _ => None,
             })
@@ -343,9 +376,8 @@ impl Session {
         stored: bool,
     ) {
         let (id, nonce) = (record.conversation, record.nonce);
-        let text = match &frame {
-            ClientFrame::Send(send) => message_text(&send.content).map(Into::into),
-            ClientFrame::Edit(edit) => message_text(&edit.content).map(Into::into),
+        let said = match &frame {
+            ClientFrame::Send(send) => said(send.header.kind, &send.content),
             _ => None,
         };
         let stage = match record.failed {
@@ -363,7 +395,7 @@ impl Session {
             stored,
             tried_stored,
             held: false,
-            text,
+            said,
         };
         let is_one = is_facet(&outgoing.frame);
         let before = self.outbox.entries.insert(nonce, outgoing);
@@ -591,7 +623,14 @@ const fn is_apart(frame: &ClientFrame) -> bool {
 }
 
 const fn is_facet(frame: &ClientFrame) -> bool {
-    matches!(frame, ClientFrame::React(_) | ClientFrame::Pin(_))
+    matches!(
+        frame,
+        ClientFrame::React(_)
+            | ClientFrame::Pin(_)
+            | ClientFrame::Vote(_)
+            | ClientFrame::ClosePoll(_)
+            | ClientFrame::SetLive(_)
+    )
 }
 
 fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
@@ -602,6 +641,10 @@ fn with_after(frame: &ClientFrame, after: Option<Nonce>) -> ClientFrame {
         ClientFrame::Recall(recall) => recall.after = after,
         ClientFrame::React(react) => react.after = after,
         ClientFrame::Pin(pin) => pin.after = after,
+        ClientFrame::Vote(vote) => vote.after = after,
+        ClientFrame::ClosePoll(close) => close.after = after,
+        ClientFrame::SetLive(set) => set.after = after,
+        ClientFrame::Answer(answer) => answer.after = after,
         _ => {}
     }
     frame

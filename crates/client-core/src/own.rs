@@ -582,5 +582,9 @@ fn state_of(record: &UserRecord) -> FriendState {
 
 fn content_of(text: &str) -> Bytes {
     let text = text.to_owned();
-    encode(&TextContent { text }).into()
+    encode(&TextContent {
+        text,
+        spans: Vec::new(),
+    })
+    .into()
 }

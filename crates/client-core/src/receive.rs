@@ -96,6 +96,11 @@ impl Session {
                     self.on_members(call, page);
                 }
             }
+            ServerFrame::RevisionsPage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    self.on_revisions(call, page);
+                }
+            }
             ServerFrame::PinsPage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {
                     self.on_pins(call, &page);

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Entry, EntryKind, FacetKind, MessageKind, Reaction, Reactions, Settings, TextContent, UserId,
-    codec::Reader, codec::Wire, decode, encode,
+    Content, Entry, EntryKind, FacetKind, MessageKind, Reaction, Reactions, Settings, TextContent,
+    UserId,
+    codec::{Reader, Wire},
+    content::{AnswerContent, LiveState, Span},
+    decode, encode,
 };
 
 use crate::{
@@ -15,6 +18,17 @@ use crate::{
 
 /// Bytes of a preview in the conversation list.
 const PREVIEW_BYTES_MAX: usize = 160;
+
+/// What a message says, and the spans of its text.
+pub(crate) fn said(kind: MessageKind, content: &bytes::Bytes) -> Option<(Body, Vec<Span>)> {
+    if kind == MessageKind::Text {
+        let content: TextContent = decode(content).ok()?;
+        return Some((Body::Text(content.text.into()), content.spans));
+    }
+    let content = Content::decode(kind, content).ok()?;
+    let spans = content.spans().to_vec();
+    Some((Body::Content(Arc::new(content)), spans))
+}
 
 /// The text of a message's content, if it is one.
 pub(crate) fn message_text(content: &bytes::Bytes) -> Option<String> {
@@ -26,17 +40,32 @@ pub(crate) fn message_text(content: &bytes::Bytes) -> Option<String> {
 
 /// What an item says.
 pub(crate) fn body_of(entry: &Entry) -> Body {
+    read_item(entry).0
+}
+
+/// What an item says, and the spans of its text.
+pub(crate) fn read_item(entry: &Entry) -> (Body, Vec<Span>) {
     if entry.tombstone.is_some() {
-        return Body::Recalled;
+        return (Body::Recalled, Vec::new());
     }
     let member = || entry.member.as_ref();
     let body = match entry.kind {
-        EntryKind::Message => match &entry.header {
-            Some(header) if header.kind == MessageKind::Text => {
-                message_text(&entry.content).map(|text| Body::Text(text.into()))
-            }
-            _ => None,
-        },
+        EntryKind::Message => {
+            let live = entry.facet::<LiveState>(FacetKind::Live);
+            return match (&entry.header, live) {
+                (Some(header), Some(live)) if header.kind == MessageKind::Live => {
+                    let state = Arc::new(Content::Live(*live.state));
+                    (Body::Content(state), Vec::new())
+                }
+                (Some(header), _) => {
+                    said(header.kind, &entry.content).unwrap_or((Body::Unknown, Vec::new()))
+                }
+                (None, _) => (Body::Unknown, Vec::new()),
+            };
+        }
+        EntryKind::Answer => decode::<AnswerContent>(&entry.content)
+            .ok()
+            .map(|answer| Body::Answer(Arc::new(answer))),
         EntryKind::Created => Some(Body::Created(
             member().map_or("", |m| m.name.as_str()).into(),
         )),
@@ -51,13 +80,23 @@ pub(crate) fn body_of(entry: &Entry) -> Body {
             .map(|change| Body::Settings(Arc::new(change))),
         _ => None,
     };
-    body.unwrap_or(Body::Unknown)
+    (body.unwrap_or(Body::Unknown), Vec::new())
 }
 
 /// The text an item shows; empty if none.
 fn text_of(entry: &Entry) -> ByteString {
     match body_of(entry) {
         Body::Text(text) => text,
+        Body::Content(content) => {
+            let text = content.plain_text();
+            // What a list keeps of a long content is its text alone.
+            if text.is_empty() {
+                message_text(&entry.content).unwrap_or_default().into()
+            } else {
+                text.into()
+            }
+        }
+        Body::Unknown => message_text(&entry.content).unwrap_or_default().into(),
         _ => ByteString::new(),
     }
 }
@@ -82,7 +121,7 @@ pub(crate) fn short(entry: &Entry) -> Entry {
     copy.facets = Vec::new();
     if copy.content.len() > 2 * PREVIEW_BYTES_MAX {
         let text = preview_of(entry).to_string();
-        copy.content = encode(&TextContent { text }).into();
+        copy.content = encode(&TextContent::plain(text)).into();
     }
     copy
 }
@@ -111,11 +150,8 @@ pub(crate) fn row_of(item: &Item, me: Option<&UserId>, delivered: u64, read: u64
             .facets
             .iter()
             .any(|facet| facet.kind == FacetKind::Pin && !facet.content.is_empty()),
-        reactions: if entry.facets.is_empty() {
-            None
-        } else {
-            reaction_rows(&reactions_of(entry), me)
-        },
+        reactions: (item.extra.as_ref()).and_then(|extra| reaction_rows(&extra.reactions, me)),
+        details: None,
     }
 }
 

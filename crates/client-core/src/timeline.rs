@@ -1,18 +1,22 @@
 //! Open timelines: which items are in memory, and the rows that a game sees of them.
 
+use std::{borrow::Cow, sync::Arc};
+
 use fireside_protocol::{
-    Code, ConversationId, Entry, Sequence, decode, frames::Refused, limits::PAGE_ITEMS_DEFAULT,
+    Code, Content, ConversationId, Entry, Reactions, Sequence, content::Votes, decode,
+    frames::Refused, limits::PAGE_ITEMS_DEFAULT,
 };
 
 use crate::{
     Event, RequestId, Session,
     cache::{ItemsFor, Mode},
     conversation::{Conversation, Item, Keep, Late},
+    details::details_of,
     diff::diff,
     event::Completion,
     outbox::PendingFacet,
     pending::refusal,
-    rows::{body_of, reaction_rows, reactions_of, row_of, set_reaction},
+    rows::{reaction_rows, row_of, said, set_reaction},
     storage::ItemRecord,
     sync::SMALL_HOLE,
     view::{Body, Diff, MessageState, ReadBy, TIMELINE_ROWS_MAX, TimelineRow},
@@ -210,7 +214,7 @@ impl Session {
                 Some(held) => {
                     let newer = held.entry.merge(&entry);
                     if newer {
-                        held.body = body_of(&held.entry);
+                        held.read_again();
                     }
                 }
                 None if inside && conversation.covered.contains(number) => {
@@ -469,6 +473,7 @@ impl Session {
             read_by: ReadBy::default(),
             pinned: false,
             reactions: None,
+            details: None,
         });
     }
 
@@ -479,11 +484,16 @@ impl Session {
         if row.state != MessageState::Received && !conversation.readers.is_empty() {
             row.read_by = self.read_by(conversation, item.entry.sequence);
         }
+        let mut edited_spans = None;
         if me == Some(&item.entry.sender) && row.body != Body::Recalled {
             let (number, nonce) = (item.entry.sequence, item.entry.nonce);
+            let kind = item.entry.header.as_ref().map(|header| header.kind);
             match self.outbox.pending_change(conversation.id(), number, nonce) {
-                Some(Some(text)) => {
-                    row.body = Body::Text(text);
+                Some(Some(content)) => {
+                    if let Some((body, spans)) = kind.and_then(|kind| said(kind, content)) {
+                        row.body = body;
+                        edited_spans = Some(spans);
+                    }
                     row.edited = true;
                 }
                 Some(None) => {
@@ -493,8 +503,24 @@ impl Session {
                 None => {}
             }
         }
-        if row.body != Body::Recalled {
-            self.pending_facets(conversation.id(), &item.entry, &mut row);
+        if row.body == Body::Recalled {
+            return row;
+        }
+        let pending = self.outbox.pending_facets(conversation.id(), &item.entry);
+        self.show_reactions(item, &pending, &mut row);
+        if let Some(header) = &item.entry.header {
+            let extra = item.extra.as_ref();
+            let votes = self.pending_votes(extra.map(|extra| &extra.votes), &pending, &mut row);
+            let spans = edited_spans.as_deref();
+            let spans = spans.or_else(|| extra.map(|extra| extra.spans.as_slice()));
+            row.details = details_of(
+                header,
+                &row.body,
+                spans.unwrap_or_default(),
+                votes.as_deref(),
+                conversation.quote(header.reply_to),
+                me,
+            );
         }
         row
     }
@@ -511,22 +537,54 @@ impl Session {
         count
     }
 
+    /// How a poll stands with what waits in the outbox; the state of a live object too.
+    fn pending_votes<'a>(
+        &self,
+        votes: Option<&'a Votes>,
+        pending: &[PendingFacet<'_>],
+        row: &mut TimelineRow,
+    ) -> Option<Cow<'a, Votes>> {
+        let mut votes = votes.map(Cow::Borrowed);
+        for wish in pending {
+            match wish {
+                PendingFacet::Vote(choices) => {
+                    if let Some(me) = &self.me {
+                        let votes = votes.get_or_insert_with(|| Cow::Owned(Votes::none()));
+                        votes.to_mut().vote(choices, me);
+                    }
+                }
+                PendingFacet::ClosePoll => {
+                    let votes = votes.get_or_insert_with(|| Cow::Owned(Votes::none()));
+                    votes.to_mut().closed = true;
+                }
+                PendingFacet::Live(state) => {
+                    row.body = Body::Content(Arc::new(Content::Live((*state).clone())));
+                }
+                PendingFacet::React(..) | PendingFacet::Pin(_) => {}
+            }
+        }
+        votes
+    }
+
     /// What waits in the outbox shows at once, and whoever is blocked does not show.
-    fn pending_facets(&self, id: ConversationId, entry: &Entry, row: &mut TimelineRow) {
-        let pending = self.outbox.pending_facets(id, entry);
+    fn show_reactions(&self, item: &Item, pending: &[PendingFacet<'_>], row: &mut TimelineRow) {
         let blocked = &self.cache.profile.blocked;
         if pending.is_empty() && (blocked.is_empty() || row.reactions.is_none()) {
             return;
         }
         let Some(me) = &self.me else { return };
-        let mut state = reactions_of(entry);
+        let mut state = (item.extra.as_ref()).map_or_else(
+            || Reactions { keys: Vec::new() },
+            |extra| extra.reactions.clone(),
+        );
         for one in &mut state.keys {
             one.users.retain(|user| !blocked.contains(user));
         }
         for wish in pending {
             match wish {
-                PendingFacet::React(key, on) => set_reaction(&mut state, key, me, on),
-                PendingFacet::Pin(on) => row.pinned = on,
+                PendingFacet::React(key, on) => set_reaction(&mut state, key, me, *on),
+                PendingFacet::Pin(on) => row.pinned = *on,
+                _ => {}
             }
         }
         state.keys.retain(|one| !one.users.is_empty());
@@ -537,22 +595,41 @@ impl Session {
         let sender = self.me.clone().unwrap_or_else(|| self.nobody.clone());
         let echo = |outgoing: &crate::outbox::Outgoing| {
             let nonce = outgoing.record.nonce;
-            let text = match self.outbox.pending_change(id, 0, Some(nonce)) {
-                Some(text) => text,
-                None => outgoing.text.clone(),
+            let change = self.outbox.pending_change(id, 0, Some(nonce));
+            let header = outgoing.header();
+            let edited = match (change, header) {
+                (Some(Some(content)), Some(header)) => said(header.kind, content),
+                _ => None,
             };
+            let (body, spans) = match &change {
+                Some(None) => (Body::Recalled, &[][..]),
+                _ => {
+                    let shown = edited.as_ref().or(outgoing.said.as_ref());
+                    shown.map_or((Body::Unknown, &[][..]), |(body, spans)| {
+                        (body.clone(), spans.as_slice())
+                    })
+                }
+            };
+            let quote = header.and_then(|header| {
+                let held = self.conversations.get(&id)?;
+                held.quote(header.reply_to)
+            });
+            let details = header
+                .filter(|_| body != Body::Recalled)
+                .and_then(|header| details_of(header, &body, spans, None, quote, None));
             TimelineRow {
                 row: outgoing.record.row,
                 sequence: None,
                 nonce: Some(nonce),
                 sender: sender.clone(),
                 at: outgoing.record.created_at,
-                body: text.map_or(Body::Recalled, Body::Text),
+                body,
                 state: outgoing.state(),
                 edited: false,
                 read_by: ReadBy::default(),
                 pinned: false,
                 reactions: None,
+                details,
             }
         };
         self.outbox.echoes(id).map(echo).collect()

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, FolderId, FriendState, Nonce, NotificationLevel, Role,
-    Sequence, Settings, UserId, WallMs,
+    Code, Content, ConversationId, ConversationKind, FolderId, FriendState, Nonce,
+    NotificationLevel, Role, Sequence, Settings, UserId, WallMs,
+    content::{AnswerContent, Span},
 };
 
 /// Rows a timeline view holds at most: what a screen shows, with room to scroll.
@@ -202,6 +203,69 @@ pub struct TimelineRow {
     pub read_by: ReadBy,
     /// Who reacted, by key in the order of first use; `None`: nobody.
     pub reactions: Option<Arc<[ReactionRow]>>,
+    /// What only few messages have; `None`: nothing of it.
+    pub details: Option<Arc<Details>>,
+}
+
+/// What only few messages have.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Details {
+    /// What is done to parts of the text, by `start` ascending.
+    pub spans: Vec<Span>,
+    /// What it answers.
+    pub reply: Option<Quote>,
+    /// It names this user, or everybody.
+    pub mentioned: bool,
+    /// Neither push nor unread.
+    pub silent: bool,
+    /// 0 normal, 1 high, 2 low.
+    pub priority: u8,
+    /// When it ends, by the server's clock; 0 never.
+    pub expires: WallMs,
+    /// Of a poll: how it stands.
+    pub poll: Option<PollRow>,
+}
+
+/// A message that is answered, as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quote {
+    /// Its number.
+    pub sequence: Sequence,
+    /// Who wrote it, if it is loaded.
+    pub sender: Option<UserId>,
+    /// What it says, shortened.
+    pub text: Arc<str>,
+    /// Whether that can be told.
+    pub state: QuoteState,
+}
+
+/// What is known of a quoted message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum QuoteState {
+    /// It is here.
+    Held,
+    /// It was taken back.
+    Recalled,
+    /// It is not loaded, or is not to be seen.
+    NotLoaded,
+}
+
+/// How a poll stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PollRow {
+    /// For each option of its content, in that order.
+    pub options: Vec<PollOptionRow>,
+    /// No more votes. One whose `ends` is over is closed too.
+    pub closed: bool,
+}
+
+/// Who chose an option.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PollOptionRow {
+    /// This user did.
+    pub mine: bool,
+    /// They, in the order they did; their number is the count.
+    pub users: Arc<[UserId]>,
 }
 
 /// How many have read a message: "read by 8 of 12".
@@ -229,6 +293,10 @@ pub struct ReactionRow {
 pub enum Body {
     /// A text. Texts of one reset share a block of memory: copy what is kept for long.
     Text(ByteString),
+    /// Any other message; of a live object its newest state.
+    Content(Arc<Content>),
+    /// An answer to a card that this user sent, or that was given to this user.
+    Answer(Arc<AnswerContent>),
     /// Taken back.
     Recalled,
     /// The conversation was made, with this name.

@@ -82,6 +82,7 @@ codes! {
     310 NotAsked "not_asked" false "the named user does not ask to come in (any more)";
     320 NoFriendRequest "no_friend_request" false "the named user does not ask to be your friend (any more)";
     321 TooManyReports "too_many_reports" false "too many reports in a day; those that came are looked at";
+    330 PollClosed "poll_closed" false "the poll is closed; no vote counts any more";
     // 4xx: the content
     400 TextEmpty "text_empty" false "the text is empty";
     401 TextTooLong "text_too_long" false "the text is over 4,000 characters or 16 KiB";

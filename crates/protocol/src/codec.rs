@@ -437,6 +437,54 @@ impl Wire for bool {
     }
 }
 
+/// A finite number with a fraction, as a 64-bit float on the wire; any other number type is read too. Compared by its bits, so that
+/// records that hold it are equal exactly when their encodings are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Real(pub f64);
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Real {}
+
+impl Wire for Real {
+    fn write(&self, out: &mut Vec<u8>) {
+        let _ = rmp::encode::write_f64(out, self.0);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let value = match reader.peek()? {
+            marker @ (Marker::F64
+            | Marker::F32
+            | Marker::FixNeg(_)
+            | Marker::I8
+            | Marker::I16
+            | Marker::I32
+            | Marker::I64) => {
+                reader.take(1)?;
+                match marker {
+                    Marker::F64 => f64::from_bits(reader.uint::<8>()?),
+                    Marker::F32 => f64::from(f32::from_bits(reader.uint::<4>()? as u32)),
+                    Marker::FixNeg(value) => f64::from(value),
+                    Marker::I8 => f64::from((reader.uint::<1>()? as u8).cast_signed()),
+                    Marker::I16 => f64::from((reader.uint::<2>()? as u16).cast_signed()),
+                    Marker::I32 => f64::from((reader.uint::<4>()? as u32).cast_signed()),
+                    _ => reader.uint::<8>()?.cast_signed() as f64,
+                }
+            }
+            _ => reader.u64()? as f64,
+        };
+        if value.is_finite() {
+            Ok(Self(value))
+        } else {
+            Err(DecodeError::OutOfRange)
+        }
+    }
+}
+
 impl Wire for String {
     fn write(&self, out: &mut Vec<u8>) {
         write_str(out, self);

@@ -46,6 +46,8 @@ open_enum! {
         6 Role,
         /// Name, profile or rules changed: the content is a `Settings` with what did.
         7 Settings,
+        /// A member answered a card (the `target` of its [`AnswerContent`](crate::content::AnswerContent)): only the two see it.
+        16 Answer,
         /// New content for an earlier message.
         32 Edit,
         /// An earlier message was taken back.
@@ -54,6 +56,10 @@ open_enum! {
         34 React,
         /// An earlier message was pinned or unpinned.
         35 Pin,
+        /// Votes in a poll changed, or it was closed.
+        36 Vote,
+        /// The author of a live object changed its state.
+        37 Live,
     }
 }
 
@@ -75,8 +81,32 @@ impl EntryKind {
 open_enum! {
     /// What a message's content is. 900 to 999 are kept for encrypted content.
     MessageKind {
-        /// [`TextContent`].
+        /// [`TextContent`](crate::content::TextContent).
         1 Text,
+        /// Pictures: a [`MediaContent`](crate::content::MediaContent) with 1 to 10 attachments.
+        2 Image,
+        /// A film: a [`MediaContent`](crate::content::MediaContent) with one attachment.
+        3 Video,
+        /// Something to hear: a [`MediaContent`](crate::content::MediaContent) with one attachment.
+        4 Audio,
+        /// A file: a [`MediaContent`](crate::content::MediaContent) with one attachment.
+        5 File,
+        /// [`StickerContent`](crate::content::StickerContent).
+        6 Sticker,
+        /// [`LocationContent`](crate::content::LocationContent).
+        7 Location,
+        /// [`CustomContent`](crate::content::CustomContent).
+        8 Custom,
+        /// [`SystemContent`](crate::content::SystemContent): only the server and the game's backend write these.
+        10 System,
+        /// [`PollContent`](crate::content::PollContent); its votes are a facet.
+        11 Poll,
+        /// [`CardContent`](crate::content::CardContent); answers to it are entries of their own.
+        12 Card,
+        /// [`CustomContent`](crate::content::CustomContent) whose author keeps changing its state, which is a facet.
+        13 Live,
+        /// [`ItemContent`](crate::content::ItemContent).
+        14 Item,
     }
 }
 
@@ -109,6 +139,10 @@ open_enum! {
         1 Reactions,
         /// [`Pinned`].
         2 Pin,
+        /// [`Votes`](crate::content::Votes) of a poll.
+        3 Votes,
+        /// [`LiveState`](crate::content::LiveState) of a live object.
+        4 Live,
     }
 }
 
@@ -185,14 +219,6 @@ impl Header {
             mention_all: false,
             expires: 0,
         }
-    }
-}
-
-record! {
-    /// The content of [`MessageKind::Text`].
-    TextContent {
-        /// What was written.
-        req "t" text: String,
     }
 }
 

@@ -17,6 +17,12 @@ use crate::{
     settings::{JoinPolicy, Settings},
 };
 
+mod life;
+
+pub use life::{
+    Answer, ClosePoll, Delete, Revision, RevisionsPage, RevisionsRequest, SetLive, Vote,
+};
+
 /// What a frame is sent on, so that nothing waits behind something bigger.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Lane {
@@ -881,6 +887,11 @@ frames! {
         21 Typing Datagram,
         22 React Chat,
         23 Pin Chat,
+        24 Vote Chat,
+        25 ClosePoll Chat,
+        26 SetLive Chat,
+        27 Answer Chat,
+        28 Delete Chat,
         32 CreateGroup Chat,
         33 Invite Chat,
         34 Join Chat,
@@ -897,6 +908,7 @@ frames! {
         51 MembersRequest Page,
         52 DevicesRequest Page,
         53 PinsRequest Page,
+        56 RevisionsRequest Page,
         128 SetPersonal Chat,
         129 ReadAll Chat,
         130 SetFolder Chat,
@@ -932,6 +944,7 @@ frames! {
         99 MembersPage Page,
         100 DevicesPage Page,
         101 PinsPage Page,
+        104 RevisionsPage Page,
         160 PresenceOf Chat,
         176 PresencePage Page,
         177 ReadersPage Page,
@@ -969,6 +982,11 @@ impl ClientFrame {
             Self::Read(f) => Some(f.nonce),
             Self::React(f) => Some(f.nonce),
             Self::Pin(f) => Some(f.nonce),
+            Self::Vote(f) => Some(f.nonce),
+            Self::ClosePoll(f) => Some(f.nonce),
+            Self::SetLive(f) => Some(f.nonce),
+            Self::Answer(f) => Some(f.nonce),
+            Self::Delete(f) => Some(f.nonce),
             Self::CreateGroup(f) => Some(f.nonce),
             Self::Invite(f) => Some(f.nonce),
             Self::Join(f) => Some(f.nonce),

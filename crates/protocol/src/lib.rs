@@ -2,6 +2,7 @@
 
 pub mod code;
 pub mod codec;
+pub mod content;
 pub mod entry;
 pub mod envelope;
 pub mod frames;
@@ -15,10 +16,11 @@ pub mod settings;
 pub mod text;
 
 pub use code::Code;
-pub use codec::{DecodeError, Raw, Record, Wire, decode, encode};
+pub use codec::{DecodeError, Raw, Real, Record, Wire, decode, encode};
+pub use content::{Content, TextContent};
 pub use entry::{
     ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange, MessageKind,
-    Pinned, Reaction, Reactions, Role, TextContent, Tombstone,
+    Pinned, Reaction, Reactions, Role, Tombstone,
 };
 pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
 pub use frames::{ClientFrame, Lane, ServerFrame};

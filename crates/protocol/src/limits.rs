@@ -31,6 +31,52 @@ pub const TEXT_GRAPHEMES_MAX: usize = 4_000;
 pub const NAME_BYTES_MAX: usize = 256;
 /// Grapheme clusters of a name.
 pub const NAME_GRAPHEMES_MAX: usize = 64;
+/// Bytes of an id that a game made (a sticker, an item, an element of a card), of a media type or a rarity.
+pub const ID_BYTES_MAX: usize = 128;
+/// Bytes of a reference to a file, or of an address in a message.
+pub const REFERENCE_BYTES_MAX: usize = 1_024;
+/// Bytes of a label, a file's name, a poll's question or one of its options in UTF-8.
+pub const LABEL_BYTES_MAX: usize = 400;
+/// Grapheme clusters of the same.
+pub const LABEL_GRAPHEMES_MAX: usize = 100;
+/// Spans of a text: one for every 40 characters of the longest.
+pub const SPANS_MAX: usize = 100;
+/// Pictures in one message.
+pub const ATTACHMENTS_MAX: usize = 10;
+/// Bytes of a file's hash: SHA-256, or SHA-512.
+pub const HASH_BYTES_MAX: usize = 64;
+/// Bytes of a very small picture: a blurhash has under 40.
+pub const BLUR_BYTES_MAX: usize = 128;
+/// Bytes of a waveform: as wide as a voice message is shown.
+pub const WAVEFORM_BYTES_MAX: usize = 256;
+/// Bytes of an item's tooltip, and of its signature.
+pub const ITEM_DATA_BYTES_MAX: usize = 1_024;
+/// Bytes of the data and of the text of a live object, each: it is kept twice, as it began and as it is.
+pub const LIVE_DATA_BYTES_MAX: usize = 2 * 1024;
+/// A live object makes an entry at most once in this, in ms: the log must not be flooded.
+pub const LIVE_INTERVAL_MS: u64 = 5_000;
+/// What a poll offers at least.
+pub const POLL_OPTIONS_MIN: usize = 2;
+/// What a poll offers at most.
+pub const POLL_OPTIONS_MAX: usize = 20;
+/// Votes in a poll, of all options.
+pub const VOTES_MAX: usize = 500;
+/// Bytes of a poll's votes as they are encoded.
+pub const VOTES_BYTES_MAX: usize = 7 * 1024;
+/// Pages of a card.
+pub const CARD_PAGES_MAX: usize = 10;
+/// Elements of a card, of all its pages.
+pub const CARD_ELEMENTS_MAX: usize = 25;
+/// Options of an element of a card.
+pub const CARD_OPTIONS_MAX: usize = 25;
+/// Bytes of one value of an answer to a card in UTF-8.
+pub const ANSWER_BYTES_MAX: usize = 1_024;
+/// Messages deleted for oneself by one request.
+pub const DELETES_PER_REQUEST_MAX: usize = 100;
+/// Runs of messages deleted for oneself, per conversation and user: whoever deletes more clears the history.
+pub const DELETED_RUNS_MAX: usize = 256;
+/// Earlier revisions kept of a message; the oldest makes room, but never the first.
+pub const REVISIONS_MAX: usize = 50;
 /// Named mentions in a message: each is a row.
 pub const MENTIONS_MAX: usize = 50;
 
@@ -45,6 +91,23 @@ pub const REACTIONS_MAX: usize = 500;
 pub const REACTIONS_BYTES_MAX: usize = 7 * 1024;
 const _: () = assert!(
     CONTENT_BYTES_MAX + MENTIONS_MAX * (USER_ID_BYTES_MAX + 2) + REACTIONS_BYTES_MAX + 512
+        <= PAGE_CONTENT_BYTES_MAX / 2
+);
+// The same of a poll and of a live object, whose contents are smaller.
+const _: () = assert!(
+    (POLL_OPTIONS_MAX + 1) * (LABEL_BYTES_MAX + 3)
+        + MENTIONS_MAX * (USER_ID_BYTES_MAX + 2)
+        + VOTES_BYTES_MAX
+        + REACTIONS_BYTES_MAX
+        + 512
+        <= PAGE_CONTENT_BYTES_MAX / 2
+);
+const _: () = assert!(
+    4 * LIVE_DATA_BYTES_MAX
+        + MENTIONS_MAX * (USER_ID_BYTES_MAX + 2)
+        + REACTIONS_BYTES_MAX
+        + 4 * ID_BYTES_MAX
+        + 512
         <= PAGE_CONTENT_BYTES_MAX / 2
 );
 /// Pinned messages of a conversation: all fit one page.

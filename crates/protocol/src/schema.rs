@@ -6,11 +6,19 @@
 
 use crate::{
     codec::{Field, Record},
+    content::{
+        AnswerContent, AnswerValue, Attachment, CardContent, CardElement, CardOption, CardPage,
+        CustomContent, EarthPlace, ElementKind, ItemContent, ItemLink, LiveState, LocationContent,
+        MediaContent, OptionVotes, PollContent, Span, SpanKind, StickerContent, SystemContent,
+        TextContent, Votes, WorldPlace,
+    },
     entry::{
         ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange, MessageKind,
-        Pinned, Reaction, Reactions, Role, TextContent, Tombstone,
+        Pinned, Reaction, Reactions, Role, Tombstone,
     },
-    frames::{Anchor, Device, Head, Member, Range, StreamKind, UserRecord, UserRecordKind},
+    frames::{
+        Anchor, Device, Head, Member, Range, Revision, StreamKind, UserRecord, UserRecordKind,
+    },
     personal::{Draft, FriendAction, FriendState, NotificationLevel, Personal},
     presence::{PresenceOf, PresenceState, RichPresence},
     report::ReportReason,
@@ -51,6 +59,27 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<Header>(),
     record::<MemberChange>(),
     record::<TextContent>(),
+    record::<Span>(),
+    record::<ItemLink>(),
+    record::<MediaContent>(),
+    record::<Attachment>(),
+    record::<StickerContent>(),
+    record::<LocationContent>(),
+    record::<EarthPlace>(),
+    record::<WorldPlace>(),
+    record::<CustomContent>(),
+    record::<SystemContent>(),
+    record::<PollContent>(),
+    record::<Votes>(),
+    record::<OptionVotes>(),
+    record::<LiveState>(),
+    record::<CardContent>(),
+    record::<CardPage>(),
+    record::<CardElement>(),
+    record::<CardOption>(),
+    record::<AnswerContent>(),
+    record::<AnswerValue>(),
+    record::<ItemContent>(),
     record::<Facet>(),
     record::<Reactions>(),
     record::<Reaction>(),
@@ -64,6 +93,7 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<Draft>(),
     record::<PresenceOf>(),
     record::<RichPresence>(),
+    record::<Revision>(),
     record::<Settings>(),
     record::<Attribute>(),
 ];
@@ -93,6 +123,14 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "MessageKind",
         values: MessageKind::TABLE,
+    },
+    EnumInfo {
+        name: "SpanKind",
+        values: SpanKind::TABLE,
+    },
+    EnumInfo {
+        name: "ElementKind",
+        values: ElementKind::TABLE,
     },
     EnumInfo {
         name: "Role",

@@ -47,6 +47,8 @@ open_enum! {
         7 Mute,
         /// Change the other settings, but for permissions.
         8 Settings,
+        /// Send interactive cards.
+        10 Cards,
         /// Give roles, and hand the conversation over.
         16 Roles,
         /// Change what roles may do.
@@ -71,7 +73,8 @@ pub const GIVEN_PERMISSIONS: u32 = Permission::Send.bit()
     | Permission::Pin.bit()
     | Permission::Profile.bit()
     | Permission::Mute.bit()
-    | Permission::Settings.bit();
+    | Permission::Settings.bit()
+    | Permission::Cards.bit();
 
 record! {
     /// A value of a game's own.

@@ -51,6 +51,7 @@ fn type_words(kind: &str) -> String {
         "ConversationId" | "DeviceId" | "FolderId" | "Nonce" => "bin 16".to_owned(),
         "UserId" => "user id".to_owned(),
         "String" => "str".to_owned(),
+        "Real" => "float 64".to_owned(),
         "Bytes" => "bin".to_owned(),
         "Raw" => "`Entry`".to_owned(),
         "bool" | "u8" | "u16" | "u32" | "u64" => kind.to_owned(),

@@ -8,8 +8,17 @@ use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Nonce, Personal, RawFrame, ServerFrame, TextContent, UserId,
-    codec::Field, decode, encode, envelope::encode_frame, frames::FrameInfo, limits,
+    ClientFrame, Code, ConversationId, Nonce, Personal, Pinned, RawFrame, Reactions, ServerFrame,
+    Settings, TextContent, UserId, Wire,
+    codec::Field,
+    content::{
+        AnswerContent, CardContent, CustomContent, ItemContent, LiveState, LocationContent,
+        MediaContent, PollContent, StickerContent, SystemContent, Votes,
+    },
+    decode, encode,
+    envelope::encode_frame,
+    frames::FrameInfo,
+    limits,
     schema::RECORDS,
 };
 use rmpv::Value;
@@ -34,9 +43,7 @@ fn personal() -> Personal {
 }
 
 fn text_content() -> Vec<u8> {
-    encode(&TextContent {
-        text: "gg wp 🎉".to_owned(),
-    })
+    encode(&TextContent::plain("gg wp 🎉"))
 }
 
 /// A value for a field: the same for the same name, and never the default of an optional one.
@@ -96,6 +103,13 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
             "emoji" => "🎉",
             "what" => "raid",
             "details" => "level 40",
+            "id" | "pack" => "gold-7",
+            "reference" | "thumbnail" => "https://cdn.example/7",
+            "media_type" => "image/png",
+            "rarity" => "epic",
+            "label" | "title" | "question" | "options" => "Ready?",
+            "address" => "behind the mill",
+            "map" => "Duskwood",
             other => panic!("no sample for text field {other}"),
         }),
         "Bytes" => Value::Binary(match field.name {
@@ -103,6 +117,8 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
             "content" => text_content(),
             "body" => encode(&personal()),
             "join_secret" => vec![0x5a; 8],
+            "hash" => vec![0x5a; 32],
+            "data" | "tooltip" | "signature" | "blur" | "waveform" => vec![1, 2, 3],
             other => panic!("no sample for bytes field {other}"),
         }),
         "Raw" => record("Entry", full),
@@ -115,9 +131,10 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
         }),
         "WallMs" => Value::from(1_763_900_000_456u64),
         "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind"
-        | "FacetKind" | "JoinPolicy" | "FriendAction" | "FriendState" | "NotificationLevel"
-        | "PresenceState" | "ReportReason" => Value::from(1),
+        | "FacetKind" | "JoinPolicy" | "SpanKind" | "ElementKind" | "FriendAction"
+        | "FriendState" | "NotificationLevel" | "PresenceState" | "ReportReason" => Value::from(1),
         "Role" => Value::from(2),
+        "Real" => Value::F64(-12.5),
         "u8" => Value::from(1),
         "u16" => Value::from(match field.name {
             "anchor" => 4,
@@ -152,6 +169,7 @@ const LATER: &[(&str, &[&str])] = &[
     ("MembersRequest", &["asked"]),
     ("UserRecord", &["folder", "body"]),
     ("Receipt", &["joined", "gone"]),
+    ("TextContent", &["spans"]),
 ];
 
 /// How much of a record a golden line has.
@@ -209,6 +227,7 @@ fn to_json(value: &Value) -> Json {
     match value {
         Value::Nil => Json::Null,
         Value::Boolean(value) => json!(value),
+        Value::F64(value) => json!(value),
         Value::Integer(value) => json!(value.as_u64().unwrap()),
         Value::String(text) => json!(text.as_str().unwrap()),
         Value::Binary(bytes) => json!(format!("0x{}", hex(bytes))),
@@ -266,6 +285,38 @@ fn frames() -> Vec<Json> {
         }
     }
     lines
+}
+
+/// What stands in `content`, and in facets: no frame of its own.
+fn contents() -> Vec<Json> {
+    let names = [
+        "TextContent",
+        "MediaContent",
+        "StickerContent",
+        "LocationContent",
+        "CustomContent",
+        "SystemContent",
+        "PollContent",
+        "CardContent",
+        "ItemContent",
+        "AnswerContent",
+        "Reactions",
+        "Pinned",
+        "Votes",
+        "LiveState",
+        "Settings",
+    ];
+    let line = |name: &&str, case: &str, fill| {
+        let body = record(name, fill);
+        json!({"name": name, "case": case, "body": to_json(&body), "hex": hex(&bytes_of(&body))})
+    };
+    let both = |name| {
+        [
+            line(name, "minimal", Fill::Minimal),
+            line(name, "full", Fill::Later),
+        ]
+    };
+    names.iter().flat_map(both).collect()
 }
 
 fn ids() -> Vec<Json> {
@@ -542,6 +593,37 @@ fn every_frame_decodes_to_its_body_and_encodes_to_its_bytes() {
 fn vectors_are_what_this_build_writes() {
     // A field added to a record shows up here until the vectors are regenerated.
     assert_eq!(lines("frames.json", frames), frames());
+}
+
+#[test]
+fn contents_decode_and_encode_to_their_bytes() {
+    fn same<T: Wire>(bytes: &Bytes) -> Vec<u8> {
+        encode(&decode::<T>(bytes).unwrap())
+    }
+    let lines = lines("contents.json", contents);
+    assert_eq!(lines, contents());
+    for line in &lines {
+        let bytes = unhex(text(line, "hex"));
+        let again = match text(line, "name") {
+            "TextContent" => same::<TextContent>(&bytes),
+            "MediaContent" => same::<MediaContent>(&bytes),
+            "StickerContent" => same::<StickerContent>(&bytes),
+            "LocationContent" => same::<LocationContent>(&bytes),
+            "CustomContent" => same::<CustomContent>(&bytes),
+            "SystemContent" => same::<SystemContent>(&bytes),
+            "PollContent" => same::<PollContent>(&bytes),
+            "CardContent" => same::<CardContent>(&bytes),
+            "ItemContent" => same::<ItemContent>(&bytes),
+            "AnswerContent" => same::<AnswerContent>(&bytes),
+            "Reactions" => same::<Reactions>(&bytes),
+            "Pinned" => same::<Pinned>(&bytes),
+            "Votes" => same::<Votes>(&bytes),
+            "LiveState" => same::<LiveState>(&bytes),
+            "Settings" => same::<Settings>(&bytes),
+            other => panic!("{other} is not read here"),
+        };
+        assert_eq!(hex(&again), text(line, "hex"), "{line}");
+    }
 }
 
 #[test]

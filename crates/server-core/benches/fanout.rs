@@ -214,9 +214,7 @@ fn group(members: u64, messages: u64) {
     for (place, user) in users.into_iter().enumerate() {
         bench.enter(place as u64 + 1, user);
     }
-    let content = encode(&TextContent {
-        text: "gg, that was a good fight".into(),
-    });
+    let content = encode(&TextContent::plain("gg, that was a good fight"));
     bench.send(1, id, &content);
     let frames = bench.frames;
     let start = Stopwatch::start();
@@ -247,7 +245,7 @@ fn direct(messages: u64) {
     for key in 1..=2_000 {
         bench.enter(key, user(key));
     }
-    let content = encode(&TextContent { text: "gg".into() });
+    let content = encode(&TextContent::plain("gg"));
     let start = Stopwatch::start();
     for place in 0..messages {
         let key = place % 2_000 + 1;

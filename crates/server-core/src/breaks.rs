@@ -28,4 +28,10 @@ pub struct Breaks {
     pub friend_through_block: bool,
     /// Others are told how far who tells nothing has read.
     pub receipts_off_ignored: bool,
+    /// A second vote stands beside the first.
+    pub vote_twice: bool,
+    /// Everybody sees the answers to a card.
+    pub answers_for_all: bool,
+    /// What a user deleted for themselves comes back.
+    pub deleted_comes_back: bool,
 }

@@ -44,6 +44,7 @@ impl Node {
                 | ClientFrame::PinsRequest(_)
                 | ClientFrame::ReadersRequest(_)
                 | ClientFrame::PresenceRequest(_)
+                | ClientFrame::RevisionsRequest(_)
                 | ClientFrame::DevicesRequest(_)
         );
         if session.early && !is_read {
@@ -68,8 +69,7 @@ impl Node {
             ClientFrame::Send(_)
             | ClientFrame::Edit(_)
             | ClientFrame::Recall(_)
-            | ClientFrame::React(_)
-            | ClientFrame::Pin(_) => {}
+            | ClientFrame::Answer(_) => {}
             _ => {
                 let rate = self.config.rate_requests_per_s;
                 let at = now.monotonic_ms;
@@ -114,6 +114,11 @@ impl Node {
             ClientFrame::Recall(frame) => frame.conversation,
             ClientFrame::React(frame) => frame.conversation,
             ClientFrame::Pin(frame) => frame.conversation,
+            ClientFrame::Vote(frame) => frame.conversation,
+            ClientFrame::ClosePoll(frame) => frame.conversation,
+            ClientFrame::SetLive(frame) => frame.conversation,
+            ClientFrame::Answer(frame) => frame.conversation,
+            ClientFrame::Delete(frame) => frame.conversation,
             ClientFrame::Read(frame) => frame.conversation,
             ClientFrame::CreateGroup(frame) => ConversationId::made(&user, frame.nonce),
             ClientFrame::Invite(frame) => frame.conversation,
@@ -211,6 +216,10 @@ impl Node {
                         | ClientFrame::Recall(_)
                         | ClientFrame::React(_)
                         | ClientFrame::Pin(_)
+                        | ClientFrame::Vote(_)
+                        | ClientFrame::ClosePoll(_)
+                        | ClientFrame::SetLive(_)
+                        | ClientFrame::Answer(_)
                 )
             );
         let parked_on = work

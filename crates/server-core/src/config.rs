@@ -35,6 +35,8 @@ pub struct NodeConfig {
     pub edit_window_ms: u64,
     /// Age to which a message may be recalled by its author, in ms.
     pub recall_window_ms: u64,
+    /// Moderators may see what a message said before it was edited or recalled. Without it that is gone from the disk at once.
+    pub keep_revisions: bool,
     /// Conversations kept in memory.
     pub conversations_max: usize,
     /// Operations submitted and not answered; above it requests are refused as overloaded.
@@ -58,6 +60,7 @@ impl Default for NodeConfig {
             device_policy: DevicePolicy::All,
             edit_window_ms: 15 * 60_000,
             recall_window_ms: 15 * 60_000,
+            keep_revisions: true,
             conversations_max: 100_000,
             store_pending_max: 16_384,
             sessions_max: 50_000,

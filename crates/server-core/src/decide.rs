@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, ConversationKind, EntryKind, Header, MessageKind, Nonce,
-    Now, Permission, Role, TextContent, Tombstone, UserId, decode,
+    ClientFrame, Code, Content, ConversationId, ConversationKind, EntryKind, Header, MessageKind,
+    Nonce, Now, Permission, Role, Tombstone, UserId,
     frames::{Edit, Pin, React, Recall, Send, UserRecord, UserRecordKind},
-    limits::{CONTENT_BYTES_MAX, MENTIONS_MAX, PINS_MAX},
-    text::{check_text, is_reaction_key},
+    limits::{CONTENT_BYTES_MAX, PINS_MAX},
+    text::is_reaction_key,
 };
 
 use crate::{
@@ -72,6 +72,11 @@ impl Case<'_> {
             ClientFrame::Recall(recall) => self.recall(recall),
             ClientFrame::React(react) => self.react(react),
             ClientFrame::Pin(pin) => self.pin(pin),
+            ClientFrame::Vote(vote) => self.vote(vote),
+            ClientFrame::ClosePoll(close) => self.close_poll(close),
+            ClientFrame::SetLive(set) => self.set_live(set),
+            ClientFrame::Answer(answer) => self.answer(answer),
+            ClientFrame::Delete(delete) => self.delete(delete),
             ClientFrame::SetConversation(frame) => settings::decide(self, frame),
             other => groups::decide(self, other),
         };
@@ -79,8 +84,7 @@ impl Case<'_> {
     }
 
     fn send(&self, send: &Send) -> Result<Decision, Code> {
-        check_header(&send.header)?;
-        check_content(send.header.kind, &send.content)?;
+        let content = check_content(&send.header, &send.content)?;
         let mut plan = Plan::default();
         let mut entry = NewEntry {
             header: Some(send.header.clone()),
@@ -90,6 +94,9 @@ impl Case<'_> {
         };
         if self.state.is_group() {
             self.may_write(send.header.mention_all)?;
+            if matches!(content, Content::Card(_)) {
+                self.may(Permission::Cards)?;
+            }
             if let Some(wait_ms) = self.slow_wait_ms() {
                 match self.item {
                     // A repeat of what was taken already is no second message: its own answer is due.
@@ -176,8 +183,9 @@ impl Case<'_> {
 
     fn edit(&self, edit: &Edit) -> Result<Decision, Code> {
         self.may_write(false)?;
-        // The kind of a message never changes, and there is only text.
-        check_content(MessageKind::Text, &edit.content)?;
+        if edit.content.len() > CONTENT_BYTES_MAX {
+            return Err(Code::ContentTooLarge);
+        }
         let Some(item) = self.item else {
             return self.target(edit.target, edit.target_nonce);
         };
@@ -186,16 +194,21 @@ impl Case<'_> {
             return Err(Code::Forbidden);
         }
         // Facets may have changed since: that is no conflict.
-        let is_old = edit.seen_rev != 0 && edit.seen_rev < item.body_rev;
-        if item.tombstone.is_some() || is_old {
+        let is_old = edit.seen_rev != 0 && edit.seen_rev < item.entry.body_rev();
+        if item.entry.tombstone.is_some() || is_old {
             return Err(Code::Conflict);
+        }
+        // The kind of a message never changes, and whom it names neither: those it told of it were told.
+        let header = item.entry.header.as_ref().ok_or(Code::NotFound)?;
+        if !check_content(header, &edit.content)?.is_editable() {
+            return Err(Code::KindUnsupported);
         }
         self.check_window(item, self.config.edit_window_ms)?;
         let entry = NewEntry {
             content: own(&edit.content),
             nonce: Some(edit.nonce),
             private: item.meta.private,
-            target: Some((item.meta.sequence, item.body_rev)),
+            target: Some((item.meta.sequence, item.entry.body_rev())),
             ..self.entry(EntryKind::Edit)
         };
         Ok(Decision::Append(Plan {
@@ -210,7 +223,7 @@ impl Case<'_> {
             return self.target(recall.target, recall.target_nonce);
         };
         let item = self.seen_message(item.as_ref())?;
-        if item.tombstone.is_some() {
+        if item.entry.tombstone.is_some() {
             return Err(Code::Conflict);
         }
         let is_own = item.meta.sender == *self.me;
@@ -225,7 +238,7 @@ impl Case<'_> {
         let entry = NewEntry {
             nonce: Some(recall.nonce),
             private: item.meta.private,
-            target: Some((item.meta.sequence, item.body_rev)),
+            target: Some((item.meta.sequence, item.entry.body_rev())),
             tombstone: Some(tombstone),
             ..self.entry(EntryKind::Recall)
         };
@@ -244,7 +257,7 @@ impl Case<'_> {
             return self.target(react.target, react.target_nonce);
         };
         let item = self.facet_target(item.as_ref())?;
-        let state = facets::reactions(&item.facets);
+        let state = facets::reactions(&item.entry.facets);
         let done = facets::reacts(&state, &react.key, self.me) == react.on;
         if !done && !facets::allows(&state, &react.key, self.me, react.on) {
             return Err(Code::LimitReached);
@@ -261,7 +274,7 @@ impl Case<'_> {
             return self.target(pin.target, pin.target_nonce);
         };
         let item = self.facet_target(item.as_ref())?;
-        let done = facets::is_pinned(&item.facets) == pin.on;
+        let done = facets::is_pinned(&item.entry.facets) == pin.on;
         if pin.on && !done && item.pins >= PINS_MAX {
             return Err(Code::LimitReached);
         }
@@ -270,9 +283,9 @@ impl Case<'_> {
     }
 
     /// The message whose facets are to change.
-    fn facet_target<'a>(&self, item: Option<&'a Item>) -> Result<&'a Item, Code> {
+    pub(crate) fn facet_target<'a>(&self, item: Option<&'a Item>) -> Result<&'a Item, Code> {
         let item = self.seen_message(item)?;
-        if item.tombstone.is_some() {
+        if item.entry.tombstone.is_some() {
             return Err(Code::Conflict);
         }
         Ok(item)
@@ -280,7 +293,7 @@ impl Case<'_> {
 
     /// An entry that changes a facet; none, but an outcome, if it is as wished already. Behind a block nothing is to reach the peer of a
     /// direct conversation, and nobody is to be told: there it is done without an effect.
-    fn change_facet(
+    pub(crate) fn change_facet(
         &self,
         item: &Item,
         kind: EntryKind,
@@ -296,7 +309,7 @@ impl Case<'_> {
         let entry = NewEntry {
             nonce: Some(nonce),
             private: item.meta.private,
-            target: Some((item.meta.sequence, item.body_rev)),
+            target: Some((item.meta.sequence, item.entry.body_rev())),
             facet: Some(op),
             ..self.entry(kind)
         };
@@ -306,7 +319,7 @@ impl Case<'_> {
         })
     }
 
-    fn target(&self, number: u64, nonce: Option<Nonce>) -> Result<Decision, Code> {
+    pub(crate) fn target(&self, number: u64, nonce: Option<Nonce>) -> Result<Decision, Code> {
         match (number, nonce) {
             (0, Some(nonce)) => Ok(Decision::Item(Target::Nonce(self.me.clone(), nonce))),
             (0, None) => Err(Code::ArgumentInvalid),
@@ -342,8 +355,10 @@ impl Case<'_> {
             header: None,
             content: Bytes::new(),
             private: false,
+            audience: None,
             target: None,
             facet: None,
+            keeps_revision: self.config.keep_revisions,
             tombstone: None,
             member: None,
         }
@@ -372,23 +387,15 @@ fn own(content: &Bytes) -> Bytes {
     Bytes::copy_from_slice(content)
 }
 
-fn check_header(header: &Header) -> Result<(), Code> {
-    if header.kind != MessageKind::Text {
-        Err(Code::KindUnsupported)
-    } else if header.mentions.len() > MENTIONS_MAX {
-        Err(Code::TooManyNamed)
-    } else if header.priority > 2 {
-        Err(Code::ArgumentInvalid)
-    } else {
-        Ok(())
-    }
-}
-
-fn check_content(kind: MessageKind, content: &Bytes) -> Result<(), Code> {
+fn check_content(header: &Header, content: &Bytes) -> Result<Content, Code> {
     if content.len() > CONTENT_BYTES_MAX {
         return Err(Code::ContentTooLarge);
     }
-    debug_assert_eq!(kind, MessageKind::Text, "checked before");
-    let content = decode::<TextContent>(content).map_err(|_| Code::ContentInvalid)?;
-    check_text(&content.text).map_err(|error| error.code())
+    if header.kind == MessageKind::System {
+        // Only the server and the game's backend speak for the game.
+        return Err(Code::KindUnsupported);
+    }
+    let content = Content::decode(header.kind, content)?;
+    content.check(header)?;
+    Ok(content)
 }

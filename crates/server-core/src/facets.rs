@@ -3,8 +3,10 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Entry, Facet, FacetKind, Pinned, Reaction, Reactions, UserId, WallMs, encode,
-    limits::{REACTION_KEYS_MAX, REACTIONS_BYTES_MAX, REACTIONS_MAX},
+    Entry, Facet, FacetKind, Pinned, Reaction, Reactions, UserId, WallMs,
+    content::{CustomContent, LiveState, Votes},
+    encode,
+    limits::{REACTION_KEYS_MAX, REACTIONS_BYTES_MAX, REACTIONS_MAX, VOTES_BYTES_MAX, VOTES_MAX},
 };
 
 /// A wish for a facet of an item.
@@ -21,6 +23,18 @@ pub enum FacetOp {
     Pin {
         /// Pin or not.
         on: bool,
+    },
+    /// Votes in a poll, in the place of the vote before.
+    Vote {
+        /// Which options; none: no vote.
+        choices: Vec<u32>,
+    },
+    /// Closes a poll.
+    ClosePoll,
+    /// Changes the state of a live object.
+    Live {
+        /// What it is now.
+        state: Box<CustomContent>,
     },
 }
 
@@ -47,6 +61,22 @@ pub fn carry_out(item: &Entry, op: &FacetOp, by: &UserId, at: WallMs) -> Facet {
             (FacetKind::Pin, encode(&pinned).into())
         }
         FacetOp::Pin { on: false } => (FacetKind::Pin, Bytes::new()),
+        FacetOp::Vote { choices } => {
+            let mut state = votes(&item.facets);
+            if !state.closed && allows_vote(&state, choices, by) {
+                state.vote(choices, by);
+            }
+            (FacetKind::Votes, encode(&state).into())
+        }
+        FacetOp::ClosePoll => {
+            let mut state = votes(&item.facets);
+            state.closed = true;
+            (FacetKind::Votes, encode(&state).into())
+        }
+        FacetOp::Live { state } => {
+            let state = state.clone();
+            (FacetKind::Live, encode(&LiveState { at, state }).into())
+        }
     };
     Facet {
         kind,
@@ -61,6 +91,23 @@ pub fn reactions(facets: &[Facet]) -> Reactions {
     let facet = facets.iter().find(|it| it.kind == FacetKind::Reactions);
     let state = facet.and_then(|it| fireside_protocol::decode(&it.content).ok());
     state.unwrap_or(Reactions { keys: Vec::new() })
+}
+
+/// The votes among facets.
+#[must_use]
+pub fn votes(facets: &[Facet]) -> Votes {
+    let facet = facets.iter().find(|it| it.kind == FacetKind::Votes);
+    let state = facet.and_then(|it| fireside_protocol::decode(&it.content).ok());
+    state.unwrap_or_else(Votes::none)
+}
+
+/// Whether a vote stays within the limits; taking one back always does.
+pub(crate) fn allows_vote(state: &Votes, choices: &[u32], user: &UserId) -> bool {
+    let all: usize = state.options.iter().map(|one| one.users.len()).sum();
+    // A new option has, besides its users, a map of two fields and their names.
+    let more = choices.len() * (user.as_str().len() + 2 + 16);
+    choices.is_empty()
+        || (all + choices.len() <= VOTES_MAX && encode(state).len() + more <= VOTES_BYTES_MAX)
 }
 
 /// Whether an item with these facets is pinned.

@@ -69,7 +69,7 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
         }),
         entries: vec![NewEntry {
             nonce: Some(frame.nonce),
-            content: Bytes::from(encode(&TextContent { text: name.clone() })),
+            content: Bytes::from(encode(&TextContent::plain(name.clone()))),
             member: Some(MemberOp::Join {
                 user: case.me.clone(),
                 role: Role::Owner,

@@ -293,7 +293,8 @@ fn tallied_unread(
     let one_membership = rights.intervals.iter().any(|interval| {
         interval.from <= above + 1 && interval.until.is_none_or(|until| viewer.horizon <= until)
     });
-    if !one_membership || rights.blocked.len() > TALLY_BLOCKED_MAX {
+    let deleted = rights.deleted.reaches_over(above);
+    if !one_membership || deleted || rights.blocked.len() > TALLY_BLOCKED_MAX {
         return Ok(None);
     }
     for blocked in &rights.blocked {

@@ -84,6 +84,10 @@ impl Job {
             Task::Frame(ClientFrame::Recall(frame)) => [frame.after, frame.target_nonce],
             Task::Frame(ClientFrame::React(frame)) => [frame.after, frame.target_nonce],
             Task::Frame(ClientFrame::Pin(frame)) => [frame.after, frame.target_nonce],
+            Task::Frame(ClientFrame::Vote(frame)) => [frame.after, frame.target_nonce],
+            Task::Frame(ClientFrame::ClosePoll(frame)) => [frame.after, frame.target_nonce],
+            Task::Frame(ClientFrame::SetLive(frame)) => [frame.after, frame.target_nonce],
+            Task::Frame(ClientFrame::Answer(frame)) => [frame.after, frame.target_nonce],
             _ => [None, None],
         }
     }
@@ -91,7 +95,12 @@ impl Job {
     pub(crate) fn is_send(&self) -> bool {
         matches!(
             self.task,
-            Task::Frame(ClientFrame::Send(_) | ClientFrame::Edit(_) | ClientFrame::Recall(_))
+            Task::Frame(
+                ClientFrame::Send(_)
+                    | ClientFrame::Edit(_)
+                    | ClientFrame::Recall(_)
+                    | ClientFrame::Answer(_)
+            )
         )
     }
 }

@@ -5,6 +5,7 @@ use fireside_protocol::{
 };
 
 use crate::{
+    deleted::Deleted,
     rate::Bucket,
     rights::{Interval, Reader},
     storage::{ConversationRow, Done, LoadedConversation, MemberRow, NewConversation, Shape},
@@ -63,6 +64,7 @@ impl Member {
                 user: row.user,
                 intervals: row.intervals,
                 blocked: std::collections::HashSet::new(),
+                deleted: row.deleted,
             },
             role: row.role,
             invited_by: row.invited_by,
@@ -211,6 +213,7 @@ impl Loaded {
                         delivered: 0,
                         rights: 0,
                         receipts_off: false,
+                        deleted: Deleted::default(),
                         name: String::new(),
                     });
                 }
@@ -290,6 +293,7 @@ impl Loaded {
                 member.asked = row.asked;
                 member.receipts_off = row.receipts_off;
                 member.reader.intervals = row.intervals;
+                member.reader.deleted = row.deleted;
             }
             Err(place) => {
                 self.members.insert(place, Member::new(row));

@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, EntryKind, Permission, Raw, Role, Sequence, UserId,
+    Code, ConversationId, ConversationKind, EntryKind, Permission, Raw, Role, Sequence, UserId,
     frames::{
         Anchor, Member, MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest,
-        Range,
+        Range, RevisionsPage, RevisionsRequest,
     },
     limits::{
         HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_CONTENT_BYTES_MAX as PAGE_BYTES,
-        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PINS_MAX, RECEIPT_MEMBERS_MAX,
+        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PINS_MAX, RECEIPT_MEMBERS_MAX, REVISIONS_MAX,
     },
     personal::{ReadersPage, ReadersRequest},
 };
@@ -242,6 +242,46 @@ pub fn readers(
     Ok(Some(page))
 }
 
+/// What a message said before, for who may recall others' messages here.
+///
+/// # Errors
+/// What the reader answers.
+pub fn revisions(
+    reader: &mut impl LogReader,
+    user: &UserId,
+    request: &RevisionsRequest,
+) -> Result<Result<RevisionsPage, Code>, StoreError> {
+    let id = request.conversation;
+    let Some((row, viewer)) = open(reader, id, user)? else {
+        return Ok(Err(Code::NotFound));
+    };
+    let role = reader.member(id, user)?.and_then(|own| own.role);
+    let may = crate::permissions::capabilities(row.kind, role, &row.settings);
+    let item = reader.entry(id, request.target)?;
+    if !item.is_some_and(|item| item.meta.target == 0 && viewer.sees(&item)) {
+        return Ok(Err(Code::NotFound));
+    }
+    if may & Permission::RecallOthers.bit() == 0 {
+        return Ok(Err(Code::Forbidden));
+    }
+    let mut found = reader.revisions(id, request.target, request.after, REVISIONS_MAX + 1)?;
+    let mut bytes_left = PAGE_BYTES;
+    let fits = found.iter().take_while(|one| {
+        let left = bytes_left.checked_sub(one.content.len() + 32);
+        bytes_left = left.unwrap_or(0);
+        left.is_some()
+    });
+    let fits = fits.count();
+    let more = fits < found.len();
+    found.truncate(fits);
+    Ok(Ok(RevisionsPage {
+        conversation: id,
+        target: request.target,
+        revisions: found,
+        more,
+    }))
+}
+
 /// Pinned messages read for a page: two who pin at once may go a little over the limit.
 const PINS_READ_MAX: usize = PINS_MAX + 14;
 
@@ -265,6 +305,7 @@ impl Viewer {
                 user: user.clone(),
                 intervals: member.intervals.clone(),
                 blocked,
+                deleted: member.deleted.clone(),
             },
             horizon: row.last,
         }

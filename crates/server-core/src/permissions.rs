@@ -13,7 +13,7 @@ pub fn capabilities(kind: ConversationKind, role: Option<Role>, settings: &Setti
     let Some(role) = role else { return 0 };
     let write = Permission::Send.bit() | Permission::MentionAll.bit();
     if kind == ConversationKind::Direct {
-        return write | Permission::Pin.bit();
+        return write | Permission::Pin.bit() | Permission::Cards.bit();
     }
     match role {
         Role::Owner => GIVEN_PERMISSIONS | Permission::Roles.bit() | Permission::Permissions.bit(),

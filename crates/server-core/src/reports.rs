@@ -2,7 +2,8 @@
 
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, EntryKind, Now, Raw, ReportReason, Sequence, UserId, WallMs,
-    limits::REPORT_CONTEXT,
+    frames::Revision,
+    limits::{REPORT_CONTEXT, REVISIONS_MAX},
 };
 
 use crate::{
@@ -52,6 +53,19 @@ pub struct StoredReport {
     pub text: String,
     /// What the reporter saw, as it was then, ascending: the message itself and up to [`REPORT_CONTEXT`] on each side.
     pub evidence: Vec<Raw>,
+    /// What the message said before, oldest first.
+    pub revisions: Vec<Revision>,
+}
+
+/// What a report is about, copied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// Whom.
+    pub accused: UserId,
+    /// The message and what stands around it.
+    pub entries: Vec<Raw>,
+    /// What the message said before, oldest first.
+    pub revisions: Vec<Revision>,
 }
 
 /// Entries read on each side to find enough messages among them.
@@ -64,11 +78,10 @@ const SCANNED: u32 = 64;
 pub fn evidence(
     reader: &mut impl LogReader,
     report: &NewReport,
-) -> Result<Option<(UserId, Vec<Raw>)>, StoreError> {
+) -> Result<Option<Evidence>, StoreError> {
     let me = &report.command.user;
     let Some(id) = report.conversation else {
-        let accused = report.user.clone().map(|user| (user, Vec::new()));
-        return Ok(accused);
+        return Ok(of_user(report, Vec::new()));
     };
     let Some((_, viewer)) = open(reader, id, me)? else {
         return Ok(None);
@@ -77,7 +90,7 @@ pub fn evidence(
         let mut entries = seen(&viewer, reader.entries_below(id, Sequence::MAX, SCANNED)?);
         entries.truncate(2 * REPORT_CONTEXT);
         entries.reverse();
-        return Ok(report.user.clone().map(|user| (user, raw(entries))));
+        return Ok(of_user(report, raw(entries)));
     }
     let here = reader.entries_above(id, report.sequence - 1, 1)?;
     let is_it = |entry: &StoredEntry| entry.meta.sequence == report.sequence;
@@ -91,7 +104,19 @@ pub fn evidence(
     entries.push(entry);
     let after = seen(&viewer, reader.entries_above(id, report.sequence, SCANNED)?);
     entries.extend(after.into_iter().take(REPORT_CONTEXT));
-    Ok(Some((accused, raw(entries))))
+    Ok(Some(Evidence {
+        accused,
+        entries: raw(entries),
+        revisions: reader.revisions(id, report.sequence, 0, REVISIONS_MAX)?,
+    }))
+}
+
+fn of_user(report: &NewReport, entries: Vec<Raw>) -> Option<Evidence> {
+    Some(Evidence {
+        accused: report.user.clone()?,
+        entries,
+        revisions: Vec::new(),
+    })
 }
 
 /// The messages among entries that a reader sees.

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use fireside_protocol::{EntryKind, Rev, Sequence, UserId, WallMs};
 
+use crate::deleted::Deleted;
+
 /// What the rules need to know of a stored entry.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EntryMeta {
@@ -21,8 +23,10 @@ pub struct EntryMeta {
     pub countable: bool,
     /// Number of its last change; its own if none.
     pub rev: Rev,
-    /// Only the sender sees it (a blocked direct message).
+    /// Only the sender sees it (a blocked direct message), and the `audience`.
     pub private: bool,
+    /// Who else sees what is private (an answer to a card).
+    pub audience: Option<UserId>,
     /// Of a change: the item's number; else 0.
     pub target: Sequence,
     /// Of a change: who wrote the item.
@@ -63,13 +67,16 @@ pub struct Reader {
     pub intervals: Vec<Interval>,
     /// Whom they block; empty for direct conversations, where `private` says it.
     pub blocked: HashSet<UserId>,
+    /// What they deleted for themselves.
+    pub deleted: Deleted,
 }
 
 impl Reader {
     /// The first number this user may see; `None` if they were never a member.
     #[must_use]
     pub fn visible_from(&self) -> Option<Sequence> {
-        self.intervals.first().map(|interval| interval.from)
+        let first = self.intervals.first()?.from;
+        Some(first.max(self.deleted.upto.saturating_add(1)))
     }
 
     /// Whether the reader was still (or again) a member at a number, or is one now.
@@ -81,9 +88,10 @@ impl Reader {
 
     /// Whether a number falls into a membership.
     pub(crate) fn covers(&self, sequence: Sequence) -> bool {
-        self.intervals.iter().any(|interval| {
-            interval.from <= sequence && interval.until.is_none_or(|until| sequence <= until)
-        })
+        !self.deleted.has(sequence)
+            && self.intervals.iter().any(|interval| {
+                interval.from <= sequence && interval.until.is_none_or(|until| sequence <= until)
+            })
     }
 
     fn hides(&self, private: bool, message: bool, sender: &UserId) -> bool {
@@ -105,10 +113,8 @@ pub fn visible(entry: &EntryMeta, reader: &Reader) -> bool {
             && reader.covers(entry.target)
             && !reader.hides(entry.target_private, true, target_sender);
     }
+    let addressed = entry.audience.as_ref() == Some(&reader.user);
+    let written = matches!(entry.kind, EntryKind::Message | EntryKind::Answer);
     reader.covers(entry.sequence)
-        && !reader.hides(
-            entry.private,
-            entry.kind == EntryKind::Message,
-            &entry.sender,
-        )
+        && !reader.hides(entry.private && !addressed, written, &entry.sender)
 }

@@ -5,16 +5,17 @@ use std::{collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, DeviceId, EntryKind, Facet, Nonce, Ordinal, Rev, Role,
+    Code, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, Nonce, Ordinal, Rev, Role,
     Sequence, Settings, Tombstone, UserId, UserSequence, WallMs,
     frames::{
         DevicesPage, HeadsPage, HeadsRequest, MembersPage, MembersRequest, Page, PageRequest,
-        PinsPage, PinsRequest, UserLogPage, UserRecord,
+        PinsPage, PinsRequest, Revision, RevisionsPage, RevisionsRequest, UserLogPage, UserRecord,
     },
     personal::{ReadersPage, ReadersRequest},
 };
 
 use crate::{
+    deleted::Deleted,
     facets::FacetOp,
     own::{OwnSet, SetOwn},
     reports::{NewReport, StoredReport},
@@ -124,6 +125,13 @@ pub enum Op {
     },
     /// Reads when users logged in last.
     LastSeen(Vec<UserId>),
+    /// Reads what a message said before; `NotFound` for who may not see it, `Forbidden` for who may not look back.
+    Revisions {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: RevisionsRequest,
+    },
     /// Reads the user's devices.
     Devices(UserId),
 }
@@ -246,13 +254,17 @@ pub struct NewEntry {
     pub header: Option<fireside_protocol::Header>,
     /// Of a message or edit.
     pub content: Bytes,
-    /// Only the sender sees it.
+    /// Only the sender sees it, and the `audience`.
     pub private: bool,
+    /// Who else sees what is private.
+    pub audience: Option<UserId>,
     /// Of a change: the item's number and the rev of its body that it was decided on. Another one now: [`Appended::Stale`]. Facets
     /// that changed meanwhile make nothing stale.
     pub target: Option<(Sequence, Rev)>,
     /// Of a change of a facet: carried out on what the item has then, by [`facets::carry_out`](crate::facets::carry_out).
     pub facet: Option<FacetOp>,
+    /// Of an edit or recall: what the item said before is kept for moderators.
+    pub keeps_revision: bool,
     /// Of a recall.
     pub tombstone: Option<Tombstone>,
     /// Of a member item; carried out with this entry's number.
@@ -306,12 +318,22 @@ pub enum MemberOp {
         /// Who.
         user: UserId,
     },
+    /// Deletes for this member alone. Their rights version grows, and with it the value of the `Rights` record that comes along.
+    Delete {
+        /// Who.
+        user: UserId,
+        /// Everything up to this number.
+        upto: Sequence,
+        /// And these.
+        numbers: Vec<Sequence>,
+    },
 }
 
 /// A record of the user log without a number.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewUserRecord {
-    /// All of it; its `sequence` is 0 and given by the store.
+    /// All of it; its `sequence` is 0 and given by the store. The value of a `Rights` record with 0 is the user's rights version as it is
+    /// after the append.
     pub record: UserRecord,
 }
 
@@ -405,10 +427,14 @@ pub enum Reply {
     LastSeen(Vec<(UserId, WallMs)>),
     /// Of [`Op::Readers`].
     Readers(ReadersPage),
+    /// Of [`Op::Revisions`].
+    Revisions(RevisionsPage),
     /// Of [`Op::Devices`]; `online` is filled in by the core.
     Devices(DevicesPage),
     /// The user may not see it, or it is not there.
     NotFound,
+    /// The user's role does not allow it.
+    Forbidden,
 }
 
 /// What came of an append.
@@ -521,6 +547,8 @@ pub struct MemberRow {
     pub delivered: Sequence,
     /// Grows when rights change outside the log.
     pub rights: u64,
+    /// What they deleted for themselves.
+    pub deleted: Deleted,
     /// The name in their token, if they ever logged in.
     pub name: String,
     /// Nobody is told how far they have read.
@@ -564,14 +592,10 @@ pub struct LoadedUser {
 pub struct Item {
     /// What the rules need.
     pub meta: EntryMeta,
-    /// The number of the last change of its body; goes into [`NewEntry::target`].
-    pub body_rev: Rev,
-    /// Its facets.
-    pub facets: Vec<Facet>,
+    /// Its state. `body_rev` goes into [`NewEntry::target`].
+    pub entry: Entry,
     /// How many messages are pinned in its conversation.
     pub pins: usize,
-    /// Why it is empty.
-    pub tombstone: Option<Tombstone>,
 }
 
 /// Why nothing came of an operation. Nothing was changed; all are retryable.
@@ -696,6 +720,23 @@ pub trait LogReader {
         below: Sequence,
         limit: usize,
     ) -> Result<Vec<StoredEntry>, StoreError>;
+    /// What an item's body said before, oldest first, over a rev: of an edit or recall what was there before it. At most `limit`.
+    fn revisions(
+        &mut self,
+        id: ConversationId,
+        item: Sequence,
+        above: Rev,
+        limit: usize,
+    ) -> Result<Vec<Revision>, StoreError>;
+    /// One entry.
+    fn entry(
+        &mut self,
+        id: ConversationId,
+        number: Sequence,
+    ) -> Result<Option<StoredEntry>, StoreError> {
+        let found = self.entries_above(id, number.saturating_sub(1), 1)?;
+        Ok(found.into_iter().find(|it| it.meta.sequence == number))
+    }
     /// Items changed after `since` (rev over it and over their own number), by rev ascending.
     fn changed(
         &mut self,

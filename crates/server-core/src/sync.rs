@@ -127,6 +127,7 @@ impl Node {
             ClientFrame::MembersRequest(request) => Op::Members { user, request },
             ClientFrame::PinsRequest(request) => Op::Pins { user, request },
             ClientFrame::ReadersRequest(request) => Op::Readers { user, request },
+            ClientFrame::RevisionsRequest(request) => Op::Revisions { user, request },
             _ => Op::Devices(user),
         };
         if self.is_shedding(now) {
@@ -151,6 +152,8 @@ impl Node {
             Ok(Reply::Members(page)) => ServerFrame::MembersPage(page),
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
             Ok(Reply::Readers(page)) => ServerFrame::ReadersPage(page),
+            Ok(Reply::Revisions(page)) => ServerFrame::RevisionsPage(page),
+            Ok(Reply::Forbidden) => ServerFrame::Refused(refused(Code::Forbidden, 0)),
             Ok(Reply::Devices(mut page)) => {
                 let user = self.sessions.get(&key).map(|session| session.user);
                 let user = user.and_then(|user| self.users.get(user));

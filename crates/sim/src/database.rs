@@ -14,13 +14,16 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, RecordKey, Rev,
+    Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, RecordKey, Rev,
     Sequence, Settings, UserId, UserSequence, WallMs, encode,
-    frames::{Device, DevicesPage, UserLogPage, UserRecord, UserRecordKind},
+    frames::{Device, DevicesPage, Revision, UserLogPage, UserRecord, UserRecordKind},
     limits,
 };
 use fireside_server_core::{
-    Breaks, facets, log, own as own_rules,
+    Breaks,
+    deleted::Deleted,
+    facets::{self, FacetOp},
+    log, own as own_rules,
     reports::StoredReport,
     rights::{EntryMeta, Interval},
     storage::{
@@ -60,6 +63,10 @@ struct Conversation {
 struct Stored {
     meta: EntryMeta,
     entry: Entry,
+    /// What its body said before.
+    revisions: Vec<Revision>,
+    /// When it came to say what it says now, if not from the first.
+    body_at: Option<WallMs>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -127,6 +134,7 @@ impl Conversation {
                 delivered: 0,
                 rights: 0,
                 receipts_off,
+                deleted: Deleted::default(),
                 name: name.to_owned(),
             })
     }
@@ -295,6 +303,11 @@ impl Database {
                 Some(page) => Reply::Pins(page),
                 None => Reply::NotFound,
             },
+            Op::Revisions { user, request } => match log::revisions(self, &user, &request)? {
+                Ok(page) => Reply::Revisions(page),
+                Err(Code::Forbidden) => Reply::Forbidden,
+                Err(_) => Reply::NotFound,
+            },
             Op::Devices(user) => Reply::Devices(DevicesPage {
                 devices: self
                     .users
@@ -369,7 +382,7 @@ impl Database {
         let pair = (me.clone(), block.other.clone());
         let held = self.blocks.iter().filter(|(by, _)| *by == me).count();
         if block.on && !self.blocks.contains(&pair) && held >= limits::BLOCKS_MAX {
-            let outcome = Outcome::Refused(fireside_protocol::Code::LimitReached);
+            let outcome = Outcome::Refused(Code::LimitReached);
             self.remember(&block.command, outcome);
             return BlockSet {
                 outcome,
@@ -494,9 +507,7 @@ impl Database {
         let item = self.conversations.get(&id)?.get(sequence)?;
         (item.meta.target == 0).then(|| Item {
             meta: item.meta.clone(),
-            body_rev: item.entry.body_rev(),
-            tombstone: item.entry.tombstone,
-            facets: item.entry.facets.clone(),
+            entry: item.entry.clone(),
             pins: self.conversations.get(&id).map_or(0, |it| {
                 it.entries.iter().filter(|it| it.meta.pinned).count()
             }),

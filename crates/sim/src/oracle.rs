@@ -6,7 +6,7 @@ mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fireside_protocol::{ConversationId, EntryKind, Rev, Role, Sequence, UserId};
+use fireside_protocol::{ConversationId, EntryKind, MessageKind, Rev, Role, Sequence, UserId};
 
 use crate::{
     record::{Acked, Act, Command, Look, Marks, Moment, Record},
@@ -28,6 +28,10 @@ struct Item {
     now: Look,
     states: BTreeMap<Rev, Look>,
     private: bool,
+    /// Who else sees what is private: a card's author an answer to it.
+    audience: Option<UserId>,
+    /// Of which kind a message is.
+    says: Option<MessageKind>,
     given: Moment,
 }
 
@@ -45,6 +49,8 @@ struct Log {
     marks: BTreeSet<Sequence>,
     members: BTreeMap<UserId, Member>,
     read: BTreeMap<UserId, Sequence>,
+    /// What users deleted for themselves.
+    deleted: BTreeMap<UserId, (Sequence, BTreeSet<Sequence>)>,
     /// Read markers that were refused, and may have moved before.
     perhaps: BTreeMap<UserId, Vec<Sequence>>,
 }
@@ -88,6 +94,12 @@ impl<'a> Oracle<'a> {
             oracle.logs.insert(id, log);
         }
         for by in record.acked().map(|acked| acked.by) {
+            if let (Act::Delete(upto, some), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place))
+            {
+                let (all, numbers) = log.deleted.entry(by.user.clone()).or_default();
+                *all = *upto.max(all);
+                numbers.extend(some);
+            }
             if let (Act::Read(n), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place)) {
                 let read = log.read.entry(by.user.clone()).or_default();
                 *read = *n.max(read);
@@ -109,10 +121,10 @@ impl<'a> Oracle<'a> {
     /// Adds what a command did, if it could.
     fn add(&self, log: &mut Log, acked: Acked<'_>) -> Check {
         let (by, n, me, look) = (acked.by, acked.sequence, &acked.by.user, acked.look());
-        let (mine, says) = (log.rank(me), matches!(by.act, Act::Say(_)));
+        let (mine, says) = (log.rank(me), matches!(by.act, Act::Say(..)));
         let before = log.numbers.last_key_value();
         let (last, at) = before.map_or((0, 0), |(n, (at, _))| (*n, *at));
-        log.ordinal += u64::from(says);
+        log.ordinal += u64::from(says && !look.silent);
         let dense = n == last + 1 && look.at >= at && look.ordinal == log.ordinal;
         ensure!(dense, "numbers", "{acked:?} after {last} ({at})");
         log.direct |= n == 1 && says;
@@ -120,8 +132,17 @@ impl<'a> Oracle<'a> {
         let closed = peer.map(|peer| self.closed(me, peer, acked.span()));
         let allowed = match &by.act {
             Act::Edit(..) | Act::Recall(..) => return self.change(log, acked, closed.flatten()),
-            Act::React(..) | Act::Pin(..) => return self.mark(log, acked, closed.flatten()),
-            Act::Say(_) => log.direct || mine > u16::from(log.frozen),
+            Act::React(..) | Act::Pin(..) | Act::Vote(..) | Act::Close(..) => {
+                return self.mark(log, acked, closed.flatten());
+            }
+            // Cards are for those who lead.
+            Act::Say(_, MessageKind::Card, _) => log.direct || mine > 1,
+            Act::Say(..) => log.direct || mine > u16::from(log.frozen),
+            Act::Answer(..) => {
+                let card = log.items.get(&self.record.target(by));
+                let card = card.filter(|card| card.now.text.is_some());
+                (log.direct || mine > 0) && card.and_then(|it| it.says) == Some(MessageKind::Card)
+            }
             Act::Create(history, _) => {
                 log.history = *history;
                 n == 1
@@ -141,8 +162,17 @@ impl<'a> Oracle<'a> {
         log.numbers.insert(n, (look.at, None));
         // Where it cannot be said whether a block held, whoever got it was let.
         let unseen = || peer.is_some_and(|peer| !self.record.got(peer, by.place, n, n));
+        let closed = closed.is_some_and(|closed| closed.unwrap_or_else(unseen));
+        let answers = matches!(by.act, Act::Answer(..));
+        let card = log.items.get(&self.record.target(by));
+        let card = card.filter(|_| answers && !closed);
         let item = Item {
-            private: closed.is_some_and(|closed| closed.unwrap_or_else(unseen)),
+            private: closed || answers,
+            audience: card.map(|card| card.now.sender.clone()),
+            says: match by.act {
+                Act::Say(_, kind, _) => Some(kind),
+                _ => None,
+            },
             given: by.given,
             states: BTreeMap::from([(n, look.clone())]),
             now: look,
@@ -175,7 +205,7 @@ impl<'a> Oracle<'a> {
         Ok(())
     }
 
-    /// A reaction or a pin.
+    /// A reaction, a pin, a vote.
     fn mark(&self, log: &mut Log, acked: Acked<'_>, closed: Option<bool>) -> Check {
         let (n, me) = (acked.sequence, &acked.by.user);
         let (target, mine, direct) = (self.record.target(acked.by), log.rank(me), log.direct);
@@ -184,7 +214,13 @@ impl<'a> Oracle<'a> {
         let item = log.items.get_mut(&target).filter(|item| {
             let open = item.private || closed != Some(true);
             let pins = !matches!(acked.by.act, Act::Pin(..)) || direct || mine > 1;
-            item.now.text.is_some() && open && pins && (direct || mine > 0)
+            let poll = item.says == Some(MessageKind::Poll);
+            let fits = match acked.by.act {
+                Act::Vote(..) => poll && !item.now.marks.closed,
+                Act::Close(..) => poll && (item.now.sender == *me || !direct && mine > 1),
+                _ => true,
+            };
+            item.now.text.is_some() && open && pins && fits && (direct || mine > 0)
         });
         let Item { now, states, .. } = some!(item, "rights", "{acked:?} may not mark {target}");
         match &acked.by.act {
@@ -192,6 +228,8 @@ impl<'a> Oracle<'a> {
                 now.marks.pinned.get_or_insert_with(|| me.clone());
             }
             Act::React(_, _, key, on) => now.marks.react(key, me, *on),
+            Act::Vote(_, _, choices) => now.marks.vote(choices, me),
+            Act::Close(..) => now.marks.closed = true,
             _ => now.marks.pinned = None,
         }
         now.rev = n;
@@ -243,7 +281,9 @@ impl<'a> Oracle<'a> {
         let near = !log.direct || self.record.peer(id, user).is_some();
         let items = log.items.iter().filter(|(n, item)| {
             let hidden = || self.blocks(user, &item.now.sender, NOW) == Some(true);
-            near && log.may(user, **n, item) && !(log.hideable(user, item) && hidden())
+            let gone =
+                (log.deleted.get(user)).is_some_and(|(all, some)| *n <= all || some.contains(n));
+            near && !gone && log.may(user, **n, item) && !(log.hideable(user, item) && hidden())
         });
         items.map(|(n, item)| (*n, item)).collect()
     }
@@ -260,13 +300,15 @@ impl Log {
     fn may(&self, user: &UserId, n: Sequence, item: &Item) -> bool {
         let mut intervals = self.members.get(user).into_iter().flat_map(|(_, all)| all);
         let inside = intervals.any(|(from, until)| *from <= n && n <= *until);
-        (self.direct || inside) && (!item.private || item.now.sender == *user)
+        let addressed = item.now.sender == *user || item.audience.as_ref() == Some(user);
+        (self.direct || inside) && (!item.private || addressed)
     }
 
     /// Whether a user's block in a group withholds it.
     fn hideable(&self, user: &UserId, item: &Item) -> bool {
         let now = &item.now;
-        !self.direct && now.kind == EntryKind::Message && now.sender != *user
+        let written = matches!(now.kind, EntryKind::Message | EntryKind::Answer);
+        !self.direct && written && now.sender != *user
     }
 
     fn change_member(&mut self, n: Sequence, user: Option<UserId>, act: &Act) {

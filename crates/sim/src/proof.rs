@@ -52,6 +52,9 @@ pub const BREAKS: &[&str] = &[
     "draft-stays",
     "friend-through-block",
     "receipts-off-ignored",
+    "vote-twice",
+    "answers-for-all",
+    "deleted-comes-back",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -75,6 +78,9 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("unread-drift") => server_breaks.unread_drift = true,
         Some("facets-whole") => client_breaks.facets_whole = true,
         Some("reaction-under-block") => server_breaks.reaction_under_block = true,
+        Some("vote-twice") => server_breaks.vote_twice = true,
+        Some("answers-for-all") => server_breaks.answers_for_all = true,
+        Some("deleted-comes-back") => server_breaks.deleted_comes_back = true,
         Some("recall-keeps-facets") => server_breaks.recall_keeps_facets = true,
         Some("personal-not-synced") => client_breaks.personal_not_synced = true,
         Some("draft-stays") => server_breaks.draft_stays = true,

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_client_core::view::{Body, MessageState, TimelineRow};
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, EntryKind, FacetKind, FriendAction, Nonce, Ordinal,
-    Personal, Pinned, Reactions, RecordKey, Rev, Role, Sequence, TextContent, UserId, WallMs,
-    decode,
+    ClientFrame, Code, Content, ConversationId, Entry, EntryKind, FacetKind, FriendAction,
+    MessageKind, Nonce, Ordinal, Personal, Pinned, Reactions, RecordKey, Rev, Role, Sequence,
+    UserId, WallMs,
+    content::Votes,
     frames::{Ack, Receipt, TypingOf, UserRecord, UserRecordKind},
     limits::UNREAD_COUNT_MAX,
 };
@@ -20,8 +21,8 @@ pub const MS: Moment = 1 << 20;
 /// What a command wants.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Act {
-    /// A message.
-    Say(String),
+    /// A message of a kind, and whether it is silent.
+    Say(String, MessageKind, bool),
     /// A new text for an item, named by number or by name.
     Edit(Sequence, Option<Nonce>, String),
     /// An item back.
@@ -30,6 +31,14 @@ pub enum Act {
     React(Sequence, Option<Nonce>, String, bool),
     /// An item pinned or unpinned.
     Pin(Sequence, Option<Nonce>, bool),
+    /// A vote in a poll; nothing: it is taken back.
+    Vote(Sequence, Option<Nonce>, Vec<u32>),
+    /// A poll closed.
+    Close(Sequence, Option<Nonce>),
+    /// An answer to a card.
+    Answer(Sequence, Option<Nonce>),
+    /// Numbers out of the user's own sight, and all up to one.
+    Delete(Sequence, Vec<Sequence>),
     /// A group in which joiners see so much, and who is invited.
     Create(u64, Vec<UserId>),
     /// Others in.
@@ -68,7 +77,15 @@ impl Act {
     pub const fn is_talk(&self) -> bool {
         matches!(
             self,
-            Self::Say(_) | Self::Edit(..) | Self::Recall(..) | Self::React(..) | Self::Pin(..)
+            Self::Say(..)
+                | Self::Edit(..)
+                | Self::Recall(..)
+                | Self::React(..)
+                | Self::Pin(..)
+                | Self::Vote(..)
+                | Self::Close(..)
+                | Self::Answer(..)
+                | Self::Delete(..)
         )
     }
 }
@@ -97,7 +114,7 @@ impl Command {
     #[must_use]
     pub fn text(&self) -> Option<String> {
         match &self.act {
-            Act::Say(text) | Act::Edit(_, _, text) => Some(text.clone()),
+            Act::Say(text, ..) | Act::Edit(_, _, text) => Some(text.clone()),
             _ => None,
         }
     }
@@ -106,7 +123,7 @@ impl Command {
     #[must_use]
     pub fn counter(&self) -> Option<(&str, u64)> {
         match &self.act {
-            Act::Say(text) if !self.late => {
+            Act::Say(text, ..) if !self.late => {
                 let (device, count) = text.split_once('#')?;
                 Some((device, count.parse().ok()?))
             }
@@ -152,6 +169,8 @@ impl Acked<'_> {
             Act::Recall(..) => (EntryKind::Recall, None),
             Act::React(..) => (EntryKind::React, None),
             Act::Pin(..) => (EntryKind::Pin, None),
+            Act::Vote(..) | Act::Close(..) => (EntryKind::Vote, None),
+            Act::Answer(..) => (EntryKind::Answer, None),
             _ => (EntryKind::Message, None),
         };
         Look {
@@ -162,6 +181,7 @@ impl Acked<'_> {
             rev: self.sequence,
             member: member.cloned(),
             text: self.by.text(),
+            silent: matches!(self.by.act, Act::Say(_, _, true)),
             edited: false,
             marks: Marks::default(),
         }
@@ -175,16 +195,43 @@ pub struct Marks {
     pub reactions: Vec<(String, Vec<UserId>)>,
     /// Who pinned it.
     pub pinned: Option<UserId>,
+    /// Who chose which option of a poll, in order.
+    pub votes: Vec<(u32, Vec<UserId>)>,
+    /// It is closed.
+    pub closed: bool,
 }
 
 impl Marks {
     fn of(entry: &Entry) -> Self {
         let reactions = entry.facet::<Reactions>(FacetKind::Reactions);
+        let votes = (entry.facet(FacetKind::Votes)).unwrap_or_else(Votes::none);
         let keys = reactions.map_or_else(Vec::new, |it| it.keys);
         Self {
             reactions: keys.into_iter().map(|one| (one.key, one.users)).collect(),
             pinned: entry.facet::<Pinned>(FacetKind::Pin).map(|it| it.by),
+            votes: (votes.options.into_iter())
+                .map(|one| (one.option, one.users))
+                .collect(),
+            closed: votes.closed,
         }
+    }
+
+    /// A user's vote, in the place of the one before.
+    pub fn vote(&mut self, choices: &[u32], user: &UserId) {
+        let mut kept: BTreeMap<u32, Vec<UserId>> = self.votes.drain(..).collect();
+        for option in choices {
+            kept.entry(*option).or_default();
+        }
+        for (option, users) in &mut kept {
+            let place = users.iter().position(|one| one == user);
+            match (place, choices.contains(option)) {
+                (Some(place), false) => drop(users.remove(place)),
+                (None, true) => users.push(user.clone()),
+                _ => {}
+            }
+        }
+        kept.retain(|_, users| !users.is_empty());
+        self.votes = kept.into_iter().collect();
     }
 
     /// A user's reaction, or that it is taken back.
@@ -232,6 +279,8 @@ pub struct Look {
     pub member: Option<UserId>,
     /// What it says; nothing if it was taken back or is no text.
     pub text: Option<String>,
+    /// It counts for nobody.
+    pub silent: bool,
     /// Its author changed it.
     pub edited: bool,
     /// What others added; of a change: what it says of that.
@@ -251,7 +300,11 @@ impl Look {
             ordinal: entry.ordinal,
             rev: entry.rev(),
             member: entry.member.as_ref().map(|change| change.user.clone()),
-            text: text.then(|| text_of(&entry.content)),
+            text: text.then(|| {
+                let kind = entry.header.as_ref().map(|header| header.kind);
+                text_of(kind.unwrap_or(MessageKind::Text), &entry.content)
+            }),
+            silent: entry.header.as_ref().is_some_and(|header| header.silent),
             edited: entry.edited,
             marks: Marks::of(entry),
         }
@@ -263,6 +316,8 @@ impl Look {
         Self {
             rev: 0,
             ordinal: 0,
+            // Nor does a row say of what was taken back how it was sent.
+            silent: self.silent && self.text.is_some(),
             marks: Marks {
                 // A row says that it is pinned, not by whom.
                 pinned: self.marks.pinned.as_ref().map(|_| self.sender.clone()),
@@ -277,6 +332,8 @@ impl Look {
     pub fn of_row(row: &TimelineRow) -> Option<Self> {
         let (kind, member, text) = match &row.body {
             Body::Text(text) => (EntryKind::Message, None, Some(text.to_string())),
+            Body::Content(content) => (EntryKind::Message, None, Some(content.plain_text())),
+            Body::Answer(_) => (EntryKind::Answer, None, None),
             Body::Recalled => (EntryKind::Message, None, None),
             Body::Created(_) => (EntryKind::Created, Some(row.sender.clone()), None),
             Body::Joined(user) => (EntryKind::Joined, Some(user.clone()), None),
@@ -286,6 +343,7 @@ impl Look {
             Body::Settings(_) => (EntryKind::Settings, None, None),
             _ => return None,
         };
+        let poll = row.details.as_ref().and_then(|it| it.poll.as_ref());
         Some(Self {
             kind,
             sender: row.sender.clone(),
@@ -294,12 +352,18 @@ impl Look {
             rev: 0,
             member,
             text,
+            silent: row.details.as_ref().is_some_and(|details| details.silent),
             edited: row.edited,
             marks: Marks {
                 reactions: (row.reactions.iter().flat_map(|all| all.iter()))
                     .map(|one| (one.key.to_string(), one.users.to_vec()))
                     .collect(),
                 pinned: row.pinned.then(|| row.sender.clone()),
+                votes: (poll.iter().flat_map(|poll| poll.options.iter().zip(0..)))
+                    .filter(|(one, _)| !one.users.is_empty())
+                    .map(|(one, option)| (option, one.users.to_vec()))
+                    .collect(),
+                closed: poll.is_some_and(|poll| poll.closed),
             },
         })
     }
@@ -383,11 +447,13 @@ impl Record {
             ClientFrame::Send(f) => {
                 f.after = None;
                 self.users.extend(f.peer.clone());
-                (f.conversation, Act::Say(text_of(&f.content)))
+                let (kind, silent) = (f.header.kind, f.header.silent);
+                let text = text_of(kind, &f.content);
+                (f.conversation, Act::Say(text, kind, silent))
             }
             ClientFrame::Edit(f) => {
                 f.after = None;
-                let text = text_of(&f.content);
+                let text = text_of(MessageKind::Text, &f.content);
                 (f.conversation, Act::Edit(f.target, f.target_nonce, text))
             }
             ClientFrame::Recall(f) => {
@@ -403,6 +469,20 @@ impl Record {
                 f.after = None;
                 (f.conversation, Act::Pin(f.target, f.target_nonce, f.on))
             }
+            ClientFrame::Vote(f) => {
+                f.after = None;
+                let act = Act::Vote(f.target, f.target_nonce, f.choices.clone());
+                (f.conversation, act)
+            }
+            ClientFrame::ClosePoll(f) => {
+                f.after = None;
+                (f.conversation, Act::Close(f.target, f.target_nonce))
+            }
+            ClientFrame::Answer(f) => {
+                f.after = None;
+                (f.conversation, Act::Answer(f.target, f.target_nonce))
+            }
+            ClientFrame::Delete(f) => (f.conversation, Act::Delete(f.upto, f.numbers.clone())),
             ClientFrame::CreateGroup(f) => (
                 ConversationId::made(user, nonce),
                 Act::Create(f.history_for_joiners, f.invite.clone()),
@@ -427,7 +507,10 @@ impl Record {
             ClientFrame::SetDraft(f) if f.content.is_empty() => {
                 (f.conversation, Act::Draft(String::new()))
             }
-            ClientFrame::SetDraft(f) => (f.conversation, Act::Draft(text_of(&f.content))),
+            ClientFrame::SetDraft(f) => (
+                f.conversation,
+                Act::Draft(text_of(MessageKind::Text, &f.content)),
+            ),
             ClientFrame::Friend(f) => (
                 ConversationId::default(),
                 Act::Friend(f.user.clone(), f.action),
@@ -582,7 +665,10 @@ impl Record {
         let (Act::Edit(target, name, _)
         | Act::Recall(target, name)
         | Act::React(target, name, ..)
-        | Act::Pin(target, name, _)) = &command.act
+        | Act::Pin(target, name, _)
+        | Act::Vote(target, name, _)
+        | Act::Close(target, name)
+        | Act::Answer(target, name)) = &command.act
         else {
             return 0;
         };
@@ -616,6 +702,7 @@ impl Record {
     }
 }
 
-fn text_of(content: &bytes::Bytes) -> String {
-    decode::<TextContent>(content).map_or_else(|_| "(not a text)".to_owned(), |it| it.text)
+fn text_of(kind: MessageKind, content: &bytes::Bytes) -> String {
+    let content = Content::decode(kind, content);
+    content.map_or_else(|_| "(not a text)".to_owned(), |it| it.plain_text())
 }

@@ -390,5 +390,7 @@ fn shown(device: &Device, id: ConversationId) -> Shown<'_> {
 
 fn is_open_ended(record: &fireside_client_core::storage::ConversationRecord) -> bool {
     let covered_end = record.covered.last().map_or(0, |range| range.last);
-    record.head.role.is_some() && covered_end < record.last_known
+    // Of what the user deleted to the end nothing is held.
+    let sees_end = record.head.visible_from <= record.last_known;
+    record.head.role.is_some() && sees_end && covered_end < record.last_known
 }

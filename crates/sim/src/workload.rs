@@ -1,12 +1,13 @@
 //! What games do, and what breaks.
 
 use fireside_client_core::{
-    Command,
+    Command, NewMessage,
     command::{MessageRef, Recipient},
     view::{Body, ConversationRow, MessageState, TimelineRow},
 };
 use fireside_protocol::{
-    ConversationId, ConversationKind, Role, Sequence, Settings, UserId,
+    Content, ConversationId, ConversationKind, Role, Sequence, Settings, TextContent, UserId,
+    content::{AnswerValue, CardContent, CardElement, CardPage, ElementKind, PollContent},
     limits::{PAGE_CHANGES_MAX, SESSION_QUEUE_BYTES_MAX, TEXT_GRAPHEMES_MAX},
 };
 
@@ -39,9 +40,10 @@ impl World {
             return;
         }
         match self.rng.below(1_000) {
-            0..=339 => self.write(index),
-            340..=399 => self.own(index),
-            400..=449 => self.mark(index),
+            0..=319 => self.write(index),
+            320..=369 => self.own(index),
+            370..=409 => self.take_part(index),
+            410..=449 => self.mark(index),
             450..=549 => self.change(index),
             550..=649 => self.read_up(index),
             650..=769 => self.look(index),
@@ -246,7 +248,91 @@ impl World {
         };
         device.texts += 1;
         let text = format!("d{index}#{}", device.texts);
-        self.command(index, Command::SendText { to, text });
+        let message = match self.rng.below(100) {
+            0..=3 => {
+                self.report.count("polls");
+                poll(text)
+            }
+            4..=6 => {
+                self.report.count("cards");
+                card(text)
+            }
+            7..=11 => {
+                self.report.count("silent messages");
+                NewMessage {
+                    silent: true,
+                    ..NewMessage::new(Content::Text(TextContent::plain(text)))
+                }
+            }
+            _ => {
+                self.command(index, Command::SendText { to, text });
+                return;
+            }
+        };
+        let message = Box::new(message);
+        self.command(index, Command::Send { to, message });
+    }
+
+    /// A poll or a card on the screen, and what is done with it; what a user deletes for themselves.
+    fn take_part(&mut self, index: usize) {
+        let Some(device) = self.devices.get(index) else {
+            return;
+        };
+        let rows = device
+            .timelines
+            .iter()
+            .flat_map(|(id, rows)| rows.iter().map(move |row| (*id, row)));
+        let numbered = rows.filter_map(|(id, row)| Some((id, row.sequence?, row)));
+        let delete = self.rng.chance(200);
+        let found: Vec<_> = numbered
+            .filter(|(_, _, row)| delete || matches!(row.body, Body::Content(_)))
+            .map(|(id, number, row)| (id, number, row.body.clone()))
+            .collect();
+        let Some((conversation, number, body)) = self.rng.pick(&found).cloned() else {
+            return;
+        };
+        let message = MessageRef::Sequence(number);
+        let poll = matches!(&body, Body::Content(it) if matches!(**it, Content::Poll(_)));
+        let (count, command) = if delete {
+            let all = self.rng.chance(200);
+            let command = Command::Delete {
+                conversation,
+                upto: if all { number } else { 0 },
+                numbers: vec![number],
+            };
+            ("deleted for oneself", command)
+        } else if poll && self.rng.chance(150) {
+            let command = Command::ClosePoll {
+                conversation,
+                message,
+            };
+            ("polls closed", command)
+        } else if poll {
+            let choices = match self.rng.below(4) {
+                3 => Vec::new(),
+                option => vec![option as u32],
+            };
+            let command = Command::Vote {
+                conversation,
+                message,
+                choices,
+            };
+            ("votes", command)
+        } else {
+            let values = vec![AnswerValue {
+                id: "note".to_owned(),
+                value: "yes".to_owned(),
+            }];
+            let command = Command::AnswerCard {
+                conversation,
+                message,
+                values,
+            };
+            ("answers to cards", command)
+        };
+        if self.command(index, command) {
+            self.report.count(count);
+        }
     }
 
     /// A text row of an open timeline, sent or not; mostly an own one.
@@ -589,4 +675,33 @@ impl World {
             }
         }
     }
+}
+
+/// A question that its author numbers, as they number their texts.
+fn poll(question: String) -> NewMessage {
+    NewMessage::new(Content::Poll(PollContent {
+        question,
+        options: ["yes", "no", "later"].map(str::to_owned).into(),
+        choices_max: 0,
+        ends: 0,
+    }))
+}
+
+fn card(title: String) -> NewMessage {
+    let note = CardElement {
+        kind: ElementKind::Text,
+        id: "note".to_owned(),
+        label: String::new(),
+        options: Vec::new(),
+        required: true,
+        value: String::new(),
+    };
+    NewMessage::new(Content::Card(CardContent {
+        pages: vec![CardPage {
+            title,
+            text: String::new(),
+            picture: String::new(),
+            elements: vec![note],
+        }],
+    }))
 }

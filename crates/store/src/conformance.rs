@@ -25,6 +25,7 @@ mod devices;
 mod facets;
 mod harness;
 mod heads;
+mod life;
 mod markers;
 mod members;
 mod nonces;
@@ -55,6 +56,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         stale::CHECKS,
         changes::CHECKS,
         facets::CHECKS,
+        life::CHECKS,
         members::CHECKS,
         shape::CHECKS,
         blocks::CHECKS,

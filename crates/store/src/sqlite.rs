@@ -15,6 +15,7 @@ mod queue;
 mod reader;
 mod recent;
 mod reports;
+mod revisions;
 mod rows;
 mod schema;
 mod trouble;

@@ -22,6 +22,7 @@ fn row(text: &str) -> TimelineRow {
         read_by: ReadBy::default(),
         pinned: false,
         reactions: None,
+        details: None,
     }
 }
 

@@ -345,7 +345,7 @@ pub(super) fn message(
         conversation,
         peer,
         header: Header::text(),
-        content: encode(&TextContent { text }).into(),
+        content: encode(&TextContent::plain(text)).into(),
     })
 }
 

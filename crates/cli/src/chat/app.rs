@@ -11,7 +11,8 @@ use fireside_client_core::{
     view::{Body, ConversationRow, MessageState, TimelineRow},
 };
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, Sequence, UserId, limits::TYPING_TIMEOUT_MS,
+    Code, ConversationId, ConversationKind, Sequence, TextContent, UserId, decode,
+    frames::Revision, limits::TYPING_TIMEOUT_MS,
 };
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
 };
 
 mod commands;
+mod messages;
 mod own;
 mod scroll;
 
@@ -55,6 +57,7 @@ pub(crate) enum Why {
     Older(ConversationId),
     Members(ConversationId),
     Pins(ConversationId),
+    Revisions,
     Devices,
     Readers,
     Who,
@@ -351,9 +354,29 @@ impl App {
                 let title = format!("Members of {}", self.title_of(conversation));
                 self.open_popup(title, lines);
             }
+            (Why::Revisions, Completion::Revisions { revisions, more }) => {
+                let line = |one: &Revision| {
+                    let content: Option<TextContent> = decode(&one.content).ok();
+                    content.map_or_else(
+                        || "something that is no text".to_owned(),
+                        |content| safe_line(&content.text),
+                    )
+                };
+                let mut lines: Vec<String> = revisions.iter().map(line).collect();
+                if more {
+                    lines.push("and more".to_owned());
+                }
+                if lines.is_empty() {
+                    lines.push("it never said anything else".to_owned());
+                }
+                self.open_popup("What it said before".to_owned(), lines);
+            }
             (Why::Pins(conversation), Completion::Pins { rows, more }) => {
                 let line = |row: &TimelineRow| match &row.body {
                     Body::Text(text) => format!("{}: {}", row.sender, safe_line(text)),
+                    Body::Content(content) => {
+                        format!("{}: {}", row.sender, safe_line(&content.plain_text()))
+                    }
                     _ => format!("{}: a message this program does not show", row.sender),
                 };
                 let mut lines: Vec<String> = rows.iter().map(line).collect();

@@ -18,6 +18,7 @@ use super::{
     wrap::{cut, fit, safe_line, wrap},
 };
 
+mod content;
 mod list;
 mod timeline;
 

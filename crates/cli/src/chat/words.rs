@@ -1,6 +1,6 @@
 //! What a line means: `/w bob hi` or plain text.
 
-use fireside_protocol::{UserId, limits::USER_ID_BYTES_MAX, text::is_reaction_key};
+use fireside_protocol::{Real, UserId, limits::USER_ID_BYTES_MAX, text::is_reaction_key};
 
 use super::{
     own_words::{self, OwnLine},
@@ -25,6 +25,33 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/members", "", "who is here"),
     ("/edit", "text", "change your last message here"),
     ("/recall", "", "take back your last message here"),
+    ("/reply", "[n] text", "answer the last (n-th last) message"),
+    ("/silent", "text", "say it without a sound or a count"),
+    (
+        "/poll",
+        "question | a | b…",
+        "ask everybody, with options to choose",
+    ),
+    (
+        "/vote",
+        "[numbers]",
+        "vote in the last poll; nothing takes it back",
+    ),
+    ("/close", "", "close your last poll"),
+    ("/answer", "id=value…", "answer the last card"),
+    ("/at", "map x y [label]", "tell where you are"),
+    ("/item", "id [name]", "show an item"),
+    (
+        "/delete",
+        "[n]",
+        "hide the last (n-th last) message from you",
+    ),
+    ("/clear", "", "hide all that was said here from you"),
+    (
+        "/history",
+        "[n]",
+        "what the last (n-th last) message said before",
+    ),
     (
         "/react",
         "emoji [n]",
@@ -67,6 +94,19 @@ pub(crate) enum Line {
     Members,
     Edit(String),
     Recall,
+    /// To which message from the end, what.
+    Reply(usize, String),
+    Silent(String),
+    Poll(String, Vec<String>),
+    /// From 1.
+    Vote(Vec<u32>),
+    Close,
+    Answer(Vec<(String, String)>),
+    At(String, [Real; 2], String),
+    Item(String, String),
+    Delete(usize),
+    Clear,
+    History(usize),
     /// With what, to which message from the end.
     React(String, usize),
     Pin(usize),
@@ -135,6 +175,67 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
             Ok(Line::Pin(place))
         }
         "/pins" => Ok(Line::Pins),
+        "/reply" => {
+            let (first, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let (place, text) = match first.parse::<usize>() {
+                Ok(place) if place > 0 && !text.trim().is_empty() => (place, text.trim_start()),
+                _ => (1, rest),
+            };
+            if text.is_empty() {
+                return Err(usage(command));
+            }
+            Ok(Line::Reply(place, text.to_owned()))
+        }
+        "/silent" if rest.is_empty() => Err(usage(command)),
+        "/silent" => Ok(Line::Silent(rest.to_owned())),
+        "/poll" => {
+            let mut parts = rest.split('|').map(|part| part.trim().to_owned());
+            let question = parts.next().unwrap_or_default();
+            let options: Vec<String> = parts.collect();
+            if question.is_empty() || options.len() < 2 || options.iter().any(String::is_empty) {
+                return Err(usage(command));
+            }
+            Ok(Line::Poll(question, options))
+        }
+        "/vote" => {
+            let numbers = rest.split([' ', ',']).filter(|it| !it.is_empty());
+            let numbers: Option<Vec<u32>> = numbers
+                .map(|it| it.parse().ok().filter(|number| *number > 0))
+                .collect();
+            numbers.map(Line::Vote).ok_or_else(|| usage(command))
+        }
+        "/close" => Ok(Line::Close),
+        "/answer" => {
+            let pairs: Option<Vec<_>> = pairs(rest);
+            pairs.map(Line::Answer).ok_or_else(|| usage(command))
+        }
+        "/at" => {
+            let mut words = rest.split_whitespace();
+            let map = words.next().unwrap_or_default().to_owned();
+            let mut number = || {
+                let value = words.next()?.parse::<f64>().ok()?;
+                value.is_finite().then_some(Real(value))
+            };
+            let (Some(x), Some(y)) = (number(), number()) else {
+                return Err(usage(command));
+            };
+            let label: Vec<&str> = words.collect();
+            Ok(Line::At(map, [x, y], label.join(" ")))
+        }
+        "/item" if rest.is_empty() => Err(usage(command)),
+        "/item" => {
+            let (id, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            Ok(Line::Item(id.to_owned(), name.trim().to_owned()))
+        }
+        "/delete" => {
+            let place = place_from_end(rest).ok_or_else(|| usage(command))?;
+            Ok(Line::Delete(place))
+        }
+        "/clear" => Ok(Line::Clear),
+        "/history" => {
+            let place = place_from_end(rest).ok_or_else(|| usage(command))?;
+            Ok(Line::History(place))
+        }
         "/retry" => Ok(Line::Retry),
         "/discard" => Ok(Line::Discard),
         "/block" => Ok(Line::Block(one_user()?, true)),
@@ -153,6 +254,24 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
             )),
         },
     }
+}
+
+/// `id=value` and more of them; a value goes to the next such pair. `None`: there is none.
+fn pairs(text: &str) -> Option<Vec<(String, String)>> {
+    let mut pairs: Vec<(String, String)> = Vec::new();
+    for word in text.split_whitespace() {
+        match (word.split_once('='), pairs.last_mut()) {
+            (Some((id, value)), _) if !id.is_empty() => {
+                pairs.push((id.to_owned(), value.to_owned()));
+            }
+            (_, Some((_, value))) => {
+                value.push(' ');
+                value.push_str(word);
+            }
+            _ => return None,
+        }
+    }
+    (!pairs.is_empty()).then_some(pairs)
 }
 
 /// 1, the last one, if nothing is said.
@@ -259,11 +378,31 @@ mod tests {
             Ok(Line::Group("raid".to_owned(), vec![]))
         );
         assert_eq!(parse("/block bob"), Ok(Line::Block(id("bob"), true)));
+        assert_eq!(parse("/reply 2 yes"), Ok(Line::Reply(2, "yes".to_owned())));
+        assert_eq!(parse("/reply 42"), Ok(Line::Reply(1, "42".to_owned())));
+        assert_eq!(parse("/vote 1,3"), Ok(Line::Vote(vec![1, 3])));
+        let options = vec!["the mill".to_owned(), "harbour".to_owned()];
+        assert_eq!(
+            parse("/poll Where to? | the mill | harbour"),
+            Ok(Line::Poll("Where to?".to_owned(), options))
+        );
+        let pair = |id: &str, value: &str| (id.to_owned(), value.to_owned());
+        assert_eq!(
+            parse("/answer role=tank note=I may be late"),
+            Ok(Line::Answer(vec![
+                pair("role", "tank"),
+                pair("note", "I may be late")
+            ]))
+        );
         for bad in [
             "/w",
             "/group \"open",
             "/invite",
             "/block a b",
+            "/vote x",
+            "/poll alone | one",
+            "/answer tank",
+            "/at mill",
             "/edit",
             "/nonsense",
         ] {

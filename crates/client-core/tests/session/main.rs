@@ -4,6 +4,7 @@
 mod converge;
 mod facets;
 mod hostile;
+mod life;
 mod links;
 mod memory;
 mod outbox;

@@ -289,7 +289,11 @@ fn drafted(world: &mut World, id: ConversationId, text: &str) -> fireside_protoc
     let text = text.to_owned();
     let draft = Draft {
         nonce: Nonce::new(1_900_000, [7; 10]),
-        content: encode(&TextContent { text }).into(),
+        content: encode(&TextContent {
+            text,
+            spans: Vec::new(),
+        })
+        .into(),
         reply_to: 0,
     };
     of_another(world, UserRecordKind::Draft, id, encode(&draft))

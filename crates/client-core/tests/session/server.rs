@@ -6,7 +6,9 @@ use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, Facet, FacetKind,
     Header, Nonce, Personal, Pinned, Raw, Reaction, Reactions, Role, ServerFrame, TextContent,
-    Tombstone, UserId, decode, encode,
+    Tombstone, UserId,
+    content::{LiveState, Votes},
+    decode, encode,
     frames::{
         Ack, Done, Head, HeadsPage, HeadsRequest, Page, PageRequest, Pong, Range, Refused, Skip,
         UserLogPage, UserRecord, UserRecordKind, Welcome,
@@ -102,6 +104,14 @@ impl Log {
             FacetKind::Reactions,
             content,
         )
+    }
+
+    pub(crate) fn vote(&mut self, sender: &UserId, target: u64, choices: &[u32]) -> Entry {
+        let item = self.state(target, self.last()).unwrap();
+        let mut votes = (item.facet::<Votes>(FacetKind::Votes)).unwrap_or_else(Votes::none);
+        votes.vote(choices, sender);
+        let content = encode(&votes).into();
+        self.facet(sender, target, EntryKind::Vote, FacetKind::Votes, content)
     }
 
     pub(crate) fn pin(&mut self, sender: &UserId, target: u64, on: bool) -> Entry {
@@ -284,7 +294,7 @@ pub(crate) fn message(
         nonce,
         target: 0,
         header: Some(Header::text()),
-        content: encode(&TextContent { text }).into(),
+        content: encode(&TextContent::plain(text)).into(),
         edited: false,
         tombstone: None,
         member: None,
@@ -430,6 +440,8 @@ impl Server {
             | ClientFrame::Recall(_)
             | ClientFrame::React(_)
             | ClientFrame::Pin(_)
+            | ClientFrame::Vote(_)
+            | ClientFrame::SetLive(_)
             | ClientFrame::Read(_) => self.command(request, frame),
             ClientFrame::SetPersonal(_) | ClientFrame::SetDraft(_) => self.own(request, frame),
             _ => Vec::new(),
@@ -493,6 +505,10 @@ impl Server {
         vec![(0, self.put(record)), (request, ack.into())]
     }
 
+    fn number(&self, number: u64, name: Option<Nonce>) -> u64 {
+        name.map_or(number, |name| self.outcomes[&name].sequence)
+    }
+
     fn command(&mut self, request: u32, frame: &ClientFrame) -> Vec<(u32, ServerFrame)> {
         let nonce = frame.nonce().unwrap();
         if let Some(mut refused) = self.refuse.pop() {
@@ -508,6 +524,8 @@ impl Server {
             ClientFrame::Recall(recall) => recall.after,
             ClientFrame::React(react) => react.after,
             ClientFrame::Pin(pin) => pin.after,
+            ClientFrame::Vote(vote) => vote.after,
+            ClientFrame::SetLive(set) => set.after,
             _ => None,
         };
         if after.is_some_and(|after| !self.outcomes.contains_key(&after)) {
@@ -547,6 +565,7 @@ impl Server {
                     self.add(id, ConversationKind::Direct, send.peer.clone());
                 }
                 let mut entry = message(id, &me, "", Some(nonce));
+                entry.header = Some(send.header.clone());
                 entry.content = send.content.clone();
                 let entry = self.log(id).append(entry);
                 live = Some(entry.clone());
@@ -591,6 +610,26 @@ impl Server {
             ClientFrame::Pin(pin) => {
                 let id = pin.conversation;
                 let entry = self.log(id).pin(&me, pin.target, pin.on);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::Vote(vote) => {
+                let (id, choices) = (vote.conversation, &vote.choices);
+                let target = self.number(vote.target, vote.target_nonce);
+                let mut entry = self.log(id).vote(&me, target, choices);
+                entry.nonce = Some(nonce);
+                live = Some(entry.clone());
+                (id, Some(entry))
+            }
+            ClientFrame::SetLive(set) => {
+                let id = set.conversation;
+                let state = LiveState {
+                    at: 0,
+                    state: set.state.clone(),
+                };
+                let (kind, facet) = (EntryKind::Live, FacetKind::Live);
+                let content = encode(&state).into();
+                let entry = self.log(id).facet(&me, set.target, kind, facet, content);
                 live = Some(entry.clone());
                 (id, Some(entry))
             }

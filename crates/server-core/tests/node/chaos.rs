@@ -51,9 +51,9 @@ impl Chaos {
         let other = user(self.name());
         let nonce = self.world.nonce();
         let number = self.below(30);
-        let content: bytes::Bytes = encode(&TextContent {
-            text: ["x", "hello", "there", " "][self.below(4) as usize].into(),
-        })
+        let content: bytes::Bytes = encode(&TextContent::plain(
+            ["x", "hello", "there", " "][self.below(4) as usize],
+        ))
         .into();
         match self.below(22) {
             0 => CreateGroup {

@@ -91,10 +91,7 @@ fn a_repeat_has_the_same_answer_and_no_second_entry() {
     // A refusal for good is remembered too.
     let mut empty = world.message_to("ann", "bob", " ");
     assert_eq!(world.refused(1, empty.clone()).code(), Code::TextEmpty);
-    empty.content = encode(&TextContent {
-        text: "now fine".into(),
-    })
-    .into();
+    empty.content = encode(&TextContent::plain("now fine")).into();
     assert_eq!(world.refused(1, empty).code(), Code::TextEmpty);
 }
 
@@ -241,10 +238,7 @@ fn a_block_closes_both_ways_and_tells_nobody() {
         target: 1,
         target_nonce: None,
         seen_rev: 0,
-        content: encode(&TextContent {
-            text: "changed".into(),
-        })
-        .into(),
+        content: encode(&TextContent::plain("changed")).into(),
     };
     assert_eq!(world.refused(1, edit).code(), Code::WindowClosed);
     // And stays closed for what was written meanwhile.
@@ -462,7 +456,7 @@ fn edits_and_recalls() {
         target: 0,
         target_nonce: Some(original),
         seen_rev,
-        content: encode(&TextContent { text: text.into() }).into(),
+        content: encode(&TextContent::plain(text)).into(),
     };
     let nonce = world.nonce();
     assert_eq!(world.acked(1, edit(nonce, "hello", 1)).sequence, 2);
@@ -520,10 +514,7 @@ fn an_edit_of_a_message_on_its_way_waits_for_it() {
         target: 0,
         target_nonce: Some(send.nonce),
         seen_rev: 0,
-        content: encode(&TextContent {
-            text: "hello".into(),
-        })
-        .into(),
+        content: encode(&TextContent::plain("hello")).into(),
     };
     let mut last = world.message_to("ann", "bob", "there");
     last.after = Some(edit.nonce);

@@ -11,6 +11,7 @@ mod chaos;
 mod direct;
 mod facets;
 mod groups;
+mod life;
 mod limits;
 mod own;
 mod pages;

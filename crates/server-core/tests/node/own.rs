@@ -46,7 +46,11 @@ fn draft(world: &mut World, conversation: ConversationId, text: &str) -> SetDraf
     SetDraft {
         nonce: world.nonce(),
         conversation,
-        content: encode(&TextContent { text }).into(),
+        content: encode(&TextContent {
+            text,
+            spans: Vec::new(),
+        })
+        .into(),
         reply_to: 0,
     }
 }

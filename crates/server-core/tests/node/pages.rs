@@ -107,8 +107,10 @@ impl Life {
             }),
             content: vec![b'x'; self.chance.below(40) as usize].into(),
             private: false,
+            audience: None,
             target,
             facet: None,
+            keeps_revision: false,
             tombstone: None,
             member,
         };
@@ -174,6 +176,16 @@ impl Life {
                     self.append(name, EntryKind::Edit, None, target, None);
                 }
             }
+            6 if is_in => {
+                // An item that comes along with it: the append takes one.
+                let last = self.database.entries(self.id).len() as u64;
+                let op = MemberOp::Delete {
+                    user: user(name),
+                    upto: self.chance.below(2) * self.chance.below(last / 2 + 1),
+                    numbers: vec![1 + self.chance.below(last), 1 + self.chance.below(last)],
+                };
+                self.append(name, EntryKind::Role, Some(op), None, None);
+            }
             _ if is_in => self.append(name, EntryKind::Message, None, None, None),
             _ => {}
         }
@@ -186,6 +198,7 @@ impl Life {
             user: who.clone(),
             intervals: member.intervals,
             blocked: self.database.blocked(who).unwrap(),
+            deleted: member.deleted,
         })
     }
 
@@ -357,7 +370,9 @@ fn heads_are_what_the_rules_say() {
                 head.preview,
                 messages.last().map(|(entry, _)| entry.clone())
             );
-            let own = messages.iter().rfind(|(_, meta)| meta.sender == who);
+            // Whoever wrote has read what is above, also if they deleted their own words.
+            let is_own = |meta: &EntryMeta| meta.kind == EntryKind::Message && meta.sender == who;
+            let own = entries.iter().rfind(|(_, meta)| is_own(meta));
             let marker = own.map_or(0, |(entry, _)| entry.sequence);
             let unread: Vec<_> = messages
                 .iter()
@@ -406,8 +421,10 @@ fn pages_of_heads_join_without_a_seam() {
                     header: Some(Header::text()),
                     content: b"x".as_slice().into(),
                     private: false,
+                    audience: None,
                     target: None,
                     facet: None,
+                    keeps_revision: false,
                     tombstone: None,
                     member: None,
                 }],

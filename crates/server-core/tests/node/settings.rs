@@ -146,9 +146,9 @@ fn in_a_frozen_conversation_only_admins_write() {
         target: at,
         target_nonce: None,
         seen_rev: 0,
-        content: Bytes::from(encode(&TextContent {
-            text: "a message in another's clothes".into(),
-        })),
+        content: Bytes::from(encode(&TextContent::plain(
+            "a message in another's clothes",
+        ))),
     };
     assert_eq!(world.refused(3, edit).code(), Code::Frozen);
     let recall = Recall {

@@ -181,7 +181,7 @@ impl World {
             conversation,
             peer: None,
             header: Header::text(),
-            content: encode(&TextContent { text: text.into() }).into(),
+            content: encode(&TextContent::plain(text)).into(),
         }
     }
 

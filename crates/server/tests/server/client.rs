@@ -290,7 +290,7 @@ impl Client {
             conversation: ConversationId::direct(self.user.as_ref().unwrap(), &peer),
             peer: Some(peer),
             header: Header::text(),
-            content: fireside_protocol::encode(&TextContent { text: text.into() }).into(),
+            content: fireside_protocol::encode(&TextContent::plain(text)).into(),
         }
     }
 

@@ -127,7 +127,7 @@ impl Database {
         let members = changed
             .iter()
             .filter_map(|user| conversation.members.get(user).cloned())
-            .collect();
+            .collect::<Vec<_>>();
         let first = done.first();
         let outcome = Outcome::Done {
             conversation: Some(append.conversation),
@@ -137,7 +137,13 @@ impl Database {
         };
         self.remember(&append.command, outcome);
         let records = (records.into_iter().chain(own))
-            .map(|(user, record)| self.record(user, record))
+            .map(|(user, mut new)| {
+                if new.record.kind == UserRecordKind::Rights && new.record.value == 0 {
+                    let row = members.iter().find(|row: &&MemberRow| row.user == user);
+                    new.record.value = row.map_or(0, |row| row.rights);
+                }
+                self.record(user, new)
+            })
             .collect();
         Appended::Done(Done {
             outcome,
@@ -204,6 +210,7 @@ impl Database {
             countable,
             rev: sequence,
             private: new.private,
+            audience: new.audience,
             target: entry.target,
             target_sender: None,
             target_private: false,
@@ -218,6 +225,7 @@ impl Database {
             pinned: false,
         };
         if let (Some(op), Some(target)) = (&new.facet, conversation.get(entry.target)) {
+            let op = &spoil(self.breaks, op, &target.entry, &entry.sender);
             let facet = facets::carry_out(&target.entry, op, &entry.sender, entry.at);
             entry.facets.push(facet);
         }
@@ -226,6 +234,22 @@ impl Database {
             meta.target_sender = Some(target.meta.sender.clone());
             meta.target_private = target.meta.private;
             let facets = target.entry.facets.clone();
+            if new.keeps_revision
+                && matches!(entry.kind, EntryKind::Edit | EntryKind::Recall)
+                && !target.entry.content.is_empty()
+            {
+                let rev = target.entry.body_rev();
+                let before = target.body_at.unwrap_or(target.entry.at);
+                target.revisions.push(Revision {
+                    rev,
+                    at: before,
+                    content: target.entry.content.clone(),
+                });
+                target.body_at = Some(entry.at);
+                if target.revisions.len() > limits::REVISIONS_MAX {
+                    target.revisions.remove(1);
+                }
+            }
             target.entry.apply(&entry);
             if self.breaks.recall_keeps_facets {
                 target.entry.facets = match entry.kind {
@@ -245,6 +269,8 @@ impl Database {
         conversation.entries.push(Stored {
             meta: meta.clone(),
             entry,
+            revisions: Vec::new(),
+            body_at: None,
         });
         StoredEntry {
             meta,
@@ -260,7 +286,8 @@ impl Database {
             | MemberOp::Invite { user, .. }
             | MemberOp::Uninvite { user }
             | MemberOp::Ask { user }
-            | MemberOp::Unask { user } => user.clone(),
+            | MemberOp::Unask { user }
+            | MemberOp::Delete { user, .. } => user.clone(),
         };
         let name = self.name(&user);
         let off = self.receipts_off(&user);
@@ -303,8 +330,31 @@ impl Database {
             MemberOp::Uninvite { .. } => member.invited_by = None,
             MemberOp::Ask { .. } => member.asked = true,
             MemberOp::Unask { .. } => member.asked = false,
+            MemberOp::Delete { upto, numbers, .. } => {
+                let mut deleted = member.deleted.clone();
+                let kept = deleted.add(upto, &numbers);
+                member.rights += u64::from(kept);
+                if !self.breaks.deleted_comes_back {
+                    member.deleted = deleted;
+                }
+            }
         }
         user
+    }
+}
+
+/// A built-in fault: a vote that leaves the one before.
+fn spoil(breaks: Breaks, op: &FacetOp, item: &Entry, by: &UserId) -> FacetOp {
+    match op {
+        FacetOp::Vote { choices } if breaks.vote_twice => {
+            let before = facets::votes(&item.facets);
+            let kept = before.options.iter().filter(|one| one.users.contains(by));
+            let kept = kept.map(|one| one.option);
+            FacetOp::Vote {
+                choices: choices.iter().copied().chain(kept).collect(),
+            }
+        }
+        other => other.clone(),
     }
 }
 
@@ -318,6 +368,7 @@ fn empty_meta(sender: &UserId) -> EntryMeta {
         countable: false,
         rev: 0,
         private: false,
+        audience: None,
         target: 0,
         target_sender: None,
         target_private: false,
@@ -338,7 +389,8 @@ fn member_change(op: &MemberOp, name: String) -> MemberChange {
         | MemberOp::Invite { user, .. }
         | MemberOp::Uninvite { user }
         | MemberOp::Ask { user }
-        | MemberOp::Unask { user } => MemberChange {
+        | MemberOp::Unask { user }
+        | MemberOp::Delete { user, .. } => MemberChange {
             user: user.clone(),
             role: None,
             name,

@@ -70,8 +70,8 @@ impl Database {
         let full = self.reports.iter().filter(of_today).count() >= limits::REPORTS_PER_DAY_MAX;
         let found = evidence(self, report)?;
         let outcome = match &found {
-            None => Outcome::Refused(fireside_protocol::Code::NotFound),
-            Some(_) if full => Outcome::Refused(fireside_protocol::Code::TooManyReports),
+            None => Outcome::Refused(Code::NotFound),
+            Some(_) if full => Outcome::Refused(Code::TooManyReports),
             Some(_) => Outcome::Done {
                 conversation: None,
                 sequence: 0,
@@ -80,17 +80,18 @@ impl Database {
             },
         };
         self.remember(command, outcome);
-        if let (Some((accused, evidence)), Outcome::Done { .. }) = (found, outcome) {
+        if let (Some(found), Outcome::Done { .. }) = (found, outcome) {
             self.reports.push(StoredReport {
                 number: self.reports.len() as u64 + 1,
                 reporter: command.user.clone(),
                 at: command.now,
                 conversation: report.conversation,
                 sequence: report.sequence,
-                accused,
+                accused: found.accused,
                 reason: report.reason,
                 text: report.text.clone(),
-                evidence,
+                evidence: found.entries,
+                revisions: found.revisions,
             });
         }
         Ok(outcome)

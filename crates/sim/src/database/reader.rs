@@ -201,6 +201,19 @@ impl LogReader for Database {
         Ok(pinned.take(limit).map(stored).collect())
     }
 
+    fn revisions(
+        &mut self,
+        id: ConversationId,
+        item: Sequence,
+        above: Rev,
+        limit: usize,
+    ) -> Result<Vec<Revision>, StoreError> {
+        let found = self.conversations.get(&id).and_then(|it| it.get(item));
+        let kept = found.into_iter().flat_map(|item| &item.revisions);
+        let kept = kept.filter(|revision| revision.rev > above);
+        Ok(kept.take(limit).cloned().collect())
+    }
+
     fn changed(
         &mut self,
         id: ConversationId,

@@ -209,7 +209,7 @@ impl Oracle<'_> {
         let last = last_of(&drafts);
         let sends = || {
             let acts = self.own_acts(user, line.id);
-            acts.filter(|acked| matches!(acked.by.act, Act::Say(_)))
+            acts.filter(|acked| matches!(acked.by.act, Act::Say(..)))
         };
         let Some(said) = said else {
             let sent = sends().next().is_some();

@@ -34,6 +34,10 @@ impl Oracle<'_> {
             let state = item.states.get(rev).is_some_and(|state| match look.kind {
                 EntryKind::React => state.marks.reactions == look.marks.reactions,
                 EntryKind::Pin => state.marks.pinned == look.marks.pinned,
+                EntryKind::Vote => {
+                    let (marks, told) = (&state.marks, &look.marks);
+                    marks.votes == told.votes && marks.closed == told.closed
+                }
                 _ if *target > 0 => state.text == look.text,
                 _ if *in_list => {
                     Look {
@@ -85,7 +89,10 @@ impl Oracle<'_> {
         let who = format!("{user} (device {}) in {id}", device.index);
         let visible = self.visible(id, log, user);
         let role = log.members.get(user).and_then(|(role, _)| *role);
-        let role = role.or((log.direct && !visible.is_empty()).then_some(Role::Member));
+        // Whoever deleted all of a direct conversation is still in it.
+        let near = log.direct && self.record.peer(id, user).is_some();
+        let met = near && log.items.iter().any(|(n, item)| log.may(user, *n, item));
+        let role = role.or(met.then_some(Role::Member));
         let shown = device.view.as_ref().and_then(|view| view.role);
         ensure!(role == shown, "rights", "{who} is {role:?}, not {shown:?}");
         let Some(seen) = device.view.as_ref().filter(|_| role.is_some()) else {
@@ -94,11 +101,14 @@ impl Oracle<'_> {
         let items: BTreeMap<_, _> =
             (visible.iter().map(|(n, item)| (*n, item.now.clone()))).collect();
         let mut messages = items.iter().filter(|(_, it)| it.kind == EntryKind::Message);
-        let own = messages.clone().rfind(|(_, look)| look.sender == *user);
+        // Own words are read, also those that the user deleted.
+        let is_own = |look: &Look| look.kind == EntryKind::Message && look.sender == *user;
+        let mut written = log.items.iter().map(|(n, item)| (n, &item.now));
+        let own = written.rfind(|(_, look)| is_own(look));
         let read = log.read.get(user).max(own.map(|(n, _)| n));
         let read = read.map_or(0, |n| *n);
         let unread = |read| {
-            let unread = messages.clone().filter(|(n, _)| **n > read);
+            let unread = messages.clone().filter(|(n, it)| **n > read && !it.silent);
             unread.count().min(UNREAD_SHOWN_MAX)
         };
         let perhaps = log.perhaps.get(user).into_iter().flatten();

@@ -66,7 +66,7 @@ fn recall(w: &mut World) {
         (2, Some(Tombstone::RecalledByAdmin))
     );
     let item = w.item(id, Target::Number(2)).unwrap();
-    assert_eq!(item.tombstone, Some(Tombstone::RecalledByAdmin));
+    assert_eq!(item.entry.tombstone, Some(Tombstone::RecalledByAdmin));
     assert!(item.meta.mentions.is_empty() && !item.meta.mention_all);
     assert_eq!(
         (item.meta.rev, item.meta.ordinal, item.meta.countable),

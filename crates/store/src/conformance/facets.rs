@@ -32,6 +32,8 @@ fn change(by: &UserId, target: u64, body_rev: u64, op: FacetOp) -> NewEntry {
     let kind = match op {
         FacetOp::React { .. } => EntryKind::React,
         FacetOp::Pin { .. } => EntryKind::Pin,
+        FacetOp::Vote { .. } | FacetOp::ClosePoll => EntryKind::Vote,
+        FacetOp::Live { .. } => EntryKind::Live,
     };
     NewEntry {
         target: Some((target, body_rev)),
@@ -79,8 +81,8 @@ fn reactions(w: &mut World) {
         w.done(append);
     }
     let item = w.item(id, Target::Number(1)).unwrap();
-    assert_eq!((item.meta.rev, item.body_rev), (5, 1));
-    assert!(item.facets[0].content.is_empty() && item.facets[0].rev == 5);
+    assert_eq!((item.meta.rev, item.entry.body_rev()), (5, 1));
+    assert!(item.entry.facets[0].content.is_empty() && item.entry.facets[0].rev == 5);
 }
 
 fn at_once(w: &mut World) {
@@ -132,7 +134,7 @@ fn recall(w: &mut World) {
     assert_eq!(w.item(id, Target::Number(1)).unwrap().pins, 1);
     w.change(id, &ann, EntryKind::Recall, 1, "");
     let item = w.item(id, Target::Number(1)).unwrap();
-    assert_eq!((item.facets.len(), item.pins), (0, 0));
+    assert_eq!((item.entry.facets.len(), item.pins), (0, 0));
     let append = w.add(id, 1, &bob, vec![react(&bob, 1, "gg", true)]);
     assert_eq!(w.append(append), Appended::Stale);
     let seen = w.page(&bob, page_request(id, Anchor::Newest, 0));

@@ -181,7 +181,7 @@ fn answered(w: &mut World) {
     let item = w.item(id, Target::Number(2)).unwrap();
     assert_eq!(item.meta, stored.meta, "what is answered is what is stored");
     assert_eq!(
-        (item.meta.rev, item.meta.target, item.tombstone),
+        (item.meta.rev, item.meta.target, item.entry.tombstone),
         (2, 0, None)
     );
     assert!(item.meta.private && item.meta.mention_all && item.meta.countable);

@@ -508,15 +508,17 @@ fn reports(w: &mut World) {
     }
     let last = w.last(id);
     let (bad, at) = (last - 5, w.now);
+    w.change(id, &ann, EntryKind::Edit, bad, "worse");
     assert!(matches!(report(w, &bob, bad), Outcome::Done { .. }));
     let not_found = Outcome::Refused(Code::NotFound);
     assert_eq!(report(w, &cyd, bad), not_found);
-    assert_eq!(report(w, &bob, last + 1), not_found);
+    assert_eq!(report(w, &bob, last + 2), not_found);
     assert_eq!(report(w, &bob, 1), not_found, "not a message");
+    let last = last + 1;
     // Its author takes it back: too late.
     let version = w.version(id);
     let recall = NewEntry {
-        target: Some((bad, bad)),
+        target: Some((bad, last)),
         tombstone: Some(Tombstone::Recalled),
         ..item(EntryKind::Recall, &ann)
     };
@@ -537,7 +539,17 @@ fn reports(w: &mut World) {
         .map(|raw| decode(&raw.0).expect("an entry"))
         .collect();
     let numbers: Vec<Sequence> = entries.iter().map(|entry| entry.sequence).collect();
-    assert_eq!(numbers, (bad - 10..=last).collect::<Vec<_>>());
+    assert_eq!(numbers, (bad - 10..last).collect::<Vec<_>>());
+    let said: Vec<_> = first
+        .revisions
+        .iter()
+        .map(|it| it.content.clone())
+        .collect();
+    assert_eq!(
+        said,
+        [Bytes::from_static(b"line 24")],
+        "what it said before"
+    );
     let kept = entries.iter().find(|entry| entry.sequence == bad);
     let kept = kept.expect("the message itself");
     assert_eq!(kept.tombstone, None, "as it was when it was reported");

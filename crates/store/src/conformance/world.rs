@@ -50,8 +50,10 @@ pub(super) fn item(kind: EntryKind, sender: &UserId) -> NewEntry {
         header: None,
         content: Bytes::new(),
         private: false,
+        audience: None,
         target: None,
         facet: None,
+        keeps_revision: true,
         tombstone: None,
         member: None,
     }
@@ -203,7 +205,7 @@ impl World {
     ) -> Done {
         let version = self.version(id);
         let item_now = self.item(id, Target::Number(target));
-        let rev = item_now.expect("the target").body_rev;
+        let rev = item_now.expect("the target").entry.body_rev();
         let entry = NewEntry {
             target: Some((target, rev)),
             content: Bytes::copy_from_slice(text.as_bytes()),

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fireside_protocol::{
     ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Role, Sequence, Tombstone,
-    UserId, codec::encode,
+    UserId, codec::encode, frames::UserRecordKind,
 };
 use fireside_server_core::{
     facets::carry_out,
@@ -16,7 +16,7 @@ use fireside_server_core::{
 use rusqlite::params;
 
 use super::{
-    rows::{META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
+    rows::{BODY, META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
     trouble::Trouble,
     writer::{Head, Writer},
 };
@@ -106,14 +106,19 @@ impl Writer<'_> {
         }
         self.heads.insert(conversation, after);
         let mut records = Vec::with_capacity(addition.records.len());
+        let members = self.members_now(conversation, &touched)?;
         for (user, new) in addition.records {
-            records.push((user.clone(), self.put_record(user, new.record.clone())?));
+            let mut record = new.record.clone();
+            if record.kind == UserRecordKind::Rights && record.value == 0 {
+                let row = members.iter().find(|row| row.user == *user);
+                record.value = row.map_or(0, |row| row.rights);
+            }
+            records.push((user.clone(), self.put_record(user, record)?));
         }
         for new in addition.entries {
             let own = self.message_own(conversation, new, command.now)?;
             records.extend(own.map(|record| (new.sender.clone(), record)));
         }
-        let members = self.members_now(conversation, &touched)?;
         Ok(Appended::Done(Done {
             outcome,
             entries: stored,
@@ -277,7 +282,9 @@ impl Writer<'_> {
         let target = changed
             .iter_mut()
             .find(|one| one.meta.sequence == entry.target);
-        let meta = meta_of(entry, new.private, target.as_ref().map(|one| &one.meta));
+        let audience = new.audience.clone();
+        let target_meta = target.as_ref().map(|one| &one.meta);
+        let meta = meta_of(entry, new.private, audience, target_meta);
         if let Some(target) = target {
             // The change's own row says nothing: after a recall no text may be left.
             let bare = Entry {
@@ -291,6 +298,9 @@ impl Writer<'_> {
                 facets: facet.into_iter().collect(),
                 ..entry.clone()
             };
+            if new.keeps_revision {
+                self.keep_revision(conversation, &target.entry, entry.kind)?;
+            }
             target.entry.apply(&change);
             let body = Bytes::from(encode(&change));
             self.update(conversation, target)?;
@@ -319,7 +329,8 @@ impl Writer<'_> {
             int(meta.target),
             meta.target_sender.as_ref().map(UserId::as_str),
             mentions(meta),
-            body
+            body,
+            meta.audience.as_ref().map(UserId::as_str)
         ])?;
         Ok(())
     }
@@ -327,11 +338,11 @@ impl Writer<'_> {
     /// Writes an item's new state.
     fn update(&self, conversation: i64, changed: &mut Changed) -> Result<(), Trouble> {
         let meta = &mut changed.meta;
-        let private = meta.private;
+        let (private, audience) = (meta.private, meta.audience.take());
         *meta = EntryMeta {
             // A recalled message still counts.
             countable: meta.countable,
-            ..meta_of(&changed.entry, private, None)
+            ..meta_of(&changed.entry, private, audience, None)
         };
         self.conn
             .prepare_cached(
@@ -361,7 +372,7 @@ impl Writer<'_> {
         if meta.kind.is_change() {
             return Ok(None);
         }
-        let entry = decode_body(blob(row, 10)?)?;
+        let entry = decode_body(blob(row, BODY)?)?;
         Ok(Some(Changed { meta, entry }))
     }
 }
@@ -425,7 +436,8 @@ fn member_change(new: &NewEntry, create: Option<&NewConversation>) -> Option<Mem
                 | MemberOp::Invite { user, .. }
                 | MemberOp::Uninvite { user }
                 | MemberOp::Ask { user }
-                | MemberOp::Unask { user },
+                | MemberOp::Unask { user }
+                | MemberOp::Delete { user, .. },
             ),
             _,
         ) => (user, None),

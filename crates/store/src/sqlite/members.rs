@@ -6,6 +6,7 @@ use fireside_protocol::{
     limits::{BLOCKS_MAX, DEVICES_PER_USER_MAX},
 };
 use fireside_server_core::{
+    deleted::Deleted,
     rights::Interval,
     storage::{
         BlockSet, Command, DEVICE_SEEN_STEP_MS, Mark, MemberOp, MemberRow, Outcome, PutDevice,
@@ -39,7 +40,8 @@ impl Writer<'_> {
         | MemberOp::Invite { user, .. }
         | MemberOp::Uninvite { user }
         | MemberOp::Ask { user }
-        | MemberOp::Unask { user }) = op;
+        | MemberOp::Unask { user }
+        | MemberOp::Delete { user, .. }) = op;
         let mut row = self.member(id, user)?.unwrap_or_else(|| MemberRow {
             user: user.clone(),
             role: None,
@@ -50,6 +52,7 @@ impl Writer<'_> {
             delivered: 0,
             rights: 0,
             receipts_off: false,
+            deleted: Deleted::default(),
             name: String::new(),
         });
         match op {
@@ -75,6 +78,10 @@ impl Writer<'_> {
             MemberOp::Uninvite { .. } => row.invited_by = None,
             MemberOp::Ask { .. } => row.asked = true,
             MemberOp::Unask { .. } => row.asked = false,
+            // More runs than are kept were refused before.
+            MemberOp::Delete { upto, numbers, .. } => {
+                row.rights += u64::from(row.deleted.add(*upto, numbers));
+            }
         }
         self.put_member(id, &row)?;
         if !touched.contains(user) {
@@ -105,6 +112,7 @@ impl Writer<'_> {
                 delivered: 0,
                 rights: 0,
                 receipts_off: false,
+                deleted: Deleted::default(),
                 name: String::new(),
             },
         )
@@ -131,10 +139,11 @@ impl Writer<'_> {
     fn put_member(&self, id: ConversationId, row: &MemberRow) -> Result<(), Trouble> {
         self.conn
             .prepare_cached(
-                "INSERT INTO members (conversation, user, role, intervals, invited_by, read, delivered, rights, asked) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (conversation, user) DO UPDATE SET \
+                "INSERT INTO members (conversation, user, role, intervals, invited_by, read, delivered, rights, asked, deleted) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (conversation, user) DO UPDATE SET \
                  role = excluded.role, intervals = excluded.intervals, invited_by = excluded.invited_by, \
-                 read = excluded.read, delivered = excluded.delivered, rights = excluded.rights, asked = excluded.asked",
+                 read = excluded.read, delivered = excluded.delivered, rights = excluded.rights, asked = excluded.asked, \
+                 deleted = excluded.deleted",
             )?
             .execute(params![
                 id.0,
@@ -145,7 +154,8 @@ impl Writer<'_> {
                 int(row.read),
                 int(row.delivered),
                 int(row.rights),
-                row.asked
+                row.asked,
+                row.deleted.to_bytes()
             ])?;
         Ok(())
     }

@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 
 use fireside_protocol::{
-    ConversationId, Entry, Nonce, Rev, Sequence, UserId, WallMs,
-    frames::{Device, DevicesPage, UserRecord, UserRecordKind},
+    Code, ConversationId, Entry, Nonce, Rev, Sequence, UserId, WallMs,
+    frames::{Device, DevicesPage, Revision, UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
     log,
@@ -20,10 +20,11 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::{
     queue::Queued,
     reports::reports,
+    revisions,
     rows::{
-        CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META, PINNED,
-        PRIVATE, blob, conversation, conversation_id, decode_body, device_id, entry_meta, int,
-        member, stored_entry, text, uint, user,
+        BODY, CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META,
+        PINNED, PRIVATE, blob, conversation, conversation_id, decode_body, device_id, entry_meta,
+        int, member, stored_entry, text, uint, user,
     },
     trouble::Trouble,
     user_log::{ends, user_log},
@@ -139,6 +140,11 @@ impl Snapshot<'_> {
             Op::Readers { user, request } => {
                 Ok(log::readers(self, user, request)?.map_or(Reply::NotFound, Reply::Readers))
             }
+            Op::Revisions { user, request } => Ok(match log::revisions(self, user, request)? {
+                Ok(page) => Reply::Revisions(page),
+                Err(Code::Forbidden) => Reply::Forbidden,
+                Err(_) => Reply::NotFound,
+            }),
             Op::Members { user, request } => {
                 Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
             }
@@ -297,12 +303,10 @@ impl Snapshot<'_> {
         let sql = format!("SELECT {META}, body FROM entries WHERE {IN_CONVERSATION} AND seq = ?2");
         let item = self.row(&sql, &[&id.0, &int(number)], |row| {
             let meta = entry_meta(row)?;
-            let entry: Entry = decode_body(blob(row, 10)?)?;
+            let entry: Entry = decode_body(blob(row, BODY)?)?;
             Ok(Item {
                 meta,
-                body_rev: entry.body_rev(),
-                tombstone: entry.tombstone,
-                facets: entry.facets,
+                entry,
                 pins: 0,
             })
         })?;
@@ -519,6 +523,27 @@ impl LogReader for Snapshot<'_> {
         );
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(self.rows(&sql, &[&id.0, &number(below), &limit], stored_entry)?)
+    }
+
+    fn revisions(
+        &mut self,
+        id: ConversationId,
+        item: Sequence,
+        above: Rev,
+        limit: usize,
+    ) -> Result<Vec<Revision>, StoreError> {
+        let sql = format!(
+            "SELECT rev, at, content FROM revisions WHERE {IN_CONVERSATION} AND seq = ?2 AND rev > ?3 ORDER BY rev LIMIT ?4"
+        );
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let values: [&dyn ToSql; 4] = [&id.0, &number(item), &number(above), &limit];
+        Ok(self.rows(&sql, &values, |row| {
+            Ok(Revision {
+                rev: uint(row, 0)?,
+                at: uint(row, 1)?,
+                content: revisions::content(blob(row, 2)?),
+            })
+        })?)
     }
 
     fn changed(

@@ -48,21 +48,22 @@ impl Writer<'_> {
             },
         };
         self.remember(&command.user, command.nonce, &outcome, command.now)?;
-        if let (Some((accused, entries)), Outcome::Done { .. }) = (found, &outcome) {
+        if let (Some(found), Outcome::Done { .. }) = (found, &outcome) {
             self.conn
                 .prepare_cached(
-                    "INSERT INTO reports (reporter, at, conversation, seq, accused, reason, text, evidence) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    "INSERT INTO reports (reporter, at, conversation, seq, accused, reason, text, evidence, revisions) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 )?
                 .execute(params![
                     command.user.as_str(),
                     int(command.now),
                     report.conversation.as_ref().map(|id| &id.0),
                     int(report.sequence),
-                    accused.as_str(),
+                    found.accused.as_str(),
                     report.reason.number(),
                     report.text,
-                    encode(&entries)
+                    encode(&found.entries),
+                    encode(&found.revisions)
                 ])?;
         }
         Ok(outcome)
@@ -87,7 +88,7 @@ pub(super) fn reports(
     limit: u32,
 ) -> Result<Vec<StoredReport>, Trouble> {
     let mut statement = conn.prepare_cached(
-        "SELECT number, reporter, at, conversation, seq, accused, reason, text, evidence FROM reports \
+        "SELECT number, reporter, at, conversation, seq, accused, reason, text, evidence, revisions FROM reports \
          WHERE number > ?1 ORDER BY number LIMIT ?2",
     )?;
     let mut rows = statement.query(params![int(after), limit])?;
@@ -106,6 +107,7 @@ pub(super) fn reports(
             reason: ReportReason::from_number(reason),
             text: text(row, 7)?.to_owned(),
             evidence,
+            revisions: decode_body(blob(row, 9)?)?,
         });
     }
     Ok(reports)

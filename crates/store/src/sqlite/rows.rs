@@ -6,6 +6,7 @@ use fireside_protocol::{
     codec::{decode, encode},
 };
 use fireside_server_core::{
+    deleted::Deleted,
     facets::is_pinned,
     rights::{EntryMeta, Interval},
     storage::{ConversationRow, MemberRow, Outcome, StoredEntry},
@@ -16,12 +17,14 @@ use super::trouble::Trouble;
 
 /// Columns of [`entry_meta`], then of [`stored_entry`].
 pub(super) const META: &str =
-    "seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions";
+    "seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, audience";
+/// Where `body` stands behind [`META`].
+pub(super) const BODY: usize = 11;
 /// Columns of [`member`], from `members m LEFT JOIN users u`.
 pub(super) const MEMBER: &str = "m.user, m.role, m.intervals, m.invited_by, m.read, m.delivered, m.rights, \
-     coalesce(u.name, ''), m.asked, coalesce(u.receipts_off, 0)";
+     coalesce(u.name, ''), m.asked, m.deleted, coalesce(u.receipts_off, 0)";
 /// How many they are.
-pub(super) const MEMBER_COLUMNS: usize = 10;
+pub(super) const MEMBER_COLUMNS: usize = 11;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
@@ -101,6 +104,7 @@ pub(super) fn entry_meta(row: &Row<'_>) -> Result<EntryMeta, Trouble> {
         countable: flags & COUNTABLE != 0,
         rev: uint(row, 5)?,
         private: flags & PRIVATE != 0,
+        audience: user_or_none(row, 10)?,
         target: uint(row, 7)?,
         target_sender: user_or_none(row, 8)?,
         target_private: flags & TARGET_PRIVATE != 0,
@@ -114,7 +118,7 @@ pub(super) fn entry_meta(row: &Row<'_>) -> Result<EntryMeta, Trouble> {
 pub(super) fn stored_entry(row: &Row<'_>) -> Result<StoredEntry, Trouble> {
     Ok(StoredEntry {
         meta: entry_meta(row)?,
-        body: Bytes::copy_from_slice(blob(row, 10)?),
+        body: Bytes::copy_from_slice(blob(row, BODY)?),
     })
 }
 
@@ -138,7 +142,12 @@ pub(super) fn mentions(meta: &EntryMeta) -> Option<Vec<u8>> {
 }
 
 /// What the rules need of an entry that is going to be stored.
-pub(super) fn meta_of(entry: &Entry, private: bool, target: Option<&EntryMeta>) -> EntryMeta {
+pub(super) fn meta_of(
+    entry: &Entry,
+    private: bool,
+    audience: Option<UserId>,
+    target: Option<&EntryMeta>,
+) -> EntryMeta {
     let header = entry.header.as_ref();
     EntryMeta {
         sequence: entry.sequence,
@@ -149,6 +158,7 @@ pub(super) fn meta_of(entry: &Entry, private: bool, target: Option<&EntryMeta>) 
         countable: entry.is_countable(),
         rev: entry.rev(),
         private,
+        audience,
         target: entry.target,
         target_sender: target.map(|target| target.sender.clone()),
         target_private: target.is_some_and(|target| target.private),
@@ -174,7 +184,8 @@ pub(super) fn member(row: &Row<'_>) -> Result<MemberRow, Trouble> {
         rights: uint(row, 6)?,
         name: text(row, 7)?.to_owned(),
         asked: row.get(8)?,
-        receipts_off: row.get(9)?,
+        deleted: Deleted::from_bytes(blob(row, 9)?).ok_or_else(|| Trouble::damaged("deletions"))?,
+        receipts_off: row.get(10)?,
     })
 }
 

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004.sql"),
     include_str!("migrations/0005.sql"),
     include_str!("migrations/0006.sql"),
+    include_str!("migrations/0007.sql"),
 ];
 /// How long a connection waits for a lock of another one. Only start, checkpoints and outside tools ever hold one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -70,8 +70,8 @@ impl<'c> Writer<'c> {
             round: Round::default(),
             sent: HashMap::default(),
             insert_entry: conn.prepare(
-                "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body, audience) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?,
             insert_nonce: conn.prepare(
                 "INSERT INTO nonces (nonce, user, code, conversation, seq, ordinal, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \

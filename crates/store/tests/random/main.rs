@@ -162,8 +162,10 @@ impl Run {
             header: None,
             content: Bytes::new(),
             private: false,
+            audience: None,
             target: None,
             facet: None,
+            keeps_revision: false,
             tombstone: None,
             member: None,
         }
@@ -380,6 +382,14 @@ impl Run {
             ),
             4 if history % 3 == 1 => (EntryKind::Role, MemberOp::Ask { user: user.clone() }),
             5 if history % 3 == 1 => (EntryKind::Role, MemberOp::Unask { user: user.clone() }),
+            5 if history % 3 == 2 => (
+                EntryKind::Role,
+                MemberOp::Delete {
+                    user: user.clone(),
+                    upto: u64::from(history % 4),
+                    numbers: vec![u64::from(history % 16) + 1, u64::from(history % 7) + 1],
+                },
+            ),
             4 => (
                 EntryKind::Role,
                 MemberOp::Invite {

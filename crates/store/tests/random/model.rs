@@ -9,6 +9,7 @@ use fireside_protocol::{
     frames::{UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
+    deleted::Deleted,
     facets::{carry_out, is_pinned},
     rights::{EntryMeta, Interval},
     storage::{
@@ -294,9 +295,7 @@ impl Model {
             .get(number as usize - 1)?;
         (!meta.kind.is_change()).then(|| Item {
             meta: meta.clone(),
-            body_rev: entry.body_rev(),
-            tombstone: entry.tombstone,
-            facets: entry.facets.clone(),
+            entry: entry.clone(),
             pins: (self.conversations.get(&id).into_iter())
                 .flat_map(|it| &it.entries)
                 .filter(|(meta, _)| meta.pinned)
@@ -385,6 +384,7 @@ impl Conversation {
             countable,
             rev: entry.sequence,
             private: new.private,
+            audience: new.audience.clone(),
             target: entry.target,
             target_sender: target_meta.as_ref().map(|meta| meta.sender.clone()),
             target_private: target_meta.is_some_and(|meta| meta.private),
@@ -419,7 +419,8 @@ impl Conversation {
         | MemberOp::Invite { user, .. }
         | MemberOp::Uninvite { user }
         | MemberOp::Ask { user }
-        | MemberOp::Unask { user }) = op;
+        | MemberOp::Unask { user }
+        | MemberOp::Delete { user, .. }) = op;
         let row = self
             .members
             .entry(user.clone())
@@ -467,6 +468,9 @@ impl Conversation {
             MemberOp::Uninvite { .. } => row.invited_by = None,
             MemberOp::Ask { .. } => row.asked = true,
             MemberOp::Unask { .. } => row.asked = false,
+            MemberOp::Delete { upto, numbers, .. } => {
+                row.rights += u64::from(row.deleted.add(*upto, numbers));
+            }
         }
     }
 }
@@ -478,7 +482,8 @@ fn member_change(op: &MemberOp, kind: EntryKind, append: &Append) -> MemberChang
         | MemberOp::Invite { user, .. }
         | MemberOp::Uninvite { user }
         | MemberOp::Ask { user }
-        | MemberOp::Unask { user } => (user, None),
+        | MemberOp::Unask { user }
+        | MemberOp::Delete { user, .. } => (user, None),
     };
     let created = append
         .create
@@ -498,6 +503,7 @@ fn member(user: &UserId) -> MemberRow {
         intervals: Vec::new(),
         invited_by: None,
         asked: false,
+        deleted: Deleted::default(),
         read: 0,
         delivered: 0,
         rights: 0,

@@ -526,7 +526,7 @@ fn a_file_of_the_first_schema_counts_unread_as_before() {
     assert_eq!(heads(&mut store), [0, 39]);
     drop(store);
     let conn = rusqlite::Connection::open(&path).unwrap();
-    conn.execute_batch("DROP TABLE senders; DROP INDEX entries_apart; DROP INDEX entries_pinned; DROP INDEX user_log_drafts; DROP TABLE reports; DROP INDEX blocks_by_blocked; ALTER TABLE users DROP COLUMN receipts_off; ALTER TABLE conversations DROP COLUMN settings; ALTER TABLE members DROP COLUMN asked; PRAGMA user_version = 1")
+    conn.execute_batch("DROP TABLE senders; DROP INDEX entries_apart; DROP INDEX entries_pinned; DROP INDEX user_log_drafts; DROP TABLE reports; DROP INDEX blocks_by_blocked; ALTER TABLE users DROP COLUMN receipts_off; ALTER TABLE conversations DROP COLUMN settings; ALTER TABLE members DROP COLUMN asked; ALTER TABLE members DROP COLUMN deleted; ALTER TABLE entries DROP COLUMN audience; DROP TABLE revisions; PRAGMA user_version = 1")
         .unwrap();
     drop(conn);
     let mut store = harness(&path, |_| ());

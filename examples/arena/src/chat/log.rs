@@ -283,6 +283,7 @@ mod tests {
             read_by: ReadBy::default(),
             pinned: false,
             reactions: None,
+            details: None,
         }
     }
 

@@ -35,8 +35,14 @@ pub(crate) fn node() -> Node {
 /// Its parts.
 pub(crate) fn fill(row: &mut ChildSpawnerCommands, look: &Look, room: Entity) {
     let about = &look.row;
-    let text = match &about.body {
+    let plain;
+    let text: &str = match &about.body {
         Body::Text(text) => text,
+        Body::Content(content) => {
+            plain = content.plain_text();
+            &plain
+        }
+        Body::Answer(_) => return note(row, &format!("{} answers a card", about.sender)),
         Body::Recalled => return note(row, &format!("{} took a message back", about.sender)),
         Body::Created(name) => return note(row, &format!("{} lit a fire: {name}", about.sender)),
         Body::Joined(who) => return note(row, &format!("{who} sits down at the fire")),

@@ -427,10 +427,7 @@ impl Stage {
                 target: scene.wrote(role, whose)?,
                 target_nonce: None,
                 seen_rev: 0,
-                content: encode(&TextContent {
-                    text: "edited".into(),
-                })
-                .into(),
+                content: encode(&TextContent::plain("edited")).into(),
             }
             .into(),
             Action::Recall(whose) => Recall {

@@ -2,8 +2,8 @@
 
 use fireside_client_core::{
     Command, RequestId,
-    command::{MessageRef, Recipient},
-    view::{Body, ConversationRow, MessageState, TimelineRow},
+    command::Recipient,
+    view::{Body, MessageState},
 };
 use fireside_protocol::{
     Code, ConversationId, UserId,
@@ -286,22 +286,10 @@ impl App {
     }
 
     fn run_here(&mut self, line: Line, conversation: ConversationId) {
+        let Some(line) = self.run_message(line, conversation) else {
+            return;
+        };
         match line {
-            Line::Text(text) => {
-                self.show_end();
-                self.show_list = false;
-                let to = match (self.row(conversation), self.new_peers.get(&conversation)) {
-                    (None, Some(peer)) => Recipient::User(peer.clone()),
-                    (
-                        Some(ConversationRow {
-                            peer: Some(peer), ..
-                        }),
-                        _,
-                    ) => Recipient::User(peer.clone()),
-                    _ => Recipient::Conversation(conversation),
-                };
-                self.act(Command::SendText { to, text }, Why::Send);
-            }
             Line::Invite(users) => {
                 let names: Vec<String> = users.iter().map(ToString::to_string).collect();
                 self.act(
@@ -341,19 +329,21 @@ impl App {
                     Tone::Bad,
                 ),
             },
-            Line::Recall => match self.own_last(|row| matches!(row.body, Body::Text(_))) {
-                Some(message) => self.act(
-                    Command::Recall {
-                        conversation,
-                        message,
-                    },
-                    Why::Quiet,
-                ),
-                None => self.say(
-                    "there is no message of yours to take back here".to_owned(),
-                    Tone::Bad,
-                ),
-            },
+            Line::Recall => {
+                match self.own_last(|row| matches!(row.body, Body::Text(_) | Body::Content(_))) {
+                    Some(message) => self.act(
+                        Command::Recall {
+                            conversation,
+                            message,
+                        },
+                        Why::Quiet,
+                    ),
+                    None => self.say(
+                        "there is no message of yours to take back here".to_owned(),
+                        Tone::Bad,
+                    ),
+                }
+            }
             Line::React(key, place) => {
                 let found = self.counted_back(place).map(|(message, row)| {
                     let mut all = row.reactions.iter().flat_map(|all| all.iter());
@@ -443,27 +433,6 @@ impl App {
                 name.is_empty() || other == name || id.to_string() == name
             });
         matching.next().map(|(conversation, ..)| *conversation)
-    }
-
-    /// The text that stands so far from the end; 1 is the last.
-    pub(super) fn counted_back(&self, place: usize) -> Option<(MessageRef, &TimelineRow)> {
-        let rows = &self.current()?.rows;
-        let mut texts = (rows.iter().rev()).filter(|row| {
-            matches!(row.body, Body::Text(_)) && !matches!(row.state, MessageState::Failed(_))
-        });
-        let row = texts.nth(place.checked_sub(1)?)?;
-        let message =
-            (row.sequence.map(MessageRef::Sequence)).or(row.nonce.map(MessageRef::Nonce))?;
-        Some((message, row))
-    }
-
-    fn own_last(&self, is: impl Fn(&TimelineRow) -> bool) -> Option<MessageRef> {
-        let row = self.current()?.rows.iter().rev().find(|row| {
-            row.sender == self.me && is(row) && !matches!(row.state, MessageState::Failed(_))
-        })?;
-        row.sequence
-            .map(MessageRef::Sequence)
-            .or(row.nonce.map(MessageRef::Nonce))
     }
 
     fn help(&mut self) {

@@ -57,6 +57,7 @@ fn message(row: u64, sender: &str, text: &str, state: MessageState) -> TimelineR
         read_by: ReadBy::default(),
         pinned: false,
         reactions: None,
+        details: None,
     }
 }
 

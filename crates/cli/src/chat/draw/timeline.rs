@@ -11,7 +11,7 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{ACCENT, DIM, NAME_COLOURS};
+use super::{ACCENT, DIM, NAME_COLOURS, content};
 use crate::chat::{
     app::{App, Geometry, role_name},
     clock::LocalClock,
@@ -180,7 +180,10 @@ fn lay_out<'a>(app: &App, clock: &LocalClock, width: usize) -> Vec<Laid<'a>> {
 }
 
 const fn is_bubble(row: &TimelineRow) -> bool {
-    matches!(row.body, Body::Text(_) | Body::Recalled | Body::Unknown)
+    matches!(
+        row.body,
+        Body::Text(_) | Body::Content(_) | Body::Recalled | Body::Unknown
+    )
 }
 
 fn rule<'a>(text: &str, width: usize, style: Style) -> Line<'a> {
@@ -242,6 +245,10 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
     let (mark, mark_style) = mark(&row.state);
     let (text, style) = match &row.body {
         Body::Text(text) => (text.to_string(), Style::new()),
+        Body::Content(content) => {
+            let text = content::text(content, row.details.as_deref());
+            (text, Style::new())
+        }
         Body::Recalled => (
             "message taken back".to_owned(),
             DIM.add_modifier(Modifier::ITALIC),
@@ -274,9 +281,23 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
         texts.push(String::new());
     }
     let last = texts.len().max(count) - 1;
-    let mut lines = Vec::with_capacity(texts.len() + 1);
+    let mut lines = Vec::with_capacity(texts.len() + 2);
+    let details = row.details.as_deref();
+    if let Some(quote) = details.and_then(|details| details.reply.as_ref()) {
+        let text = format!("   {}", content::quote(quote, room));
+        lines.push(Line::styled(text, DIM));
+    }
+    // A bar to the left of what names this user: a shape, and a colour besides.
+    let mentioned = details.is_some_and(|details| details.mentioned);
+    let margin = || {
+        if mentioned {
+            Span::styled(" ▌ ", Style::new().fg(Color::Yellow))
+        } else {
+            Span::raw("   ")
+        }
+    };
     for (index, text) in texts.into_iter().enumerate() {
-        let mut spans = vec![Span::raw("   ")];
+        let mut spans = vec![margin()];
         let mut used = text.width();
         spans.push(Span::styled(text, style));
         if index == last {
@@ -348,8 +369,9 @@ fn system_text(app: &App, row: &TimelineRow) -> (String, Style) {
             Some(name) => format!("{} named it {}", who(&row.sender), safe_line(name)),
             None => format!("{} changed the settings", who(&row.sender)),
         },
+        Body::Answer(answer) => format!("{} {}", who(&row.sender), content::answer(answer)),
         Body::Hole => "⋯ messages between are being loaded ⋯".to_owned(),
-        Body::Text(_) | Body::Recalled | Body::Unknown => String::new(),
+        Body::Text(_) | Body::Content(_) | Body::Recalled | Body::Unknown => String::new(),
     };
     (text, DIM)
 }

@@ -31,10 +31,7 @@ fn item(conversation: ConversationId, sequence: u64, rev: u64, text: &str) -> It
         nonce: None,
         target: 0,
         header: None,
-        content: encode(&TextContent {
-            text: text.to_owned(),
-        })
-        .into(),
+        content: encode(&TextContent::plain(text)).into(),
         edited: false,
         tombstone: None,
         member: None,

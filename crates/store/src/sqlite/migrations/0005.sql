@@ -1,1 +1,1 @@
--- Kept for what members get: its number is taken, so that steps made side by side run in one order.
+-- Nothing: a step that was not needed.

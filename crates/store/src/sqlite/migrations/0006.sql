@@ -7,7 +7,7 @@ CREATE INDEX blocks_by_blocked ON blocks (blocked, blocker);
 -- Whether nobody is told how far they have read: as their record of that kind says, at hand where members are read.
 ALTER TABLE users ADD COLUMN receipts_off INTEGER NOT NULL DEFAULT 0;
 
--- What moderators are asked to look at. `evidence` is an encoded array of protocol entries: a copy, which recall and erasure leave until
+-- What moderators are asked to look at. `evidence` is an encoded array of protocol entries, `revisions` one of revisions: copies, which recall and erasure leave until
 -- the report's own time is over.
 CREATE TABLE reports (
     number INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
@@ -18,7 +18,8 @@ CREATE TABLE reports (
     accused TEXT NOT NULL,
     reason INTEGER NOT NULL,
     text TEXT NOT NULL,
-    evidence BLOB NOT NULL
+    evidence BLOB NOT NULL,
+    revisions BLOB NOT NULL
 );
 CREATE INDEX reports_by_reporter ON reports (reporter, at);
 CREATE INDEX reports_by_time ON reports (at);

@@ -1,0 +1,110 @@
+//! What only few rows have: spans, a quote, votes. Read once from an item, and put together for a row.
+
+use std::sync::Arc;
+
+use fireside_protocol::{
+    Content, Entry, FacetKind, Header, Reactions, UserId,
+    content::{Span, Votes},
+};
+
+use crate::{
+    conversation::Conversation,
+    rows::{preview_of, reactions_of},
+    view::{Body, Details, PollOptionRow, PollRow, Quote, QuoteState},
+};
+
+/// What an item has beside what it says. Most have nothing of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Extra {
+    pub(crate) spans: Vec<Span>,
+    pub(crate) reactions: Reactions,
+    pub(crate) votes: Votes,
+}
+
+/// Reads it; `None`: there is nothing.
+pub(crate) fn extra_of(entry: &Entry, spans: Vec<Span>) -> Option<Box<Extra>> {
+    if entry.facets.is_empty() && spans.is_empty() {
+        return None;
+    }
+    Some(Box::new(Extra {
+        spans,
+        reactions: reactions_of(entry),
+        votes: (entry.facet(FacetKind::Votes)).unwrap_or_else(Votes::none),
+    }))
+}
+
+/// The details of a row; `None` if it has none.
+pub(crate) fn details_of(
+    header: &Header,
+    body: &Body,
+    spans: &[Span],
+    votes: Option<&Votes>,
+    quote: Option<Quote>,
+    me: Option<&UserId>,
+) -> Option<Arc<Details>> {
+    let mentioned = header.mention_all || me.is_some_and(|me| header.mentions.contains(me));
+    let poll = match body {
+        Body::Content(content) => match &**content {
+            Content::Poll(poll) => Some(poll),
+            _ => None,
+        },
+        _ => None,
+    };
+    let plain = header.reply_to == 0 && header.expires == 0 && header.priority == 0;
+    if plain && !header.silent && !mentioned && spans.is_empty() && poll.is_none() {
+        return None;
+    }
+    Some(Arc::new(Details {
+        spans: spans.to_vec(),
+        reply: quote,
+        mentioned,
+        silent: header.silent,
+        priority: header.priority,
+        expires: header.expires,
+        poll: poll.map(|poll| {
+            let none = Votes::none();
+            let votes = votes.unwrap_or(&none);
+            PollRow {
+                options: (0..poll.options.len() as u32)
+                    .map(|number| {
+                        let one = votes.options.iter().find(|one| one.option == number);
+                        let users = one.map_or(&[][..], |one| &one.users);
+                        PollOptionRow {
+                            mine: me.is_some_and(|me| users.contains(me)),
+                            users: users.into(),
+                        }
+                    })
+                    .collect(),
+                closed: votes.closed,
+            }
+        }),
+    }))
+}
+
+impl Conversation {
+    /// What a message answers, as it is now: a quote is a reference, so that a recall reaches it.
+    pub(crate) fn quote(&self, reply_to: u64) -> Option<Quote> {
+        if reply_to == 0 {
+            return None;
+        }
+        let Some(item) = self.items.get(&reply_to) else {
+            return Some(Quote {
+                sequence: reply_to,
+                sender: None,
+                text: "".into(),
+                state: QuoteState::NotLoaded,
+            });
+        };
+        let recalled = item.entry.tombstone.is_some();
+        Some(Quote {
+            sequence: reply_to,
+            sender: Some(item.entry.sender.clone()),
+            text: preview_of(&item.entry),
+            state: if recalled {
+                QuoteState::Recalled
+            } else {
+                QuoteState::Held
+            },
+        })
+    }
+}
