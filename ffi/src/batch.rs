@@ -370,7 +370,7 @@ impl Batch {
                 flat.text = self.text(&content.plain_text());
             }
             Body::Settings(_) | Body::Answer(_) | Body::Unknown => {
-                flat.body = c::FIRESIDE_BODY_UNKNOWN
+                flat.body = c::FIRESIDE_BODY_UNKNOWN;
             }
         }
         self.timeline_rows.push(flat);

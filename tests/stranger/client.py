@@ -38,11 +38,15 @@ CLIENT = {
     "Delivered": 20, "Typing": 21, "CreateGroup": 32, "Invite": 33, "Join": 34, "Leave": 35, "RemoveMember": 36, "SetRole": 37,
     "Block": 38, "RevokeDevice": 39, "SetConversation": 40, "AnswerRequest": 41, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,
     "DevicesRequest": 52, "PinsRequest": 53,
+    "Vote": 24, "ClosePoll": 25, "SetLive": 26, "Answer": 27, "Delete": 28, "RevisionsRequest": 56, "SetPersonal": 128, "ReadAll": 129,
+    "SetFolder": 130, "SetDraft": 131, "Friend": 132, "SetPresence": 133, "SetReceipts": 134, "Report": 135, "PresenceRequest": 144,
+    "ReadersRequest": 145,
 }
 SERVER = {
     64: "Welcome", 65: "Refused", 66: "Ack", 67: "Done", 68: "Pong", 69: "Draining", 70: "Kicked", 72: "Entry", 73: "Skip",
     74: "Head", 75: "UserRecord", 76: "Receipt", 77: "TypingOf", 96: "Page", 97: "HeadsPage", 98: "UserLogPage",
     99: "MembersPage", 100: "DevicesPage", 101: "PinsPage",
+    104: "RevisionsPage", 160: "PresenceOf", 176: "PresencePage", 177: "ReadersPage",
 }
 MESSAGE, CREATED, JOINED, LEFT, REMOVED, ROLE, EDIT, RECALL = 1, 2, 3, 4, 5, 6, 32, 33
 NEWEST, BEFORE, AFTER, RANGE, AROUND = 0, 1, 2, 3, 4

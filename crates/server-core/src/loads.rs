@@ -31,7 +31,7 @@ impl Node {
         match pending {
             Pending::Login(key) => {
                 let user = match result {
-                    Ok(Reply::User(user)) => Ok(user),
+                    Ok(Reply::User(user)) => Ok(*user),
                     Ok(_) => Err(StoreError::Unavailable("another reply".into())),
                     Err(error) => Err(error),
                 };

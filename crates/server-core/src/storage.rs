@@ -408,7 +408,7 @@ pub enum Reply {
     /// Of [`Op::LoadConversation`].
     Conversation(Box<LoadedConversation>),
     /// Of [`Op::LoadUser`].
-    User(LoadedUser),
+    User(Box<LoadedUser>),
     /// Of [`Op::LoadItem`].
     Item(Option<Item>),
     /// Of [`Op::Page`].

@@ -242,7 +242,7 @@ impl Database {
                 conversation,
                 peers,
             } => Reply::Conversation(Box::new(self.load_conversation(conversation, peers))),
-            Op::LoadUser(user) => Reply::User(LoadedUser {
+            Op::LoadUser(user) => Reply::User(Box::new(LoadedUser {
                 user_sequence: self.users.get(&user).map_or(0, |known| known.sequence),
                 valid_after: 0,
                 banned_until: 0,
@@ -257,7 +257,7 @@ impl Database {
                     .collect(),
                 blocks: self.pairs(|(by, of)| (*by == user).then_some(of)),
                 blocked_by: self.pairs(|(by, of)| (*of == user).then_some(by)),
-            }),
+            })),
             Op::LastSeen(users) => Reply::LastSeen(
                 users
                     .into_iter()

@@ -427,7 +427,7 @@ impl World {
 
     pub(super) fn load_user(&mut self, user: &UserId) -> LoadedUser {
         match self.one(Op::LoadUser(user.clone())) {
-            Reply::User(loaded) => loaded,
+            Reply::User(loaded) => *loaded,
             other => panic!("a load was answered with {other:?}"),
         }
     }

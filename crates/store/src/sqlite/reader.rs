@@ -106,7 +106,7 @@ impl Snapshot<'_> {
             } => Ok(Reply::Conversation(Box::new(
                 self.load_conversation(*conversation, peers.as_ref())?,
             ))),
-            Op::LoadUser(user) => Ok(Reply::User(self.load_user(user)?)),
+            Op::LoadUser(user) => Ok(Reply::User(Box::new(self.load_user(user)?))),
             Op::LoadItem {
                 conversation,
                 target,
