@@ -221,7 +221,7 @@ impl Node {
         }
         match result {
             Ok(Reply::Item(item)) => {
-                job.item = Some(item);
+                job.item = Some(*item);
                 self.run(conversation, job, now);
             }
             Ok(_) => self.give_up(job, Code::StorageUnavailable, BUSY_RETRY_MS),

@@ -410,7 +410,7 @@ pub enum Reply {
     /// Of [`Op::LoadUser`].
     User(Box<LoadedUser>),
     /// Of [`Op::LoadItem`].
-    Item(Option<Item>),
+    Item(Box<Option<Item>>),
     /// Of [`Op::Page`].
     Page(Box<Page>),
     /// Of [`Op::Heads`].

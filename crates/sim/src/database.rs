@@ -271,7 +271,7 @@ impl Database {
             Op::LoadItem {
                 conversation,
                 target,
-            } => Reply::Item(self.load_item(conversation, &target)),
+            } => Reply::Item(Box::new(self.load_item(conversation, &target))),
             Op::Page { user, request } => match log::page(self, &user, &request)? {
                 Some(page) => Reply::Page(Box::new(page)),
                 None => Reply::NotFound,

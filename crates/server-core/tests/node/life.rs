@@ -632,7 +632,7 @@ fn what_one_deletes_for_oneself_the_others_keep() {
     assert_eq!(world.live(1), [], "nobody else is told");
     world.acked(2, frame);
     assert_eq!(world.live(2), [], "once");
-    let mut left = before.clone();
+    let mut left = before;
     left.push(next);
     assert_eq!(page(&mut world, id, 2), left);
     assert_eq!(page(&mut world, id, 1).len(), whole.len() + 2);

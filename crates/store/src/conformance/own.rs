@@ -584,7 +584,11 @@ fn known(w: &mut World) {
     w.block(&cyd, &ann, true);
     w.reopen();
     let loaded = w.load_user(&ann);
-    assert_eq!(loaded.friends, [bob.clone()], "not who was only asked");
+    assert_eq!(
+        loaded.friends,
+        std::slice::from_ref(&bob),
+        "not who was only asked"
+    );
     assert_eq!(
         (loaded.blocks, loaded.blocked_by),
         (vec![dan.clone()], vec![cyd.clone()])

@@ -437,7 +437,7 @@ impl World {
             conversation,
             target,
         }) {
-            Reply::Item(item) => item,
+            Reply::Item(item) => *item,
             other => panic!("a load was answered with {other:?}"),
         }
     }

@@ -110,7 +110,9 @@ impl Snapshot<'_> {
             Op::LoadItem {
                 conversation,
                 target,
-            } => Ok(Reply::Item(self.load_item(*conversation, target)?)),
+            } => Ok(Reply::Item(Box::new(
+                self.load_item(*conversation, target)?,
+            ))),
             Op::UserLog { user, cursor, now } => {
                 Ok(Reply::UserLog(user_log(self.conn, user, *cursor, *now)?))
             }
