@@ -47,7 +47,7 @@ impl App {
     pub(super) fn run_own(&mut self, line: OwnLine) {
         match line {
             OwnLine::ReadAll => {
-                self.act(Command::ReadAll, Why::Say("everything is read".to_owned()))
+                self.act(Command::ReadAll, Why::Say("everything is read".to_owned()));
             }
             OwnLine::Folders => {
                 let mut lines: Vec<String> = (self.own.folders.iter())
