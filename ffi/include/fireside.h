@@ -1181,6 +1181,11 @@ typedef struct fireside_message_ref {
 #define FIRESIDE_STATUS_NOT_ASKED 310
 
 /**
+ * The named user does not ask to be your friend (any more).
+ */
+#define FIRESIDE_STATUS_NO_FRIEND_REQUEST 320
+
+/**
  * The text is empty.
  */
 #define FIRESIDE_STATUS_TEXT_EMPTY 400

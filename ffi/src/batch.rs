@@ -423,13 +423,15 @@ impl Batch {
             ..fireside_event::default()
         };
         match completion {
-            // No call of the interface gives settings or revisions yet.
+            // No call of the interface gives settings, revisions, readers or presence yet.
             Completion::Done
             | Completion::Settings(_)
             | Completion::Revisions { .. }
             | Completion::Bans { .. }
             | Completion::Link { .. }
-            | Completion::Links(_) => fireside_event {
+            | Completion::Links(_)
+            | Completion::Readers { .. }
+            | Completion::Presence(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,
                 ..none
             },

@@ -97,6 +97,10 @@ pub const FIRESIDE_STATUS_MUTED: fireside_status = 311;
 pub const FIRESIDE_STATUS_BARRED: fireside_status = 312;
 /// There is no such link (any more).
 pub const FIRESIDE_STATUS_LINK_INVALID: fireside_status = 313;
+/// The named user does not ask to be your friend (any more).
+pub const FIRESIDE_STATUS_NO_FRIEND_REQUEST: fireside_status = 320;
+/// Too many reports in a day; those that came are looked at.
+pub const FIRESIDE_STATUS_TOO_MANY_REPORTS: fireside_status = 321;
 /// The poll is closed; no vote counts any more.
 pub const FIRESIDE_STATUS_POLL_CLOSED: fireside_status = 330;
 /// The text is empty.
@@ -202,6 +206,8 @@ const WIRE: &[(Code, &CStr, &CStr)] = &[
     (Code::Muted, c"muted", c"you may not write here until the given time"),
     (Code::Barred, c"barred", c"the user is banned from this conversation until the given time"),
     (Code::LinkInvalid, c"link_invalid", c"there is no such link (any more)"),
+    (Code::NoFriendRequest, c"no_friend_request", c"the named user does not ask to be your friend (any more)"),
+    (Code::TooManyReports, c"too_many_reports", c"too many reports in a day; those that came are looked at"),
     (Code::PollClosed, c"poll_closed", c"the poll is closed; no vote counts any more"),
     (Code::TextEmpty, c"text_empty", c"the text is empty"),
     (Code::TextTooLong, c"text_too_long", c"the text is over 4,000 characters or 16 KiB"),

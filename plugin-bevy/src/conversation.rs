@@ -289,7 +289,7 @@ pub(crate) fn facts(row: &ConversationRow) -> (ConversationKind, Unread, Head) {
 
 #[cfg(test)]
 mod tests {
-    use fireside_client::core::view::{Body, MessageState};
+    use fireside_client::core::view::{Body, MessageState, ReadBy};
 
     use super::*;
 
@@ -303,6 +303,7 @@ mod tests {
             body: Body::Hole,
             state: MessageState::Received,
             edited: false,
+            read_by: ReadBy::default(),
             pinned: false,
             reactions: None,
             details: None,

@@ -487,6 +487,8 @@ mod tests {
             slow_mode_ms: 0,
             muted_until: 0,
             picture: "".into(),
+            personal: Default::default(),
+            draft: None,
         }
     }
 

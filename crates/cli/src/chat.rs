@@ -5,6 +5,7 @@ mod clock;
 mod draw;
 mod editor;
 mod lead;
+mod own_words;
 mod terminal;
 mod words;
 mod wrap;

@@ -358,6 +358,7 @@ impl Session {
                 self.ask_head(id, 0);
             }
         }
+        self.own.loaded(loaded.records);
         self.list.reset();
         self.outbox_loaded(loaded.outbox, now);
         for (request, command) in std::mem::take(&mut self.waiting_commands) {

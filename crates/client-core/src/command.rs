@@ -1,9 +1,10 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
 use fireside_protocol::{
-    Code, Content, ConversationId, JoinPolicy, LinkCode, MemberProfile, Nonce, Role, Sequence,
-    Settings, UserId, WallMs,
+    Code, Content, ConversationId, FolderId, FriendAction, JoinPolicy, LinkCode, MemberProfile,
+    Nonce, Personal, ReportReason, Role, Sequence, Settings, UserId, WallMs,
     content::{AnswerValue, CustomContent},
+    presence::SetPresence,
 };
 
 /// Names a call; its completion carries it.
@@ -353,6 +354,79 @@ pub enum Command {
         /// Block or unblock.
         on: bool,
     },
+    /// Changes what the user set for themselves in a conversation: pinned, archived, muted, level, marked unread, folder. Outboxable.
+    SetPersonal {
+        /// Where.
+        conversation: ConversationId,
+        /// What changes; the rest stays.
+        change: Personal,
+    },
+    /// Everything is read, as far as the server knows.
+    ReadAll,
+    /// Makes, changes or removes a folder.
+    SetFolder {
+        /// Which; `None`: a new one.
+        folder: Option<FolderId>,
+        /// Its name; empty: it goes.
+        name: String,
+        /// Folders are shown by this, ascending.
+        order: u32,
+    },
+    /// What stands in the input box of a conversation (call it at each key; it is sent at most every 2 s). Outboxable.
+    SetDraft {
+        /// Where.
+        conversation: ConversationId,
+        /// What; empty: nothing. At most as long as a message.
+        text: String,
+        /// The message it answers; 0 none.
+        reply_to: Sequence,
+    },
+    /// The user writes in the box of a conversation, or does not any more. While they do, drafts of other devices do not change it.
+    SetComposing {
+        /// Where.
+        conversation: ConversationId,
+        /// Writes.
+        on: bool,
+    },
+    /// Asks for a friendship, answers who asks, or ends it.
+    Friend {
+        /// With whom.
+        user: UserId,
+        /// What.
+        action: FriendAction,
+    },
+    /// Whether others are told how far the user has read; who tells nothing is told nothing.
+    SetReceipts {
+        /// Told.
+        on: bool,
+    },
+    /// Whether the user is there, and what they do. Holds until it is said anew, over reconnects too; not over a restart.
+    SetPresence(Box<SetPresence>),
+    /// The presence of users, at most 100; of who is not there when they logged in last.
+    Presence {
+        /// Of whom.
+        users: Vec<UserId>,
+    },
+    /// Reports a message or a user to the moderators; what the user sees around it is kept as evidence.
+    Report {
+        /// Where; must be there for a message.
+        conversation: Option<ConversationId>,
+        /// The message's number; 0: a user is reported.
+        sequence: Sequence,
+        /// Whom, if no message.
+        user: Option<UserId>,
+        /// Why.
+        reason: ReportReason,
+        /// In the user's own words; at most 1,000 characters.
+        text: String,
+    },
+    /// Who has read a message, and of how many.
+    Readers {
+        /// Where.
+        conversation: ConversationId,
+        /// Its number.
+        sequence: Sequence,
+    },
     /// Members, page by page.
     Members {
         /// Where.
@@ -387,6 +461,9 @@ impl Command {
                 | Self::Disconnect
                 | Self::SetToken(_)
                 | Self::MarkRead { .. }
+                | Self::SetDraft { .. }
+                | Self::SetPresence(_)
+                | Self::SetComposing { .. }
                 | Self::Close { .. }
                 | Self::SetVisible(false)
                 | Self::SetBackgroundFill(_)

@@ -157,6 +157,17 @@ impl Session {
                 }
                 self.set_token(request, token, now);
             }
+            Command::SetPersonal { .. }
+            | Command::ReadAll
+            | Command::SetFolder { .. }
+            | Command::SetDraft { .. }
+            | Command::SetComposing { .. }
+            | Command::Friend { .. }
+            | Command::SetPresence(_)
+            | Command::Presence { .. }
+            | Command::Readers { .. }
+            | Command::Report { .. }
+            | Command::SetReceipts { .. } => self.own_command(request, command, now)?,
             Command::CreateGroup { .. }
             | Command::Invite { .. }
             | Command::Join { .. }
@@ -347,7 +358,7 @@ impl Session {
         self.random.nonce(wall)
     }
 
-    fn done(&mut self, request: RequestId) {
+    pub(crate) fn done(&mut self, request: RequestId) {
         self.begin(request);
         self.finish(request, Ok(Completion::Done));
     }
@@ -516,7 +527,9 @@ impl Session {
             number => number.min(held.last_known),
         };
         if upto <= held.head.read {
-            self.done(request);
+            if upto < held.head.read || !self.unmark(request, id, now)? {
+                self.done(request);
+            }
             return Ok(());
         }
         let frame = ClientFrame::Read(Read {

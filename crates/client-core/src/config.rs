@@ -58,6 +58,8 @@ pub struct Breaks {
     pub head_as_gap: bool,
     /// A state takes the place of an older one whole, whatever of the older one is newer.
     pub facets_whole: bool,
+    /// Own settings of conversations that other devices changed are not taken over.
+    pub personal_not_synced: bool,
 }
 
 /// What happened to a link.

@@ -1,14 +1,17 @@
 //! What a client tells its game. One declared list; C, C#, C++ and Blueprint mirror it.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use fireside_protocol::{
     Code, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, WallMs,
     frames::{Banned, Device, Link, Member, Revision},
+    presence::PresenceOf,
 };
 
 use crate::{
     RequestId,
-    view::{ConversationRow, Diff, TimelineRow},
+    view::{ConversationRow, Diff, FolderRow, FriendRow, TimelineRow},
 };
 
 /// A class of events: delivered in this order, each through a bounded queue of its own. Order holds within a class.
@@ -53,6 +56,20 @@ pub enum Event {
         generation: u64,
         /// In order.
         diffs: Vec<Diff<ConversationRow>>,
+    },
+    /// Unread messages of all conversations, for a badge: muted and archived ones do not count, one that is only marked unread counts 1.
+    Badge {
+        /// How many.
+        unread: u64,
+    },
+    /// All folders, in their order.
+    Folders(Arc<[FolderRow]>),
+    /// All friends, with those who ask and those who were asked, by user.
+    Friends(Arc<[FriendRow]>),
+    /// Whether others are told how far this user has read.
+    Receipts {
+        /// Told.
+        on: bool,
     },
     /// How near the device is to what the server has. It comes behind the changes of views that it speaks of.
     Sync(SyncState),
@@ -99,6 +116,8 @@ pub enum Event {
         /// How many; 0: all were answered.
         waiting: u64,
     },
+    /// Somebody's presence: a friend's, or of who is in an open conversation. Who was not told of is offline.
+    Presence(Box<PresenceOf>),
     /// Somebody types or stopped.
     Typing {
         /// Where.
@@ -119,12 +138,18 @@ impl Event {
             | Self::State(_)
             | Self::TokenExpiring { .. }
             | Self::MemoryMode { .. } => EventClass::Completion,
-            Self::Conversations { .. } | Self::Timeline { .. } | Self::Sync(_) => EventClass::View,
+            Self::Conversations { .. }
+            | Self::Timeline { .. }
+            | Self::Badge { .. }
+            | Self::Folders(_)
+            | Self::Friends(_)
+            | Self::Receipts { .. }
+            | Self::Sync(_) => EventClass::View,
             Self::MessageReceived { .. }
             | Self::Missed { .. }
             | Self::Invited { .. }
             | Self::JoinRequests { .. } => EventClass::Notice,
-            Self::Typing { .. } => EventClass::Ephemeral,
+            Self::Typing { .. } | Self::Presence(_) => EventClass::Ephemeral,
         }
     }
 
@@ -142,6 +167,8 @@ impl Event {
         match self {
             Self::Conversations { diffs, .. } => of(diffs),
             Self::Timeline { diffs, .. } => of(diffs),
+            Self::Folders(rows) => rows.len().max(1),
+            Self::Friends(rows) => rows.len().max(1),
             _ => 1,
         }
     }
@@ -204,6 +231,15 @@ pub enum Completion {
         rows: Vec<TimelineRow>,
         /// There are more: ask before the last one's number.
         more: bool,
+    },
+    /// The presence of users.
+    Presence(Vec<PresenceOf>),
+    /// Who has read a message.
+    Readers {
+        /// They.
+        users: Vec<UserId>,
+        /// Of how many; 0: it is not told here.
+        of: u32,
     },
     /// What a message said before, oldest first.
     Revisions {

@@ -11,7 +11,7 @@ use fireside_protocol::{
 use crate::{Session, conversation::Conversation, rows::short};
 
 /// Conversations in memory; heads of more are not taken.
-const CONVERSATIONS_MAX: usize = 20_000;
+pub(crate) const CONVERSATIONS_MAX: usize = 20_000;
 /// Live messages remembered per conversation, to bring a head up to date that was overtaken by them.
 const RECENT_MAX: usize = 32;
 /// A head is asked for anew after this, in ms, so that a burst asks once.
@@ -355,6 +355,7 @@ impl Session {
             }
             EntryKind::Left | EntryKind::Removed => {
                 *members = members.saturating_sub(1);
+                conversation.readers.remove(&change.user);
                 if own {
                     conversation.head.role = None;
                     conversation.left_at = conversation.left_at.max(entry.at);

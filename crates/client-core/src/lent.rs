@@ -132,7 +132,7 @@ fn text_of(row: &TimelineRow) -> Option<&ByteString> {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::view::MessageState;
+    use crate::view::{MessageState, ReadBy};
 
     #[test]
     fn texts_lie_behind_each_other_and_stay_as_they_were() {
@@ -167,6 +167,7 @@ mod tests {
             body,
             state: MessageState::Received,
             edited: n.is_multiple_of(2),
+            read_by: ReadBy::default(),
             pinned: n == 3,
             reactions: None,
             details: None,

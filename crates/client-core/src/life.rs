@@ -73,7 +73,7 @@ impl Session {
         }
         let (conversation, peer) = self.address(to)?;
         let frame = ClientFrame::Send(Send {
-            nonce: self.nonce(),
+            nonce: self.nonce_after_draft(conversation),
             after: None,
             conversation,
             peer,
@@ -82,6 +82,7 @@ impl Session {
         });
         self.outbox_add(request, conversation, frame, now)?;
         self.receipts_sent(conversation);
+        self.draft_sent(conversation);
         self.scroll_to_end(conversation);
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! The conversation list: newest activity first.
+//! The conversation list: pinned ones first, then newest activity first.
 
-use std::{cmp::Reverse, sync::Arc};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 use fireside_protocol::{ConversationId, ConversationKind, WallMs};
 
@@ -8,18 +8,31 @@ use crate::{
     Event, Session,
     conversation::Conversation,
     diff::DIFFS_MAX,
-    id_set::{IdSet, Numbers},
+    id_set::IdSet,
+    outbox::Outbox,
+    own::Own,
     rows::preview_of,
     view::{ConversationRow, Diff, LIST_ROWS_MAX},
 };
 
+/// What the order of the list goes by: pinned first, then the time descending, then the id.
+type Place = (Reverse<bool>, Reverse<WallMs>, ConversationId);
+
+fn place_of(row: &ConversationRow) -> Place {
+    (
+        Reverse(row.personal.pinned),
+        Reverse(row.at),
+        row.conversation,
+    )
+}
+
 /// The view of the list.
 #[derive(Debug)]
 pub(crate) struct List {
-    /// As the game has it, once all that was polled is applied: by time descending, then id.
+    /// As the game has it, once all that was polled is applied: by [`Place`].
     shown: Vec<ConversationRow>,
-    /// The time under which a shown row stands.
-    placed: Numbers,
+    /// The place at which a shown row stands.
+    placed: BTreeMap<ConversationId, Place>,
     dirty: IdSet,
     reset: bool,
     generation: u64,
@@ -29,7 +42,7 @@ impl List {
     pub(crate) fn new() -> Self {
         Self {
             shown: Vec::new(),
-            placed: Numbers::new(),
+            placed: BTreeMap::new(),
             dirty: IdSet::default(),
             reset: false,
             generation: 0,
@@ -46,10 +59,8 @@ impl List {
         self.reset = true;
     }
 
-    fn find(&self, at: WallMs, id: ConversationId) -> usize {
-        let key = (Reverse(at), id);
-        self.shown
-            .partition_point(|row| (Reverse(row.at), row.conversation) < key)
+    fn find(&self, place: Place) -> usize {
+        self.shown.partition_point(|row| place_of(row) < place)
     }
 
     /// Brings one line up to date.
@@ -58,7 +69,7 @@ impl List {
         id: ConversationId,
         row: Option<ConversationRow>,
     ) -> Vec<Diff<ConversationRow>> {
-        let old = self.placed.get(&id).map(|at| self.find(*at, id));
+        let old = self.placed.get(&id).map(|place| self.find(*place));
         let mut diffs = Vec::new();
         match (old, row) {
             (None, None) => {}
@@ -68,14 +79,14 @@ impl List {
                 diffs.push(Diff::Remove { index });
             }
             (None, Some(row)) => {
-                let index = self.find(row.at, id);
-                self.placed.insert(id, row.at);
+                let index = self.find(place_of(&row));
+                self.placed.insert(id, place_of(&row));
                 self.shown.insert(index, row.clone());
                 diffs.push(Diff::Insert { index, row });
             }
             (Some(from), Some(row)) => {
                 let before = self.shown.remove(from);
-                let to = self.find(row.at, id);
+                let to = self.find(place_of(&row));
                 if from != to {
                     diffs.push(Diff::Move { from, to });
                 }
@@ -85,7 +96,7 @@ impl List {
                         row: row.clone(),
                     });
                 }
-                self.placed.insert(id, row.at);
+                self.placed.insert(id, place_of(&row));
                 self.shown.insert(to, row);
             }
         }
@@ -103,17 +114,17 @@ impl Session {
         let many = 2 * dirty.len() > DIFFS_MAX || self.conversations.len() > LIST_ROWS_MAX;
         if many || self.list.reset || self.list.generation == 0 {
             self.list.reset = false;
+            let ids: Vec<ConversationId> = self.conversations.keys().copied().collect();
             let mut rows: Vec<ConversationRow> =
-                self.conversations.values().filter_map(line).collect();
-            rows.sort_unstable_by_key(|row| (Reverse(row.at), row.conversation));
+                ids.into_iter().filter_map(|id| self.line(id)).collect();
+            rows.sort_by_key(place_of);
             rows.truncate(LIST_ROWS_MAX);
             if rows == self.list.shown && self.list.generation > 0 {
                 return None;
             }
-            self.list.placed.clear();
-            for row in &rows {
-                self.list.placed.insert(row.conversation, row.at);
-            }
+            self.list.placed = (rows.iter())
+                .map(|row| (row.conversation, place_of(row)))
+                .collect();
             self.list.generation += 1;
             let all: Arc<[ConversationRow]> = rows.as_slice().into();
             self.list.shown = rows;
@@ -124,7 +135,7 @@ impl Session {
         }
         let mut diffs = Vec::new();
         while let Some(id) = dirty.pop_first() {
-            let row = self.conversations.get(&id).and_then(line);
+            let row = self.line(id);
             diffs.extend(self.list.place(id, row));
         }
         if diffs.is_empty() {
@@ -135,10 +146,40 @@ impl Session {
             diffs,
         })
     }
+
+    /// A conversation's line, as it is now, and what it counts for the badge.
+    fn line(&mut self, id: ConversationId) -> Option<ConversationRow> {
+        let now = self.links.server_ms(self.now);
+        let conversation = self.conversations.get(&id);
+        let line = conversation.and_then(|it| line(it, &self.own, &self.outbox, now));
+        let Some((row, ends)) = line else {
+            self.own.count(id, 0);
+            return None;
+        };
+        if let Some(until) = ends {
+            self.mute_ends(until);
+        }
+        self.own.count(id, badge_of(&row));
+        Some(row)
+    }
 }
 
-/// A conversation's line; `None` while nothing is known of it.
-fn line(conversation: &Conversation) -> Option<ConversationRow> {
+/// What a line counts for the badge.
+fn badge_of(row: &ConversationRow) -> u64 {
+    let personal = &row.personal;
+    if row.role.is_none() || personal.muted || personal.archived {
+        return 0;
+    }
+    u64::from(row.unread).max(u64::from(personal.marked_unread))
+}
+
+/// A conversation's line; `None` while nothing is known of it. With when a mute ends.
+fn line(
+    conversation: &Conversation,
+    own: &Own,
+    outbox: &Outbox,
+    now: WallMs,
+) -> Option<(ConversationRow, Option<WallMs>)> {
     let head = &conversation.head;
     if matches!(head.kind, ConversationKind::Unknown(_)) {
         return None;
@@ -148,7 +189,8 @@ fn line(conversation: &Conversation) -> Option<ConversationRow> {
         None => head.name.as_str(),
     };
     let preview = head.preview.as_ref();
-    Some(ConversationRow {
+    let (personal, ends) = own.row(conversation, outbox, now);
+    let row = ConversationRow {
         conversation: head.conversation,
         kind: head.kind,
         name: name.into(),
@@ -165,5 +207,8 @@ fn line(conversation: &Conversation) -> Option<ConversationRow> {
         slow_mode_ms: head.slow_mode_ms,
         picture: head.picture.as_str().into(),
         muted_until: head.muted_until,
-    })
+        personal,
+        draft: own.draft(head.conversation, outbox),
+    };
+    Some((row, ends))
 }

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, Header, Nonce, Now, Sequence, UserId,
+    ClientFrame, Code, ConversationId, Entry, Header, Nonce, Now, Personal, Sequence, UserId,
     content::{CustomContent, Span},
     decode,
     frames::{Answer, ClosePoll, Edit, Pin, React, Read, Recall, Send, SetLive, Vote},
     limits::{OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
+    personal::{SetDraft, SetPersonal},
 };
 
 use crate::{
@@ -160,6 +161,16 @@ impl Outbox {
             .filter_map(|nonce| self.entries.get(nonce).map(|outgoing| &**outgoing))
     }
 
+    /// What waits of a conversation, oldest first; not what failed for good.
+    pub(crate) fn frames(
+        &self,
+        id: ConversationId,
+    ) -> impl DoubleEndedIterator<Item = &ClientFrame> {
+        (self.queue(id))
+            .filter(|outgoing| outgoing.record.failed == 0)
+            .map(|outgoing| &outgoing.frame)
+    }
+
     /// Messages to show as echoes: those on disk, oldest first.
     pub(crate) fn echoes(&self, id: ConversationId) -> impl Iterator<Item = &Outgoing> {
         (self.queue(id)).filter(|outgoing| outgoing.stored && outgoing.record.row != 0)
@@ -266,10 +277,21 @@ impl Session {
         frame: ClientFrame,
         now: Now,
     ) -> Result<(), Code> {
+        self.outbox_put(vec![call], id, frame, now)
+    }
+
+    /// The same for as many calls as wait for it.
+    pub(crate) fn outbox_put(
+        &mut self,
+        mut calls: Vec<RequestId>,
+        id: ConversationId,
+        mut frame: ClientFrame,
+        now: Now,
+    ) -> Result<(), Code> {
         let Some(nonce) = frame.nonce().filter(|_| is_kept(&frame)) else {
             return Err(Code::ArgumentInvalid);
         };
-        let mut calls = vec![call];
+        let begun = calls.clone();
         if let ClientFrame::Read(read) = &frame {
             // The newest marker stands for those before it.
             let older: Vec<Nonce> = (self.outbox.queue(id))
@@ -286,6 +308,7 @@ impl Session {
                 }
             }
         }
+        self.outbox_merge(&mut calls, id, &mut frame);
         if self.outbox.is_full() {
             return Err(Code::OutboxFull);
         }
@@ -297,10 +320,58 @@ impl Session {
         // While there is a link it is tried at once; a note of its own would cost a second write.
         let tried = self.is_ready();
         let record = record_of(&frame, nonce, id, row, self.outbox.position, tried, now);
-        self.begin(call);
+        for call in begun {
+            self.begin(call);
+        }
         self.cache.transaction.outbox.push(record.clone());
         self.outbox_insert(record, frame, calls, false);
         Ok(())
+    }
+
+    /// Of own settings and drafts the newest stands for those before it that are not on their way.
+    fn outbox_merge(
+        &mut self,
+        calls: &mut Vec<RequestId>,
+        id: ConversationId,
+        frame: &mut ClientFrame,
+    ) {
+        let same = frame.kind();
+        let apart = matches!(
+            frame,
+            ClientFrame::SetPersonal(_) | ClientFrame::SetDraft(_)
+        );
+        let older: Vec<Nonce> = (self.outbox.queue(id))
+            .filter(|other| apart && other.stage == Stage::Waiting && other.frame.kind() == same)
+            .map(|other| other.record.nonce)
+            .collect();
+        let mut merged: Option<Personal> = None;
+        for nonce in older {
+            let Some(old) = self.outbox.take(nonce) else {
+                continue;
+            };
+            calls.extend(old.calls);
+            self.outbox_forget(nonce);
+            if let ClientFrame::SetPersonal(old) = old.frame {
+                merged.get_or_insert(Personal::NOTHING).overlay(&old.change);
+            }
+        }
+        if let (ClientFrame::SetPersonal(set), Some(mut merged)) = (frame, merged) {
+            merged.overlay(&set.change);
+            set.change = merged;
+        }
+    }
+
+    /// A message is sent that takes the draft away: none that waits is said any more.
+    pub(crate) fn outbox_drop_drafts(&mut self, id: ConversationId) {
+        let drafts: Vec<Nonce> = (self.outbox.queue(id))
+            .filter(|other| matches!(other.frame, ClientFrame::SetDraft(_)))
+            .map(|other| other.record.nonce)
+            .collect();
+        for nonce in drafts {
+            if self.outbox.take(nonce).is_some() {
+                self.outbox_forget(nonce);
+            }
+        }
     }
 
     fn outbox_insert(
@@ -420,17 +491,25 @@ impl Session {
             queue.reverse();
         }
         let mut blocked = false;
+        let mut own_flying: Vec<u16> = Vec::new();
         for nonce in queue {
             let Some(outgoing) = self.outbox.entries.get_mut(&nonce) else {
                 continue;
             };
-            let read = matches!(outgoing.frame, ClientFrame::Read(_));
+            let read = is_apart(&outgoing.frame);
+            let kind = outgoing.frame.kind();
+            // Of own settings and of drafts one is on its way at a time: the last one said is the last one taken.
+            if own_flying.contains(&kind) && outgoing.stage == Stage::Waiting {
+                continue;
+            }
             match outgoing.stage {
                 Stage::Failed(_) => continue,
                 Stage::InFlight(_) => {
                     if !read {
                         flying += 1;
                         before = Some(nonce);
+                    } else if !matches!(outgoing.frame, ClientFrame::Read(_)) {
+                        own_flying.push(kind);
                     }
                     continue;
                 }
@@ -468,6 +547,9 @@ impl Session {
             let after = before.filter(|_| !shuffled);
             set_after(&mut outgoing.frame, after);
             let frame = std::mem::replace(&mut outgoing.frame, ClientFrame::Unknown(0));
+            if read && !matches!(frame, ClientFrame::Read(_)) {
+                own_flying.push(kind);
+            }
             self.outbox
                 .set_stage(nonce, Stage::InFlight(now.monotonic_ms));
             self.outbox.dirty.remove(id);
@@ -546,6 +628,14 @@ fn record_of(
     }
 }
 
+/// What stands in no order with the messages of its conversation.
+const fn is_apart(frame: &ClientFrame) -> bool {
+    matches!(
+        frame,
+        ClientFrame::Read(_) | ClientFrame::SetPersonal(_) | ClientFrame::SetDraft(_)
+    )
+}
+
 const fn is_facet(frame: &ClientFrame) -> bool {
     matches!(
         frame,
@@ -591,5 +681,16 @@ macro_rules! kept {
     };
 }
 kept!(
-    Send, Edit, Recall, Read, React, Pin, Vote, ClosePoll, SetLive, Answer
+    Send,
+    Edit,
+    Recall,
+    Read,
+    React,
+    Pin,
+    Vote,
+    ClosePoll,
+    SetLive,
+    Answer,
+    SetPersonal,
+    SetDraft
 );

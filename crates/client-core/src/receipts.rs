@@ -3,7 +3,7 @@
 use fireside_protocol::{
     ClientFrame, ConversationId, Entry, EntryKind, Sequence, UserId,
     frames::{Attention, Delivered, Receipt, Typing, TypingOf},
-    limits::{RECEIPT_INTERVAL_MS, TYPING_TIMEOUT_MS},
+    limits::{RECEIPT_INTERVAL_MS, RECEIPT_MEMBERS_MAX, TYPING_TIMEOUT_MS},
 };
 
 use crate::{Event, Session, link::Request, sorted::Map, timers::Timer};
@@ -147,6 +147,18 @@ impl Session {
         let Some(held) = self.conversations.get_mut(&id) else {
             return;
         };
+        if !held.is_direct() && self.me.as_ref() != Some(&receipt.user) {
+            let known = held.readers.get(&receipt.user).map_or(0, |known| known.1);
+            if receipt.gone {
+                held.readers.remove(&receipt.user);
+            } else if known > 0 || held.readers.len() < 2 * RECEIPT_MEMBERS_MAX {
+                let read = known.max(receipt.read);
+                held.readers
+                    .insert(receipt.user.clone(), (receipt.joined, read));
+            }
+            self.timeline_dirty(id);
+            return;
+        }
         if held.head.peer.as_ref() != Some(&receipt.user) {
             return;
         }
@@ -243,6 +255,11 @@ impl Session {
     /// a head tells that the conversation moved.
     pub(crate) fn marks_lost(&mut self) {
         self.receipts.delivered.clear();
+        for id in self.open.clone() {
+            if let Some(held) = self.conversations.get_mut(&id) {
+                held.readers.clear();
+            }
+        }
         self.receipts.typing.clear();
         self.receipts.typing_of.clear();
     }

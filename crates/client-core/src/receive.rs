@@ -5,6 +5,7 @@ use fireside_protocol::{
     Code, ConversationId, Entry, EntryKind, RawFrame, ServerFrame,
     frames::{Ack, Refused, Skip},
     limits::HOLE_REPAIR_DELAY_MS,
+    personal::ReadersPage,
 };
 
 use crate::{
@@ -114,6 +115,18 @@ impl Session {
             ServerFrame::LinksPage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {
                     self.on_links(call, page);
+                }
+            }
+            ServerFrame::PresenceOf(presence) => self.on_presence(presence),
+            ServerFrame::PresencePage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    self.on_presence_page(call, page);
+                }
+            }
+            ServerFrame::ReadersPage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    let ReadersPage { users, of, .. } = page;
+                    self.finish(call, Ok(crate::event::Completion::Readers { users, of }));
                 }
             }
             ServerFrame::DevicesPage(page) => {

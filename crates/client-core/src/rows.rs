@@ -13,7 +13,7 @@ use fireside_protocol::{
 
 use crate::{
     conversation::{Item, compact},
-    view::{Body, MessageState, ReactionRow, TimelineRow},
+    view::{Body, MessageState, ReactionRow, ReadBy, TimelineRow},
 };
 
 /// Bytes of a preview in the conversation list.
@@ -152,6 +152,7 @@ pub(crate) fn row_of(item: &Item, me: Option<&UserId>, delivered: u64, read: u64
         body: item.body.clone(),
         state,
         edited: entry.edited && entry.tombstone.is_none(),
+        read_by: ReadBy::default(),
         pinned: entry
             .facets
             .iter()

@@ -14,7 +14,9 @@ use crate::{
     link::{CLOCK_JUMP_MS, Links, Request},
     list::List,
     outbox::Outbox,
+    own::Own,
     pending::Calls,
+    presence::Presence,
     random::Random,
     receipts::Receipts,
     sorted::Map,
@@ -45,6 +47,8 @@ pub struct Session {
     pub(crate) open: Vec<ConversationId>,
     pub(crate) timelines: Map<ConversationId, Timeline>,
     pub(crate) list: List,
+    pub(crate) own: Own,
+    pub(crate) presence: Presence,
     /// Whose session it is, once known.
     pub(crate) me: Option<UserId>,
     /// Stands where a user must be named and none is known.
@@ -93,6 +97,8 @@ impl Session {
             open: Vec::new(),
             timelines: Map::default(),
             list: List::new(),
+            own: Own::default(),
+            presence: Presence::default(),
             visible: false,
             suspended: false,
             background_fill: false,
@@ -200,6 +206,8 @@ impl Session {
             Timer::Delivered(id) => self.on_delivered_due(id),
             Timer::TypingOf(id, user) => self.say_typing(id, &user, false),
             Timer::Call(request) => self.on_call_timeout(request),
+            Timer::Draft(id) => self.say_draft(id, now),
+            Timer::Mute => self.on_mute_due(),
         }
     }
 
@@ -240,13 +248,14 @@ impl Session {
             EventClass::Completion => self.completions.pop_front(),
             EventClass::View if self.cache.mode == Mode::Loading => None,
             EventClass::View => (self.poll_list())
+                .or_else(|| self.poll_own())
                 .or_else(|| self.poll_timeline())
                 .or_else(|| self.poll_sync()),
             EventClass::Notice => self.notices.pop_front().or_else(|| {
                 let count = std::mem::take(&mut self.missed);
                 (count > 0).then_some(Event::Missed { count })
             }),
-            EventClass::Ephemeral => self.poll_typing(),
+            EventClass::Ephemeral => self.poll_typing().or_else(|| self.poll_presence()),
         }
     }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use fireside_protocol::{
     ConversationId, DeviceId, Nonce, Sequence, UserId, UserSequence, WallMs,
-    frames::{Head, Range},
+    frames::{Head, Range, UserRecord},
 };
 
 /// Matches a result to its operation.
@@ -33,6 +33,10 @@ pub struct Transaction {
     /// Items to keep, whole. The larger rev wins in the cache too: an item that is there already is replaced unless its `rev` is
     /// larger (an equal one may bring a part that was missed), and always keeps its `row`.
     pub items: Vec<ItemRecord>,
+    /// All records of the user log go first.
+    pub forget_records: bool,
+    /// Records of the user log to keep, each in the place of the one with the same key; those that are gone only take that one away.
+    pub records: Vec<UserRecord>,
     /// Outbox entries to add or change.
     pub outbox: Vec<OutboxRecord>,
     /// Outbox entries to take out. A nonce is never in both lists.
@@ -51,6 +55,8 @@ impl Transaction {
             conversations,
             forget,
             items,
+            forget_records,
+            records,
             outbox,
             outbox_remove,
             profile,
@@ -59,6 +65,8 @@ impl Transaction {
             && conversations.is_empty()
             && forget.is_empty()
             && items.is_empty()
+            && !*forget_records
+            && records.is_empty()
             && outbox.is_empty()
             && outbox_remove.is_empty()
             && profile.is_none()
@@ -170,6 +178,8 @@ pub struct Loaded {
     pub profile: Profile,
     /// All conversations.
     pub conversations: Vec<ConversationRecord>,
+    /// Records of the user log that were kept.
+    pub records: Vec<UserRecord>,
     /// The outbox by position.
     pub outbox: Vec<OutboxRecord>,
 }

@@ -128,6 +128,7 @@ impl Session {
         if page.reload {
             self.cache.profile.blocked.clear();
             self.cache.profile.invitations.clear();
+            self.own_reload();
             self.cache.profile_dirty = true;
         }
         for record in &page.records {
@@ -159,6 +160,9 @@ impl Session {
                 let frame = ClientFrame::UserLogRequest(UserLogRequest { cursor });
                 self.request(&frame, Request::UserLog);
             }
+        }
+        if self.on_own_record(record) {
+            return;
         }
         match (record.kind, record.conversation, &record.user) {
             (UserRecordKind::Membership, Some(id), _) => self.on_membership(id, record),

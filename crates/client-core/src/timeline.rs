@@ -19,7 +19,7 @@ use crate::{
     rows::{reaction_rows, row_of, said, set_reaction},
     storage::ItemRecord,
     sync::SMALL_HOLE,
-    view::{Body, Diff, MessageState, TIMELINE_ROWS_MAX, TimelineRow},
+    view::{Body, Diff, MessageState, ReadBy, TIMELINE_ROWS_MAX, TimelineRow},
 };
 
 /// Items read from the cache when a timeline is opened.
@@ -473,6 +473,7 @@ impl Session {
             body: Body::Hole,
             state: MessageState::Received,
             edited: false,
+            read_by: ReadBy::default(),
             pinned: false,
             reactions: None,
             details: None,
@@ -483,6 +484,9 @@ impl Session {
         let head = &conversation.head;
         let me = self.me.as_ref();
         let mut row = row_of(item, me, head.peer_delivered, head.peer_read);
+        if row.state != MessageState::Received && !conversation.readers.is_empty() {
+            row.read_by = self.read_by(conversation, item.entry.sequence);
+        }
         let mut edited_spans = None;
         if me == Some(&item.entry.sender) && row.body != Body::Recalled {
             let (number, nonce) = (item.entry.sequence, item.entry.nonce);
@@ -522,6 +526,18 @@ impl Session {
             );
         }
         row
+    }
+
+    /// Of those who tell and were there: how many have read an own message.
+    fn read_by(&self, conversation: &Conversation, number: Sequence) -> ReadBy {
+        let mut count = ReadBy::default();
+        if self.tells_receipts() {
+            for (joined, read) in conversation.readers.values() {
+                count.of += u32::from(*joined <= number);
+                count.readers += u32::from(*joined <= number && *read >= number);
+            }
+        }
+        count
     }
 
     /// How a poll stands with what waits in the outbox; the state of a live object too.
@@ -613,6 +629,7 @@ impl Session {
                 body,
                 state: outgoing.state(),
                 edited: false,
+                read_by: ReadBy::default(),
                 pinned: false,
                 reactions: None,
                 details,

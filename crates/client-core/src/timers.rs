@@ -37,6 +37,10 @@ pub(crate) enum Timer {
     TypingOf(ConversationId, UserId),
     /// A call takes too long.
     Call(RequestId),
+    /// What stands in a box is said.
+    Draft(ConversationId),
+    /// The next mute ends.
+    Mute,
 }
 
 /// A number by a timer with another number: one kind of tree for both uses.

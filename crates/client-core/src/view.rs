@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, Content, ConversationId, ConversationKind, MemberProfile, Nonce, Role, Sequence,
-    Settings, UserId, WallMs,
+    Code, Content, ConversationId, ConversationKind, FolderId, FriendState, MemberProfile, Nonce,
+    NotificationLevel, Role, Sequence, Settings, UserId, WallMs,
     content::{AnswerContent, Span},
 };
 
@@ -74,7 +74,7 @@ impl<Row: Clone> Diff<Row> {
     }
 }
 
-/// A line of the conversation list; newest activity first.
+/// A line of the conversation list; pinned ones first, then newest activity first.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConversationRow {
     /// Which.
@@ -109,6 +109,75 @@ pub struct ConversationRow {
     pub picture: Arc<str>,
     /// Until when the user may not write here, by the server's clock; 0, or a time that has passed: they may.
     pub muted_until: WallMs,
+    /// What the user set for themselves here.
+    pub personal: PersonalRow,
+    /// What the user has begun to write here, on this device or another.
+    pub draft: Option<DraftRow>,
+}
+
+/// What a user set for themselves in a conversation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "a set of switches")]
+pub struct PersonalRow {
+    /// It stands at the top.
+    pub pinned: bool,
+    /// It is put away, and no message brought it back.
+    pub archived: bool,
+    /// It is muted now.
+    pub muted: bool,
+    /// Until when, by the server's clock; `u64::MAX` for ever, 0 never.
+    pub muted_until: WallMs,
+    /// What is worth a notice.
+    pub level: NotificationLevel,
+    /// It shows as unread, whatever its count says.
+    pub marked_unread: bool,
+    /// Where it is filed; one that is not among the folders: nowhere.
+    pub folder: Option<FolderId>,
+}
+
+impl Default for PersonalRow {
+    fn default() -> Self {
+        Self {
+            pinned: false,
+            archived: false,
+            muted: false,
+            muted_until: 0,
+            level: NotificationLevel::All,
+            marked_unread: false,
+            folder: None,
+        }
+    }
+}
+
+/// What stands in an input box.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DraftRow {
+    /// The text.
+    pub text: Arc<str>,
+    /// The message it answers; 0 none.
+    pub reply_to: Sequence,
+}
+
+/// A folder of conversations.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FolderRow {
+    /// Which.
+    pub folder: FolderId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its place.
+    pub order: u64,
+}
+
+/// A friend, or who might become one.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FriendRow {
+    /// Who.
+    pub user: UserId,
+    /// How they stand.
+    pub state: FriendState,
+    /// Since when.
+    pub at: WallMs,
 }
 
 /// A line of a timeline; oldest first, own unsent messages last.
@@ -132,6 +201,8 @@ pub struct TimelineRow {
     pub edited: bool,
     /// It is pinned for everybody.
     pub pinned: bool,
+    /// Of an own message in a group: how many have read it.
+    pub read_by: ReadBy,
     /// Who reacted, by key in the order of first use; `None`: nobody.
     pub reactions: Option<Arc<[ReactionRow]>>,
     /// What only few messages have; `None`: nothing of it.
@@ -197,6 +268,15 @@ pub struct PollOptionRow {
     pub mine: bool,
     /// They, in the order they did; their number is the count.
     pub users: Arc<[UserId]>,
+}
+
+/// How many have read a message: "read by 8 of 12".
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ReadBy {
+    /// So many.
+    pub readers: u32,
+    /// Of so many; 0: it is not told (yet), as in groups of more than 100 members.
+    pub of: u32,
 }
 
 /// All who reacted to a message with one key.

@@ -83,6 +83,8 @@ codes! {
     311 Muted "muted" false "you may not write here until the given time";
     312 Barred "barred" false "the user is banned from this conversation until the given time";
     313 LinkInvalid "link_invalid" false "there is no such link (any more)";
+    320 NoFriendRequest "no_friend_request" false "the named user does not ask to be your friend (any more)";
+    321 TooManyReports "too_many_reports" false "too many reports in a day; those that came are looked at";
     330 PollClosed "poll_closed" false "the poll is closed; no vote counts any more";
     // 4xx: the content
     400 TextEmpty "text_empty" false "the text is empty";

@@ -10,9 +10,15 @@ use crate::{
     Code, ConversationId, DeviceId, Nonce, UserId,
     codec::{DecodeError, Field, Raw, Record, decode},
     entry::{ConversationKind, Entry, Header, Role},
-    ids::{Ordinal, Rev, Sequence, UserSequence, WallMs},
+    ids::{FolderId, Ordinal, Rev, Sequence, UserSequence, WallMs},
     members::LinkCode,
-    open_enum, record,
+    open_enum,
+    personal::{
+        Friend, ReadAll, ReadersPage, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts,
+    },
+    presence::{PresenceOf, PresencePage, PresenceRequest, SetPresence},
+    record,
+    report::Report,
     settings::{Attribute, JoinPolicy, Settings},
 };
 
@@ -70,7 +76,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a record of the user log is about. The key it is compacted by is (kind, conversation, user).
+    /// What a record of the user log is about. The key it is compacted by is (kind, conversation or folder, user).
     UserRecordKind {
         /// `conversation`, `value` = role; gone = not a member any more.
         1 Membership,
@@ -86,6 +92,16 @@ open_enum! {
         6 Asked,
         /// `conversation`, `value` = how many ask to come in, for its admins and owner; gone = nobody.
         7 JoinRequests,
+        /// `conversation`, `body` = a `Personal`: what the user set there for themselves; gone = nothing.
+        16 Personal,
+        /// `folder`, `name`, `value` = its place among the folders; gone = removed.
+        17 Folder,
+        /// `conversation`, `body` = a `Draft`; gone = sent, or thrown away.
+        18 Draft,
+        /// `user`, `value` = a `FriendState`; gone = neither.
+        19 Friend,
+        /// `value` = 1: nobody is told how far this user has read; gone = they are.
+        20 Receipts,
     }
 }
 
@@ -621,7 +637,7 @@ record! {
         req "k" kind: UserRecordKind,
         /// Part of the key.
         opt "c" conversation: Option<ConversationId>,
-        /// Part of the key for blocks; else who did it.
+        /// Part of the key for blocks and friends; else who did it.
         opt "u" user: Option<UserId>,
         /// By kind.
         opt "v" value: u64,
@@ -631,6 +647,10 @@ record! {
         opt "x" gone: bool,
         /// When.
         opt "t" at: WallMs,
+        /// Part of the key: a folder.
+        opt "fo" folder: Option<FolderId>,
+        /// An encoded record, by kind.
+        opt "b" body: Bytes,
     }
 }
 record! {
@@ -644,6 +664,10 @@ record! {
         opt "d" delivered: Sequence,
         /// Read up to.
         opt "n" read: Sequence,
+        /// In groups: the first number that the member's membership shows; messages from there on count them among their readers.
+        opt "j" joined: Sequence,
+        /// In groups: the member does not tell any more.
+        opt "x" gone: bool,
     }
 }
 record! {
@@ -920,6 +944,16 @@ frames! {
         54 BansRequest Page,
         55 LinksRequest Page,
         56 RevisionsRequest Page,
+        128 SetPersonal Chat,
+        129 ReadAll Chat,
+        130 SetFolder Chat,
+        131 SetDraft Chat,
+        132 Friend Chat,
+        133 SetPresence Chat,
+        134 SetReceipts Chat,
+        135 Report Chat,
+        144 PresenceRequest Page,
+        145 ReadersRequest Page,
     }
 }
 
@@ -948,6 +982,9 @@ frames! {
         102 BansPage Page,
         103 LinksPage Page,
         104 RevisionsPage Page,
+        160 PresenceOf Chat,
+        176 PresencePage Page,
+        177 ReadersPage Page,
     }
 }
 
@@ -1003,6 +1040,13 @@ impl ClientFrame {
             Self::SetMember(f) => Some(f.nonce),
             Self::CreateLink(f) => Some(f.nonce),
             Self::RevokeLink(f) => Some(f.nonce),
+            Self::SetPersonal(f) => Some(f.nonce),
+            Self::ReadAll(f) => Some(f.nonce),
+            Self::SetFolder(f) => Some(f.nonce),
+            Self::SetDraft(f) => Some(f.nonce),
+            Self::Friend(f) => Some(f.nonce),
+            Self::SetReceipts(f) => Some(f.nonce),
+            Self::Report(f) => Some(f.nonce),
             _ => None,
         }
     }

@@ -77,6 +77,11 @@ id16! {
     Nonce
 }
 
+id16! {
+    /// A folder of a user's conversations, made by the client.
+    FolderId
+}
+
 /// Why an id could not be made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]

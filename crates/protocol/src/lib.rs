@@ -11,6 +11,9 @@ pub mod frames;
 pub mod ids;
 pub mod limits;
 pub mod members;
+pub mod personal;
+pub mod presence;
+pub mod report;
 pub mod schema;
 pub mod settings;
 pub mod text;
@@ -25,8 +28,11 @@ pub use entry::{
 pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
 pub use frames::{ClientFrame, Lane, ServerFrame};
 pub use ids::{
-    ConversationId, DeviceId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId, UserSequence,
-    WallMs,
+    ConversationId, DeviceId, FolderId, IdError, Nonce, Now, Ordinal, Rev, Sequence, UserId,
+    UserSequence, WallMs,
 };
 pub use members::{LinkCode, MemberProfile};
+pub use personal::{FriendAction, FriendState, NotificationLevel, Personal, RecordKey};
+pub use presence::{PresenceState, RichPresence};
+pub use report::ReportReason;
 pub use settings::{Attribute, JoinPolicy, Permission, Settings};

@@ -149,6 +149,34 @@ pub const JOIN_REQUESTS_MAX: usize = 1_000;
 pub const INVITES_PER_REQUEST_MAX: usize = 100;
 /// Blocked users per user.
 pub const BLOCKS_MAX: usize = 1_000;
+/// Folders of a user: a list to choose from, not a tree.
+pub const FOLDERS_MAX: usize = 32;
+/// Drafts of a user, of all conversations: with texts of 16 KiB each a device can still load them all.
+pub const DRAFTS_MAX: usize = 100;
+/// Friends of a user, with those who ask and those who were asked.
+pub const FRIENDS_MAX: usize = 1_000;
+/// Users whose presence one request asks for.
+pub const PRESENCE_USERS_MAX: usize = 100;
+/// Users whose presence a session is told of: what fits no screen need not be known.
+pub const WATCHED_USERS_MAX: usize = 1_000;
+/// A session is told of presence at most once in this, in ms: what changes meanwhile is told together.
+pub const PRESENCE_INTERVAL_MS: u64 = 1_000;
+/// A session that says nothing of its presence for this long after its log-in is online, in ms: time to say otherwise first.
+pub const PRESENCE_GRACE_MS: u64 = 3_000;
+/// Bytes of what a game needs to join a player.
+pub const JOIN_SECRET_BYTES_MAX: usize = 128;
+/// Bytes of what a report says.
+pub const REPORT_TEXT_BYTES_MAX: usize = 4 * 1024;
+/// Grapheme clusters of what a report says.
+pub const REPORT_TEXT_GRAPHEMES_MAX: usize = 1_000;
+/// Messages kept with a report on each side of what it is about.
+pub const REPORT_CONTEXT: usize = 10;
+/// Reports of a user in 24 h: somebody must read them.
+pub const REPORTS_PER_DAY_MAX: usize = 20;
+/// Time a report is kept with its evidence, in ms: 180 days.
+pub const REPORT_RETENTION_MS: u64 = 180 * 24 * 3600 * 1000;
+/// A draft is sent at most once in this, in ms: nobody reads it while it is being written.
+pub const DRAFT_INTERVAL_MS: u64 = 2_000;
 /// Devices kept per user; the one unused longest makes room.
 pub const DEVICES_PER_USER_MAX: usize = 16;
 
@@ -229,5 +257,7 @@ pub const TOKEN_LEEWAY_MS: u64 = 60_000;
 pub const TOKEN_EXPIRING_MS: u64 = 5 * 60_000;
 /// A typing mark ends by itself after this, in ms.
 pub const TYPING_TIMEOUT_MS: u64 = 6_000;
+/// Members of a group that has receipts: in larger ones nobody looks at who has read what.
+pub const RECEIPT_MEMBERS_MAX: usize = 100;
 /// Receipts of a conversation are sent to a session at most once in this, in ms.
 pub const RECEIPT_INTERVAL_MS: u64 = 500;

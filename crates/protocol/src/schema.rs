@@ -20,6 +20,9 @@ use crate::{
         Anchor, Device, Head, Member, Range, Revision, StreamKind, UserRecord, UserRecordKind,
     },
     members::{Banned, Link, MemberProfile},
+    personal::{Draft, FriendAction, FriendState, NotificationLevel, Personal},
+    presence::{PresenceOf, PresenceState, RichPresence},
+    report::ReportReason,
     settings::{Attribute, JoinPolicy, Permission, Settings},
 };
 
@@ -51,7 +54,7 @@ const fn record<R: Record>() -> RecordInfo {
     }
 }
 
-/// Records that stand inside frames or contents. [`Entry`], [`Head`] and [`UserRecord`] are frames too.
+/// Records that stand inside frames or contents. [`Entry`], [`Head`], [`UserRecord`] and [`PresenceOf`] are frames too.
 pub const RECORDS: &[RecordInfo] = &[
     record::<Entry>(),
     record::<Header>(),
@@ -87,6 +90,10 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<UserRecord>(),
     record::<Member>(),
     record::<Device>(),
+    record::<Personal>(),
+    record::<Draft>(),
+    record::<PresenceOf>(),
+    record::<RichPresence>(),
     record::<Revision>(),
     record::<Settings>(),
     record::<Attribute>(),
@@ -140,6 +147,26 @@ pub const ENUMS: &[EnumInfo] = &[
     EnumInfo {
         name: "UserRecordKind",
         values: UserRecordKind::TABLE,
+    },
+    EnumInfo {
+        name: "NotificationLevel",
+        values: NotificationLevel::TABLE,
+    },
+    EnumInfo {
+        name: "PresenceState",
+        values: PresenceState::TABLE,
+    },
+    EnumInfo {
+        name: "ReportReason",
+        values: ReportReason::TABLE,
+    },
+    EnumInfo {
+        name: "FriendAction",
+        values: FriendAction::TABLE,
+    },
+    EnumInfo {
+        name: "FriendState",
+        values: FriendState::TABLE,
     },
     EnumInfo {
         name: "JoinPolicy",

@@ -70,7 +70,9 @@ fn random_value(random: &mut Random, kind: &str) -> Value {
         return random_value(random, inner);
     }
     match kind {
-        "ConversationId" | "DeviceId" | "Nonce" | "LinkCode" => Value::Binary(random.bytes(16)),
+        "ConversationId" | "DeviceId" | "FolderId" | "Nonce" | "LinkCode" => {
+            Value::Binary(random.bytes(16))
+        }
         "UserId" => Value::from(random.text(16)),
         "bool" => Value::from(true),
         "String" => Value::from(random.text(100)),

@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, MemberProfile, Nonce, Pinned, RawFrame, Reactions,
+    ClientFrame, Code, ConversationId, MemberProfile, Nonce, Personal, Pinned, RawFrame, Reactions,
     ServerFrame, Settings, TextContent, UserId, Wire,
     codec::Field,
     content::{
@@ -33,6 +33,13 @@ fn nonce(index: u8) -> Nonce {
 
 fn direct() -> ConversationId {
     ConversationId::direct(&UserId::new(USER).unwrap(), &UserId::new(OTHER).unwrap())
+}
+
+fn personal() -> Personal {
+    Personal {
+        pinned: Some(true),
+        ..Personal::NOTHING
+    }
 }
 
 fn text_content() -> Vec<u8> {
@@ -68,6 +75,7 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
     match kind {
         "ConversationId" => Value::Binary(direct().0.to_vec()),
         "DeviceId" => Value::Binary((0x10..0x20).collect()),
+        "FolderId" => Value::Binary((0x30..0x40).collect()),
         "Nonce" => Value::Binary(
             nonce(match field.name {
                 "after" => 1,
@@ -94,6 +102,9 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
             "value" => "40",
             "name_here" => "Conan",
             "prefix" => "an",
+            "emoji" => "🎉",
+            "what" => "raid",
+            "details" => "level 40",
             "id" | "pack" => "gold-7",
             "reference" | "thumbnail" => "https://cdn.example/7",
             "media_type" => "image/png",
@@ -107,6 +118,8 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
         "Bytes" => Value::Binary(match field.name {
             "secret" | "resume_secret" => vec![0xa5; 32],
             "content" => text_content(),
+            "body" => encode(&personal()),
+            "join_secret" => vec![0x5a; 8],
             "hash" => vec![0x5a; 32],
             "data" | "tooltip" | "signature" | "blur" | "waveform" => vec![1, 2, 3],
             other => panic!("no sample for bytes field {other}"),
@@ -121,7 +134,8 @@ fn sample(field: &Field, kind: &str, full: Fill) -> Value {
         }),
         "WallMs" => Value::from(1_763_900_000_456u64),
         "MessageKind" | "ConversationKind" | "Tombstone" | "UserRecordKind" | "EntryKind"
-        | "FacetKind" | "JoinPolicy" | "SpanKind" | "ElementKind" => Value::from(1),
+        | "FacetKind" | "JoinPolicy" | "SpanKind" | "ElementKind" | "FriendAction"
+        | "FriendState" | "NotificationLevel" | "PresenceState" | "ReportReason" => Value::from(1),
         "Role" => Value::from(2),
         "Real" => Value::F64(-12.5),
         "u8" => Value::from(1),
@@ -162,6 +176,8 @@ const LATER: &[(&str, &[&str])] = &[
     ("Member", &["muted_until", "name_here", "attributes"]),
     ("MemberChange", &["until"]),
     ("Settings", &["ends"]),
+    ("UserRecord", &["folder", "body"]),
+    ("Receipt", &["joined", "gone"]),
     ("TextContent", &["spans"]),
 ];
 
@@ -245,6 +261,7 @@ fn frame_line(side: &str, info: &FrameInfo, case: &str, body: &Value) -> Json {
         "UserRecord",
         "Receipt",
         "TypingOf",
+        "PresenceOf",
     ];
     let silent = ["Delivered", "Typing"];
     let request = if events.contains(&info.name) || silent.contains(&info.name) {

@@ -313,10 +313,10 @@ fn idle(sessions: u64, conversations: u64) {
         while let Some((ticket, op)) = ops.pop_front() {
             use fireside_server_core::storage::{LoadedUser, Reply};
             let reply = match op {
-                Op::LoadUser(_) => Reply::User(LoadedUser {
+                Op::LoadUser(_) => Reply::User(Box::new(LoadedUser {
                     conversations: of[place].clone(),
                     ..LoadedUser::default()
-                }),
+                })),
                 _ => Reply::Done,
             };
             bench.node.handle_stored(ticket, Ok(reply), bench.now);

@@ -209,6 +209,7 @@ impl Node {
         slot.work().epoch += 1;
         for user in &changed {
             self.member_changed(conversation, user);
+            self.reader_came(conversation, user, now);
         }
         let dirty = slot_state(self, conversation).is_some_and(|loaded| loaded.dirty);
         if dirty {

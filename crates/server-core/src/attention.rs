@@ -36,6 +36,7 @@ impl Node {
         }
         keys.shrink_to_fit();
         let before = std::mem::replace(&mut session.open, keys.clone());
+        self.presence_attends(key);
         for closed in before.iter().filter(|it| !keys.contains(it)) {
             if let Some(slot) = self.conversations.get_mut(*closed) {
                 slot.openers.retain(|opener| *opener != key);
@@ -46,6 +47,7 @@ impl Node {
                 slot.openers.push(key);
             }
             self.show_receipts(key, user_id.clone(), *opened, now);
+            self.presence_opened(key, *opened, now);
         }
     }
 

@@ -63,6 +63,11 @@ impl Node {
         match result {
             Ok(Reply::BlockSet(set)) => {
                 self.apply_block(direct, &job, &set);
+                if let Task::Frame(ClientFrame::Block(block)) = &job.task
+                    && !set.records.is_empty()
+                {
+                    self.presence_blocked(&job.user, &block.user, block.on, now);
+                }
                 self.send_records(&set.records);
                 if let Some(nonce) = job.nonce() {
                     self.finish(&job, answer_of(nonce, set.outcome));

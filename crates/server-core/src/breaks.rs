@@ -130,6 +130,12 @@ pub struct Breaks {
     pub link_uncounted: bool,
     /// A restart forgets when meetings end.
     pub timer_lost: bool,
+    /// A message leaves the draft that it was.
+    pub draft_stays: bool,
+    /// A request for a friendship passes a block.
+    pub friend_through_block: bool,
+    /// Others are told how far who tells nothing has read.
+    pub receipts_off_ignored: bool,
     /// A second vote stands beside the first.
     pub vote_twice: bool,
     /// Everybody sees the answers to a card.

@@ -13,6 +13,7 @@ use crate::{
     job::{Flight, Job, Pending, Task, command_of, peers},
     meetings::MeetingEnd,
     node::{Node, Origin, SessionKey, refused},
+    own_commands::own_change,
     storage::{Append, Effect, Op},
 };
 
@@ -51,6 +52,8 @@ impl Node {
                 | ClientFrame::UserLogRequest(_)
                 | ClientFrame::MembersRequest(_)
                 | ClientFrame::PinsRequest(_)
+                | ClientFrame::ReadersRequest(_)
+                | ClientFrame::PresenceRequest(_)
                 | ClientFrame::RevisionsRequest(_)
                 | ClientFrame::DevicesRequest(_)
                 | ClientFrame::BansRequest(_)
@@ -106,6 +109,9 @@ impl Node {
         now: Now,
     ) {
         let conversation = match &frame {
+            ClientFrame::SetPresence(presence) => {
+                return self.set_presence(key, origin, presence, now);
+            }
             ClientFrame::Attention(attention) => {
                 if attention.open.len() > OPEN_CONVERSATIONS_MAX {
                     self.refuse(key, origin, Code::ArgumentInvalid, 0, None);
@@ -141,7 +147,14 @@ impl Node {
             ClientFrame::CreateLink(frame) => frame.conversation,
             ClientFrame::RevokeLink(frame) => frame.conversation,
             ClientFrame::Block(frame) => ConversationId::direct(&user, &frame.user),
-            ClientFrame::RevokeDevice(_) => ConversationId::default(),
+            ClientFrame::RevokeDevice(_)
+            | ClientFrame::SetPersonal(_)
+            | ClientFrame::ReadAll(_)
+            | ClientFrame::SetFolder(_)
+            | ClientFrame::SetDraft(_)
+            | ClientFrame::Friend(_)
+            | ClientFrame::Report(_)
+            | ClientFrame::SetReceipts(_) => ConversationId::default(),
             _ => {
                 self.refuse(key, origin, Code::UnknownRequest, 0, frame.nonce());
                 return;
@@ -159,9 +172,15 @@ impl Node {
         self.begin_request(key);
         let is_revoke = matches!(frame, ClientFrame::RevokeDevice(_));
         let is_block = matches!(frame, ClientFrame::Block(_));
+        let own = own_change(&user, &frame);
+        let is_report = matches!(frame, ClientFrame::Report(_));
         let job = Job::new(key, origin, user, Task::Frame(frame));
         if is_revoke {
             self.revoke_device(job, now);
+        } else if is_report {
+            self.report(job, now);
+        } else if let Some(change) = own {
+            self.set_own(change, job, now);
         } else if is_block {
             self.set_block(conversation, job, now);
         } else {

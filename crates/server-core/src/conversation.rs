@@ -32,6 +32,13 @@ impl Conversations {
         self.by_id.get(&id).copied()
     }
 
+    /// All that this node knows.
+    pub(crate) fn all(&self) -> Vec<ConversationKey> {
+        let mut all: Vec<ConversationKey> = self.by_id.values().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The slot of a conversation, made if there is none. Whoever makes one lets it go with [`Conversations::release`].
     pub(crate) fn open(&mut self, id: ConversationId) -> ConversationKey {
         let Self { slots, by_id, .. } = self;

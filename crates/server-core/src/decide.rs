@@ -373,14 +373,8 @@ impl Case<'_> {
     /// A user-log record of this conversation.
     pub(crate) fn record(&self, user: &UserId, kind: UserRecordKind) -> (UserId, NewUserRecord) {
         let record = UserRecord {
-            sequence: 0,
-            kind,
             conversation: Some(self.id),
-            user: None,
-            value: 0,
-            name: String::new(),
-            gone: false,
-            at: self.now.wall_ms,
+            ..UserRecord::new(kind, self.now.wall_ms)
         };
         (user.clone(), NewUserRecord { record })
     }

@@ -12,6 +12,7 @@ use fireside_protocol::{
 use crate::{
     job::Pending,
     node::{DevicePolicy, Login, Node, Origin, Outbound, SessionKey, kicked, refused},
+    presence::Social,
     session::{ENTERING_FRAMES_MAX, Entering, Session},
     storage::{LoadedUser, Op, PutDevice, StoreError},
 };
@@ -114,6 +115,9 @@ impl Node {
         }
         let open: Vec<_> = login.open.iter().take(OPEN_CONVERSATIONS_MAX).collect();
         self.attend(key, open.into_iter().copied(), now);
+        if !early {
+            self.presence_entered(key, now);
+        }
         for (origin, frame) in waiting {
             self.request(key, origin, frame, now);
         }
@@ -155,15 +159,39 @@ impl Node {
             .get(&key)
             .is_some_and(|it| it.entering.is_none())
         {
+            self.presence_entered(key, now);
             self.replace_others(key);
         }
     }
 
-    /// Forgets a session.
+    /// Forgets a session. If it was the last thing that others saw of its user, they are told.
     pub(crate) fn leave(&mut self, key: SessionKey) {
+        let now = self.clock;
+        let user = self.sessions.get(&key).map(|session| session.user);
+        let seen = user.and_then(|user| self.presence_of(user, now));
+        let Some((user, before)) = user.zip(seen) else {
+            return self.forget(key);
+        };
+        let id = before.user.clone();
+        let known = self.users.get(user).map(|user| {
+            let friends = user.social.as_ref();
+            let friends = friends.map_or_else(Vec::new, |social| social.friends());
+            (friends, user.conversations.clone())
+        });
+        self.forget(key);
+        let after = self.users.key(&id).and_then(|it| self.presence_of(it, now));
+        if let Some((friends, conversations)) = known
+            && after.as_ref() != Some(&before)
+        {
+            self.announce_to(&id, &friends, &conversations, now);
+        }
+    }
+
+    fn forget(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.remove(&key) else {
             return;
         };
+        self.presence_left(key);
         self.timers
             .clear(session.token_timer, crate::timers::Due::Token(key));
         for conversation in &session.open {
@@ -236,6 +264,7 @@ impl Node {
                 .len()
                 .saturating_sub(user.conversations.len()),
         );
+        user.social = Social::of(loaded);
         for id in &loaded.conversations {
             self.meetings.seen(*id);
             let conversation = self.conversations.open(*id);

@@ -177,7 +177,10 @@ fn head(
         preview,
         read: member.read,
         peer_delivered: peer.as_ref().map_or(0, |peer| peer.delivered),
-        peer_read: peer.as_ref().map_or(0, |peer| peer.read),
+        // Who tells nothing is told nothing.
+        peer_read: (peer.as_ref())
+            .filter(|peer| !peer.receipts_off && !member.receipts_off)
+            .map_or(0, |peer| peer.read),
         version: if is_member { row.version } else { 0 },
         rights: member.rights,
         name: row.name,

@@ -146,13 +146,23 @@ pub(crate) enum Pending {
     BehindHeads(SessionKey),
     Revoke(Box<Job>),
     Meetings,
+    Own(Box<Job>),
+    Report(Box<Job>),
+    /// Of whom.
+    Presence(SessionKey, Origin, Vec<UserId>),
 }
 
 impl Pending {
     pub(crate) const fn is_write(&self) -> bool {
         matches!(
             self,
-            Self::Device | Self::Append(_) | Self::Block(..) | Self::Marks | Self::Revoke(_)
+            Self::Device
+                | Self::Append(_)
+                | Self::Block(..)
+                | Self::Marks
+                | Self::Revoke(_)
+                | Self::Own(_)
+                | Self::Report(_)
         )
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Member {
     pub(crate) read: Sequence,
     /// Delivered marker.
     pub(crate) delivered: Sequence,
+    /// Nobody is told how far they have read.
+    pub(crate) receipts_off: bool,
     /// When they wrote last, what is on its way included; only kept where slow mode holds.
     pub(crate) sent_at: WallMs,
     /// Until when they may not write.
@@ -78,6 +80,7 @@ impl Member {
             asked: row.asked,
             read: row.read,
             delivered: row.delivered,
+            receipts_off: row.receipts_off,
             sent_at: 0,
             muted_until: row.muted_until,
             ban: row.ban,
@@ -305,6 +308,7 @@ impl Loaded {
                 member.asked = row.asked;
                 member.muted_until = row.muted_until;
                 member.ban = row.ban;
+                member.receipts_off = row.receipts_off;
                 member.reader.intervals = row.intervals;
                 member.reader.deleted = row.deleted;
             }

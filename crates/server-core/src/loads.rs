@@ -31,7 +31,7 @@ impl Node {
         match pending {
             Pending::Login(key) => {
                 let user = match result {
-                    Ok(Reply::User(user)) => Ok(user),
+                    Ok(Reply::User(user)) => Ok(*user),
                     Ok(_) => Err(StoreError::Unavailable("another reply".into())),
                     Err(error) => Err(error),
                 };
@@ -58,6 +58,11 @@ impl Node {
             Pending::BehindHeads(key) => self.behind_heads(key, result, now),
             Pending::Revoke(job) => self.revoked(&job, result),
             Pending::Meetings => self.meetings_read(result, now),
+            Pending::Presence(key, origin, users) => {
+                self.presence_read(key, origin, users, result, now);
+            }
+            Pending::Report(job) => self.reported(job, result),
+            Pending::Own(job) => self.own_set(job, result, now),
         }
     }
 
@@ -217,7 +222,7 @@ impl Node {
         }
         match result {
             Ok(Reply::Item(item)) => {
-                job.item = Some(item);
+                job.item = Some(*item);
                 self.run(conversation, job, now);
             }
             Ok(_) => self.give_up(job, Code::StorageUnavailable, BUSY_RETRY_MS),

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, Permission, Raw, Role, Sequence, UserId, WallMs,
-    encode,
+    Code, ConversationId, ConversationKind, EntryKind, Permission, Raw, Role, Sequence, UserId,
+    WallMs, encode,
     frames::{
         Anchor, Banned, BansPage, BansRequest, LinksPage, LinksRequest, Member, MembersPage,
         MembersRequest, Page, PageRequest, PinsPage, PinsRequest, Range, RevisionsPage,
@@ -12,8 +12,9 @@ use fireside_protocol::{
     },
     limits::{
         HELD_RANGES_MAX, MEMBERS_PAGE_MAX, PAGE_CHANGES_MAX, PAGE_CONTENT_BYTES_MAX as PAGE_BYTES,
-        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PINS_MAX, REVISIONS_MAX,
+        PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX, PINS_MAX, RECEIPT_MEMBERS_MAX, REVISIONS_MAX,
     },
+    personal::{ReadersPage, ReadersRequest},
     text::folded,
 };
 
@@ -111,10 +112,12 @@ pub fn members(
     let Some(row) = reader.conversation(id)? else {
         return Ok(None);
     };
-    let role = reader.member(id, user)?.and_then(|own| own.role);
+    let own = reader.member(id, user)?;
+    let role = own.as_ref().and_then(|own| own.role);
     if role.is_none() {
         return Ok(None);
     }
+    let tells = own.is_some_and(|own| !own.receipts_off);
     let may = crate::permissions::capabilities(row.kind, role, &row.settings);
     if request.asked && may & Permission::Invite.bit() == 0 {
         return Ok(None);
@@ -152,7 +155,11 @@ pub fn members(
             } else {
                 row.intervals.last().map_or(0, |interval| interval.from)
             },
-            read: row.read,
+            read: if row.user == *user || tells && !row.receipts_off {
+                row.read
+            } else {
+                0
+            },
             muted_until: if row.role == Some(Role::Owner) {
                 0
             } else {
@@ -282,6 +289,50 @@ pub fn pins(
         };
         bytes_left = left;
         page.items.push(Raw(entry.body));
+    }
+    Ok(Some(page))
+}
+
+/// Who has read a message; `None`: the user does not see it.
+///
+/// # Errors
+/// What the reader answers.
+pub fn readers(
+    reader: &mut impl LogReader,
+    user: &UserId,
+    request: &ReadersRequest,
+) -> Result<Option<ReadersPage>, StoreError> {
+    let (id, number) = (request.conversation, request.sequence);
+    let Some((_, viewer)) = open(reader, id, user)? else {
+        return Ok(None);
+    };
+    let entry = reader.entries_above(id, number.saturating_sub(1), 1)?;
+    let entry = entry.into_iter().find(|entry| {
+        let meta = &entry.meta;
+        meta.sequence == number && meta.kind == EntryKind::Message && viewer.sees(entry)
+    });
+    let Some(sender) = entry.map(|entry| entry.meta.sender) else {
+        return Ok(None);
+    };
+    let mut page = ReadersPage {
+        conversation: id,
+        sequence: number,
+        users: Vec::new(),
+        of: 0,
+    };
+    let own = reader.member(id, user)?;
+    let tells = own.is_some_and(|own| !own.receipts_off);
+    let most = RECEIPT_MEMBERS_MAX as u32;
+    if !tells || reader.member_count(id)? > most {
+        return Ok(Some(page));
+    }
+    for member in reader.members(id, None, most)? {
+        let here = member.intervals.iter().any(|it| it.covers(number));
+        if here && !member.receipts_off && member.user != sender {
+            page.of += 1;
+            page.users
+                .extend((member.read >= number).then_some(member.user));
+        }
     }
     Ok(Some(page))
 }
@@ -533,7 +584,7 @@ fn changes(
 }
 
 /// A conversation and its reader; `None` for who was never a member.
-fn open(
+pub(crate) fn open(
     reader: &mut impl LogReader,
     id: ConversationId,
     user: &UserId,

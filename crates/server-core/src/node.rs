@@ -20,6 +20,7 @@ use crate::{
     links::LinkSecret,
     meetings::Meetings,
     output::Output,
+    presence::Presences,
     receipts::Marks,
     rights::EntryMeta,
     session::Sessions,
@@ -129,6 +130,9 @@ pub struct Node {
     /// Writes submitted and not answered, oldest first, with the monotonic ms of their submission.
     pub(crate) writes: VecDeque<(Ticket, u64)>,
     pub(crate) marks: Marks,
+    pub(crate) presence: Presences,
+    /// The time of the call that is carried out, for what ends a session in it.
+    pub(crate) clock: Now,
     pub(crate) timers: Timers,
     pub(crate) meetings: Meetings,
     pub(crate) secret: Option<LinkSecret>,
@@ -155,6 +159,11 @@ impl Node {
             pending: HashMap::default(),
             writes: VecDeque::new(),
             marks: Marks::default(),
+            presence: Presences::default(),
+            clock: Now {
+                monotonic_ms: 0,
+                wall_ms: 0,
+            },
             timers: Timers::default(),
             meetings: Meetings::default(),
             secret: None,
@@ -190,11 +199,13 @@ impl Node {
         login: Login,
         now: Now,
     ) {
+        self.clock = now;
         self.enter(session, outbound, login, now);
     }
 
     /// The handshake of an early session is done: it is a full one now.
     pub fn handle_confirmed(&mut self, session: SessionKey, now: Now) {
+        self.clock = now;
         self.confirm(session, now);
     }
 
@@ -222,34 +233,39 @@ impl Node {
         frame: ClientFrame,
         now: Now,
     ) {
+        self.clock = now;
         self.request(session, origin, frame, now);
         self.flush_marks(now);
     }
 
     /// The connection is gone.
     pub fn handle_disconnected(&mut self, session: SessionKey, now: Now) {
-        let _ = now;
+        self.clock = now;
         self.leave(session);
     }
 
     /// The session's queue has room again after it was full.
     pub fn handle_drained(&mut self, session: SessionKey, now: Now) {
+        self.clock = now;
         self.catch_up(session, now);
     }
 
     /// What came of an operation. Write replies must come in the order of submission.
     pub fn handle_stored(&mut self, ticket: Ticket, result: Result<Reply, StoreError>, now: Now) {
+        self.clock = now;
         self.stored(ticket, result, now);
         self.flush_marks(now);
     }
 
     /// Something the bus brought, own publications included.
     pub fn handle_published(&mut self, published: Published, now: Now) {
+        self.clock = now;
         self.deliver(published, now);
     }
 
     /// Time went on to [`Node::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
+        self.clock = now;
         while let Some(due) = self.timers.take(now.monotonic_ms) {
             match due {
                 Due::Token(session) => self.check_token(session, now),
@@ -259,6 +275,8 @@ impl Node {
                 Due::ReadMeetings => self.read_meetings(None, now),
                 // Below, with the others.
                 Due::Marks => {}
+                Due::Presence(session) => self.on_presence(session, now),
+                Due::PresenceTo(session) => self.presence_to(session, now),
             }
         }
         self.flush_marks(now);

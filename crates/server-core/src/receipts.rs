@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, Now, Sequence, ServerFrame, UserId,
     frames::{self, Ack, Delivered, Done},
-    limits::RECEIPT_INTERVAL_MS,
+    limits::{RECEIPT_INTERVAL_MS, RECEIPT_MEMBERS_MAX},
 };
 use foldhash::fast::RandomState;
 
@@ -253,7 +253,7 @@ impl Node {
         self.send_records(&records);
     }
 
-    fn marker_moved(&mut self, conversation: ConversationKey, mark: &Mark, now: Now) {
+    pub(crate) fn marker_moved(&mut self, conversation: ConversationKey, mark: &Mark, now: Now) {
         let Some(slot) = self.conversations.get_mut(conversation) else {
             return;
         };
@@ -299,6 +299,78 @@ impl Node {
         self.conversations.release(conversation);
     }
 
+    /// A member came: whoever has the conversation open counts them from now on.
+    pub(crate) fn reader_came(&mut self, conversation: ConversationKey, user: &UserId, now: Now) {
+        let Some(slot) = self.conversations.get_mut(conversation) else {
+            return;
+        };
+        let loaded = slot.loaded.as_ref();
+        let told = loaded.is_some_and(|loaded| {
+            loaded.is_group()
+                && loaded.member_count <= RECEIPT_MEMBERS_MAX
+                && loaded.role(user).is_some()
+        });
+        if !told || slot.openers.is_empty() {
+            return;
+        }
+        let work = slot.work();
+        if !work.receipts.contains(user) {
+            work.receipts.push(user.clone());
+        }
+        self.timers
+            .set(now.monotonic_ms, Due::Receipts(conversation));
+    }
+
+    /// A user tells how far they have read, or does not any more: for all who have open what they are in, and for themselves.
+    pub(crate) fn tells_receipts(&mut self, user: &UserId, on: bool, now: Now) {
+        let online = self.users.by_id(user);
+        let sessions = online.map_or_else(Vec::new, |online| online.sessions.clone());
+        let conversations = match online {
+            Some(online) => online.conversations.clone(),
+            None => self.conversations.all(),
+        };
+        for conversation in conversations {
+            let Some(slot) = self.conversations.get_mut(conversation) else {
+                continue;
+            };
+            let Some(loaded) = &mut slot.loaded else {
+                continue;
+            };
+            let (group, small) = (
+                loaded.is_group(),
+                loaded.member_count <= RECEIPT_MEMBERS_MAX,
+            );
+            let Some(member) = loaded.member_mut(user) else {
+                continue;
+            };
+            member.receipts_off = !on;
+            if member.role.is_none() || !small {
+                continue;
+            }
+            let (id, openers) = (slot.id, slot.openers.clone());
+            for opener in openers {
+                if sessions.contains(&opener) {
+                    if on {
+                        self.send_receipts(conversation, opener, |_| true, now);
+                    }
+                } else if on {
+                    let of = |member: &Member| member.reader.user == *user;
+                    self.send_receipts(conversation, opener, of, now);
+                } else if group && let Some(session) = self.sessions.get(&opener) {
+                    let gone = ServerFrame::Receipt(frames::Receipt {
+                        conversation: id,
+                        user: user.clone(),
+                        delivered: 0,
+                        read: 0,
+                        joined: 0,
+                        gone: true,
+                    });
+                    self.out.push_live(opener, session, &gone.encode(0));
+                }
+            }
+        }
+    }
+
     /// The present receipts, for a session that opened the conversation.
     pub(crate) fn receipts_to(&mut self, conversation: ConversationKey, job: &Job, now: Now) {
         let is_small = self
@@ -334,21 +406,16 @@ impl Node {
         if closed || loaded.role(&user.id).is_none() || !slot.openers.contains(&key) {
             return;
         }
-        let others = loaded.members.iter().filter(|member| {
-            member.role.is_some()
-                && member.reader.user != user.id
-                && (member.read > 0 || member.delivered > 0)
-                && of(member)
-        });
+        let me = loaded.member(&user.id);
+        let tells = me.is_some_and(|me| !me.receipts_off);
+        let group = loaded.is_group();
+        let others = loaded
+            .members
+            .iter()
+            .filter(|member| member.role.is_some() && member.reader.user != user.id && of(member));
         let (id, mut missed) = (slot.id, false);
-        for member in others {
-            let frame = ServerFrame::Receipt(frames::Receipt {
-                conversation: id,
-                user: member.reader.user.clone(),
-                delivered: member.delivered,
-                read: member.read,
-            })
-            .encode(0);
+        for receipt in others.filter_map(|member| receipt_of(id, member, group, tells)) {
+            let frame = ServerFrame::Receipt(receipt).encode(0);
             if self.out.push_live(key, session, &frame) {
                 self.counters.receipts_sent += 1;
             } else {
@@ -391,5 +458,32 @@ fn marked_answer(job: &Job, conversation: ConversationId) -> ServerFrame {
 
 /// Members and conversations in the next batch of markers.
 const MARKS_MAX: usize = 4_096;
-/// Members of a group that has receipts.
-const RECEIPT_MEMBERS_MAX: usize = 100;
+/// What a reader is told of a member, if anything. `tells`: the reader tells others.
+fn receipt_of(
+    conversation: ConversationId,
+    member: &Member,
+    group: bool,
+    tells: bool,
+) -> Option<frames::Receipt> {
+    let told = tells && !member.receipts_off;
+    let read = if told { member.read } else { 0 };
+    if group {
+        let joined = member.reader.intervals.last().map_or(0, |last| last.from);
+        return told.then(|| frames::Receipt {
+            conversation,
+            user: member.reader.user.clone(),
+            delivered: 0,
+            read,
+            joined,
+            gone: false,
+        });
+    }
+    (read > 0 || member.delivered > 0).then(|| frames::Receipt {
+        conversation,
+        user: member.reader.user.clone(),
+        delivered: member.delivered,
+        read,
+        joined: 0,
+        gone: false,
+    })
+}

@@ -50,6 +50,14 @@ pub struct Interval {
     pub until: Option<Sequence>,
 }
 
+impl Interval {
+    /// Whether a number falls into it.
+    #[must_use]
+    pub fn covers(&self, sequence: Sequence) -> bool {
+        self.from <= sequence && self.until.is_none_or(|until| sequence <= until)
+    }
+}
+
 /// A user as a reader of one conversation.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Reader {

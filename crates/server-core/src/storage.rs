@@ -13,11 +13,14 @@ use fireside_protocol::{
         MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest, Revision,
         RevisionsPage, RevisionsRequest, UserLogPage, UserRecord,
     },
+    personal::{ReadersPage, ReadersRequest},
 };
 
 use crate::{
     deleted::Deleted,
     facets::FacetOp,
+    own::{OwnSet, SetOwn},
+    reports::{NewReport, StoredReport},
     rights::{EntryMeta, Interval},
 };
 
@@ -34,6 +37,12 @@ pub enum Op {
     Mark(Vec<Mark>),
     /// Blocks or unblocks.
     SetBlock(SetBlock),
+    /// Changes what belongs to a user.
+    SetOwn(Box<SetOwn>),
+    /// Keeps a report with its evidence.
+    Report(Box<NewReport>),
+    /// Reads reports with a number over this, ascending, at most so many.
+    Reports(u64, u32),
     /// Notes a log-in; over `DEVICES_PER_USER_MAX` the device unused longest goes.
     PutDevice(PutDevice),
     /// Forgets a device.
@@ -102,6 +111,13 @@ pub enum Op {
         /// What.
         request: MembersRequest,
     },
+    /// Reads who has read a message; `NotFound` for who does not see it.
+    Readers {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: ReadersRequest,
+    },
     /// Reads the pinned messages; `NotFound` for who is not a member.
     Pins {
         /// For whom.
@@ -125,6 +141,8 @@ pub enum Op {
         /// What.
         request: LinksRequest,
     },
+    /// Reads when users logged in last.
+    LastSeen(Vec<UserId>),
     /// Reads what a message said before; `NotFound` for who may not see it, `Forbidden` for who may not look back.
     Revisions {
         /// For whom.
@@ -153,6 +171,8 @@ impl Op {
             Self::Append(_)
                 | Self::Mark(_)
                 | Self::SetBlock(_)
+                | Self::SetOwn(_)
+                | Self::Report(_)
                 | Self::PutDevice(_)
                 | Self::RemoveDevice { .. }
         )
@@ -515,14 +535,20 @@ pub enum Reply {
     Marked(Vec<(UserId, UserRecord)>),
     /// Of [`Op::SetBlock`].
     BlockSet(BlockSet),
+    /// Of [`Op::SetOwn`].
+    OwnSet(OwnSet),
+    /// Of [`Op::Report`].
+    Reported(Outcome),
+    /// Of [`Op::Reports`].
+    Reports(Vec<StoredReport>),
     /// Of [`Op::PutDevice`], [`Op::RemoveDevice`] (the outcome of a known nonce is the same).
     Done,
     /// Of [`Op::LoadConversation`].
     Conversation(Box<LoadedConversation>),
     /// Of [`Op::LoadUser`].
-    User(LoadedUser),
+    User(Box<LoadedUser>),
     /// Of [`Op::LoadItem`].
-    Item(Option<Item>),
+    Item(Box<Option<Item>>),
     /// Of [`Op::Page`].
     Page(Box<Page>),
     /// Of [`Op::Heads`].
@@ -541,6 +567,10 @@ pub enum Reply {
     Links(LinksPage),
     /// Of [`Op::Meetings`]: each with when it ends by itself, 0 never.
     Meetings(Vec<(ConversationId, WallMs)>),
+    /// Of [`Op::LastSeen`]: of those who ever did.
+    LastSeen(Vec<(UserId, WallMs)>),
+    /// Of [`Op::Readers`].
+    Readers(ReadersPage),
     /// Of [`Op::Revisions`].
     Revisions(RevisionsPage),
     /// Of [`Op::Devices`]; `online` is filled in by the core.
@@ -675,6 +705,8 @@ pub struct MemberRow {
     pub name_here: String,
     /// Their attributes in this conversation, by key. Stay when they leave.
     pub attributes: Vec<Attribute>,
+    /// Nobody is told how far they have read.
+    pub receipts_off: bool,
 }
 
 impl MemberRow {
@@ -696,6 +728,7 @@ impl MemberRow {
             ban: None,
             name_here: String::new(),
             attributes: Vec::new(),
+            receipts_off: false,
         }
     }
 }
@@ -726,6 +759,12 @@ pub struct LoadedUser {
     pub banned_until: WallMs,
     /// The conversations they are a member of now (for fan-out), at most 10,000.
     pub conversations: Vec<ConversationId>,
+    /// Their friends, as their own records say, by user id.
+    pub friends: Vec<UserId>,
+    /// Whom they block, by user id.
+    pub blocks: Vec<UserId>,
+    /// Who blocks them, by user id.
+    pub blocked_by: Vec<UserId>,
 }
 
 /// One item, to decide on a change of it.

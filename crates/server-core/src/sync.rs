@@ -96,6 +96,9 @@ impl Node {
         now: Now,
     ) {
         let op = match frame {
+            ClientFrame::PresenceRequest(request) => {
+                return self.ask_presence(key, origin, request, now);
+            }
             ClientFrame::PageRequest(request) => {
                 if request.held.len() > HELD_RANGES_MAX {
                     self.refuse(key, origin, Code::ArgumentInvalid, 0, None);
@@ -135,6 +138,7 @@ impl Node {
                 now: now.wall_ms,
             },
             ClientFrame::LinksRequest(request) => Op::Links { user, request },
+            ClientFrame::ReadersRequest(request) => Op::Readers { user, request },
             ClientFrame::RevisionsRequest(request) => Op::Revisions { user, request },
             _ => Op::Devices(user),
         };
@@ -161,6 +165,7 @@ impl Node {
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
             Ok(Reply::Bans(page)) => ServerFrame::BansPage(page),
             Ok(Reply::Links(page)) => ServerFrame::LinksPage(page),
+            Ok(Reply::Readers(page)) => ServerFrame::ReadersPage(page),
             Ok(Reply::Revisions(page)) => ServerFrame::RevisionsPage(page),
             Ok(Reply::Forbidden) => ServerFrame::Refused(refused(Code::Forbidden, 0)),
             Ok(Reply::Devices(mut page)) => {

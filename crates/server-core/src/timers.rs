@@ -21,6 +21,10 @@ pub(crate) enum Due {
     Meeting(ConversationId),
     /// Meetings that could not be read.
     ReadMeetings,
+    /// The session's presence: it said nothing, or its status ends.
+    Presence(SessionKey),
+    /// The session is told of others' presence.
+    PresenceTo(SessionKey),
 }
 
 /// Timers by monotonic ms; the same one at the same time is kept once.

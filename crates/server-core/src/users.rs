@@ -9,6 +9,7 @@ use crate::{
     config::NodeConfig,
     conversation::{ConversationKey, UserKey},
     node::SessionKey,
+    presence::Social,
     rate::Bucket,
     slab::Slab,
 };
@@ -20,6 +21,8 @@ pub(crate) struct User {
     pub(crate) sessions: Vec<SessionKey>,
     /// Where they are a member, ascending by key.
     pub(crate) conversations: Vec<ConversationKey>,
+    /// Whom they know, if anybody.
+    pub(crate) social: Option<Box<Social>>,
     pub(crate) direct: Bucket,
     pub(crate) group: Bucket,
     pub(crate) requests: Bucket,
@@ -68,6 +71,7 @@ impl Users {
                 id: id.clone(),
                 sessions: Vec::with_capacity(1),
                 conversations: Vec::new(),
+                social: None,
                 direct: Bucket::full(config.rate_direct_per_s, now_ms),
                 group: Bucket::full(config.rate_group_per_s, now_ms),
                 requests: Bucket::full(config.rate_requests_per_s, now_ms),

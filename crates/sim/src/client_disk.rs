@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use fireside_client_core::storage::{
     ConversationRecord, ItemRecord, Loaded, OutboxRecord, Profile, Rows, StoreError, StoreOp,
 };
-use fireside_protocol::{ConversationId, Nonce, Sequence};
+use fireside_protocol::{ConversationId, Nonce, RecordKey, Sequence, frames::UserRecord};
 
 /// What a device keeps.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +16,8 @@ pub struct ClientDisk {
     pub conversations: BTreeMap<ConversationId, ConversationRecord>,
     /// By conversation and number.
     pub items: BTreeMap<(ConversationId, Sequence), ItemRecord>,
+    /// Records of the user log by key.
+    pub records: BTreeMap<RecordKey, UserRecord>,
     /// By name.
     pub outbox: BTreeMap<Nonce, OutboxRecord>,
     /// Every operation fails.
@@ -42,6 +44,7 @@ impl ClientDisk {
                 Rows::Loaded(Box::new(Loaded {
                     profile: self.profile.clone(),
                     conversations: self.conversations.values().cloned().collect(),
+                    records: self.records.values().cloned().collect(),
                     outbox,
                 }))
             }
@@ -60,6 +63,17 @@ impl ClientDisk {
                     let newer = self.items.get(&key).is_none_or(|held| held.rev <= item.rev);
                     if newer || self.rev_ignored {
                         self.items.insert(key, item);
+                    }
+                }
+                if transaction.forget_records {
+                    self.records.clear();
+                }
+                for record in transaction.records {
+                    let key = record.key();
+                    if record.gone {
+                        self.records.remove(&key);
+                    } else {
+                        self.records.insert(key, record);
                     }
                 }
                 for record in transaction.outbox {

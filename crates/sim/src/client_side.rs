@@ -350,10 +350,13 @@ impl World {
                 }
             }
             ServerFrame::Receipt(receipt) => {
+                self.record.on_receipt(user, &receipt, moment);
                 let name = (key, receipt.conversation, receipt.user.clone());
                 let now = (receipt.delivered, receipt.read);
                 let before = self.receipts.insert(name, now).unwrap_or_default();
-                if now.0 < before.0 || now.1 < before.1 {
+                // Of who tells nothing any more there is no read mark.
+                let back = now.1 > 0 && now.1 < before.1 || !receipt.gone && now.0 < before.0;
+                if back {
                     let seen = format!("{user} got {receipt:?} after {before:?}");
                     self.broke(Err(Violation {
                         rule: "receipts",
@@ -376,8 +379,16 @@ impl World {
                     self.record.on_entry(user, preview, true, moment);
                 }
             }
-            ServerFrame::UserRecord(record) if record.kind == UserRecordKind::Rights => {
-                self.report.count("rights changed");
+            ServerFrame::UserRecord(record) => {
+                if record.kind == UserRecordKind::Rights {
+                    self.report.count("rights changed");
+                }
+                self.record.on_record(user, &record, moment);
+            }
+            ServerFrame::UserLogPage(page) => {
+                for record in &page.records {
+                    self.record.on_record(user, record, moment);
+                }
             }
             ServerFrame::TypingOf(typing) => {
                 self.report.count("typing delivered");
@@ -471,10 +482,11 @@ impl World {
                 }
                 _ => (Vec::new(), Vec::new()),
             };
-            // A newer read marker stands for an older one; nothing else leaves without an outcome.
+            // A newer read marker, own setting or draft stands for an older one; nothing else leaves without an outcome.
             let lost = gone.into_iter().find(|nonce| {
                 let kind = device.disk.outbox.get(nonce).map(|record| record.kind);
-                kind.is_some_and(|kind| kind != 19) && !self.record.settled.contains(nonce)
+                let stood_for = |kind| matches!(kind, 19 | 128 | 131);
+                kind.is_some_and(|kind| !stood_for(kind)) && !self.record.settled.contains(nonce)
             });
             if let Some(nonce) = lost
                 && self.violation.is_none()
@@ -673,6 +685,9 @@ impl World {
                     }));
                 }
             }
+            Event::Badge { unread } => device.badge = unread,
+            Event::Friends(friends) => device.friends = friends.to_vec(),
+            Event::Folders(folders) => device.folders = folders.to_vec(),
             Event::Invited { conversation, .. } => {
                 device.invitations.insert(conversation);
             }

@@ -5,6 +5,8 @@
 // With paths, as tests of `server-core` include this file from elsewhere.
 #[path = "database/append.rs"]
 mod append;
+#[path = "database/own.rs"]
+mod own;
 #[path = "database/reader.rs"]
 mod reader;
 
@@ -12,15 +14,16 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, Rev, Sequence,
-    Settings, UserId, UserSequence, WallMs, encode,
+    Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, RecordKey, Rev,
+    Sequence, Settings, UserId, UserSequence, WallMs, encode,
     frames::{Device, DevicesPage, Link, Revision, UserLogPage, UserRecord, UserRecordKind},
     limits,
 };
 use fireside_server_core::{
     Breaks,
     facets::{self, FacetOp},
-    log,
+    log, own as own_rules,
+    reports::StoredReport,
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
@@ -30,8 +33,6 @@ use fireside_server_core::{
     },
 };
 
-type RecordKey = (u16, Option<ConversationId>, Option<UserId>);
-
 /// Everything a server keeps.
 #[derive(Clone, Debug, Default)]
 pub struct Database {
@@ -39,6 +40,7 @@ pub struct Database {
     users: BTreeMap<UserId, User>,
     nonces: BTreeMap<(UserId, Nonce), Outcome>,
     blocks: BTreeSet<(UserId, UserId)>,
+    reports: Vec<StoredReport>,
     /// Built-in faults.
     pub breaks: Breaks,
     /// Outcomes made before the last restart are not found (a built-in fault).
@@ -121,11 +123,12 @@ impl Conversation {
         last.into_iter().collect()
     }
 
-    fn member(&mut self, user: &UserId, name: &str) -> &mut MemberRow {
+    fn member(&mut self, user: &UserId, name: &str, receipts_off: bool) -> &mut MemberRow {
         self.members
             .entry(user.clone())
             .or_insert_with(|| MemberRow {
                 name: name.to_owned(),
+                receipts_off,
                 ..MemberRow::new(user.clone())
             })
     }
@@ -193,13 +196,19 @@ impl Database {
     pub fn carry_out(&mut self, op: Op) -> Result<Reply, StoreError> {
         Ok(match op {
             Op::Append(append) => Reply::Appended(self.append(*append)),
-            Op::Mark(marks) => Reply::Marked(
-                marks
-                    .into_iter()
-                    .filter_map(|mark| self.mark(mark))
+            Op::Mark(marks) => {
+                Reply::Marked(marks.into_iter().flat_map(|mark| self.mark(mark)).collect())
+            }
+            Op::SetBlock(block) => Reply::BlockSet(self.set_block(block)),
+            Op::Report(report) => Reply::Reported(self.report(&report)?),
+            Op::Reports(after, limit) => Reply::Reports(
+                (self.reports.iter())
+                    .filter(|report| report.number > after)
+                    .take(limit as usize)
+                    .cloned()
                     .collect(),
             ),
-            Op::SetBlock(block) => Reply::BlockSet(self.set_block(block)),
+            Op::SetOwn(set) => Reply::OwnSet(self.set_own(&set)),
             Op::PutDevice(put) => {
                 self.put_device(put);
                 Reply::Done
@@ -227,7 +236,7 @@ impl Database {
                 conversation,
                 peers,
             } => Reply::Conversation(Box::new(self.load_conversation(conversation, peers))),
-            Op::LoadUser(user) => Reply::User(LoadedUser {
+            Op::LoadUser(user) => Reply::User(Box::new(LoadedUser {
                 user_sequence: self.users.get(&user).map_or(0, |known| known.sequence),
                 valid_after: 0,
                 banned_until: 0,
@@ -237,11 +246,26 @@ impl Database {
                     .filter(|(_, c)| c.members.get(&user).is_some_and(|m| m.role.is_some()))
                     .map(|(id, _)| *id)
                     .collect(),
-            }),
+                friends: (self.live_records(&user).iter())
+                    .filter_map(|record| own_rules::friend_of(record).cloned())
+                    .collect(),
+                blocks: self.pairs(|(by, of)| (*by == user).then_some(of)),
+                blocked_by: self.pairs(|(by, of)| (*of == user).then_some(by)),
+            })),
+            Op::LastSeen(users) => Reply::LastSeen(
+                users
+                    .into_iter()
+                    .filter_map(|user| {
+                        let devices = &self.users.get(&user)?.devices;
+                        let last = devices.iter().map(|device| device.seen).max()?;
+                        Some((user, last))
+                    })
+                    .collect(),
+            ),
             Op::LoadItem {
                 conversation,
                 target,
-            } => Reply::Item(self.load_item(conversation, &target)),
+            } => Reply::Item(Box::new(self.load_item(conversation, &target))),
             Op::Page { user, request } => match log::page(self, &user, &request)? {
                 Some(page) => Reply::Page(Box::new(page)),
                 None => Reply::NotFound,
@@ -263,6 +287,10 @@ impl Database {
             }
             Op::Members { user, request } => match log::members(self, &user, &request)? {
                 Some(page) => Reply::Members(page),
+                None => Reply::NotFound,
+            },
+            Op::Readers { user, request } => match log::readers(self, &user, &request)? {
+                Some(page) => Reply::Readers(page),
                 None => Reply::NotFound,
             },
             Op::Pins { user, request } => match log::pins(self, &user, &request)? {
@@ -301,6 +329,11 @@ impl Database {
         ends.take(MEETINGS_READ_MAX).collect()
     }
 
+    /// Users of pairs of a blocker and whom they block.
+    fn pairs<'s>(&'s self, of: impl Fn(&'s (UserId, UserId)) -> Option<&'s UserId>) -> Vec<UserId> {
+        self.blocks.iter().filter_map(of).cloned().collect()
+    }
+
     fn known(&self, user: &UserId, nonce: Nonce) -> Option<Outcome> {
         let key = (user.clone(), nonce);
         if self.breaks.dedupe || self.forgotten.contains(&key) {
@@ -326,28 +359,27 @@ impl Database {
         known.sequence += 1;
         let mut record = new.record;
         record.sequence = known.sequence;
-        let key_user = (record.kind == UserRecordKind::Block)
-            .then(|| record.user.clone())
-            .flatten();
-        known.log.insert(
-            (record.kind.number(), record.conversation, key_user),
-            record.clone(),
-        );
+        known.log.insert(record.key(), record.clone());
         (user, record)
     }
 
-    fn mark(&mut self, mark: Mark) -> Option<(UserId, UserRecord)> {
-        let conversation = self.conversations.get_mut(&mark.conversation)?;
-        let member = conversation.members.get_mut(&mark.user)?;
+    fn mark(&mut self, mark: Mark) -> Vec<(UserId, UserRecord)> {
+        let conversation = self.conversations.get_mut(&mark.conversation);
+        let Some(member) = conversation.and_then(|it| it.members.get_mut(&mark.user)) else {
+            return Vec::new();
+        };
         member.delivered = member.delivered.max(mark.delivered);
         if mark.read <= member.read {
-            return None;
+            return Vec::new();
         }
         member.read = mark.read;
         let mut record = user_record(UserRecordKind::ReadMarker, mark.at);
         record.conversation = Some(mark.conversation);
         record.value = member.read;
-        Some(self.record(mark.user, NewUserRecord { record }))
+        let own = (mark.user.clone(), mark.conversation, mark.at);
+        let mut made = vec![self.record(mark.user, NewUserRecord { record })];
+        made.extend(self.read_own(&own.0, own.1, own.2));
+        made
     }
 
     fn set_block(&mut self, block: SetBlock) -> BlockSet {
@@ -507,11 +539,17 @@ impl Database {
         // A cursor from a future this database does not have: everything anew.
         let expired =
             |record: &&UserRecord| record.gone && record.at + limits::USER_TOMBSTONE_MS < now;
+        // Of those with so much before them that a reload could not reach past them in one page nothing is forgotten.
+        let before = |at: UserSequence| -> usize {
+            let live = known.log.values().filter(|it| !it.gone && it.sequence < at);
+            live.map(|it| it.body.len()).sum()
+        };
         let horizon = known
             .log
             .values()
             .filter(expired)
             .map(|record| record.sequence)
+            .filter(|at| before(*at) <= limits::PAGE_FRAME_BYTES_MAX / 2)
             .max();
         let missed = cursor > 0 && horizon.is_some_and(|horizon| cursor < horizon);
         let reload = cursor > known.sequence || missed;
@@ -530,7 +568,13 @@ impl Database {
             .iter()
             .filter(|record| record.sequence <= horizon)
             .count();
-        let limit = past.max(limits::USER_RECORDS_MAX as usize);
+        let mut bytes = 0;
+        let fit = records.iter().take_while(|record| {
+            bytes += record.body.len();
+            bytes <= limits::USER_LOG_PAGE_BYTES_MAX
+        });
+        let fit = fit.count().clamp(1, limits::USER_RECORDS_MAX as usize);
+        let limit = past.max(fit);
         let more = records.len() > limit;
         records.truncate(limit);
         let cursor = if more {
@@ -550,14 +594,5 @@ impl Database {
 /// A record with nothing in it.
 #[must_use]
 pub const fn user_record(kind: UserRecordKind, at: WallMs) -> UserRecord {
-    UserRecord {
-        sequence: 0,
-        kind,
-        conversation: None,
-        user: None,
-        value: 0,
-        name: String::new(),
-        gone: false,
-        at,
-    }
+    UserRecord::new(kind, at)
 }

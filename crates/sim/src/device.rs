@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_client_core::{
     Session,
-    view::{ConversationRow, TimelineRow},
+    view::{ConversationRow, FolderRow, FriendRow, TimelineRow},
 };
 use fireside_protocol::{ConversationId, DeviceId, Nonce, UserId};
 
@@ -41,6 +41,12 @@ pub struct Device {
     pub asleep_until: u64,
     /// The list view.
     pub list: Vec<ConversationRow>,
+    /// Unread messages in all, as its game was told.
+    pub badge: u64,
+    /// Friends, as its game was told.
+    pub friends: Vec<FriendRow>,
+    /// Folders, as its game was told.
+    pub folders: Vec<FolderRow>,
     /// Open timelines.
     pub timelines: BTreeMap<ConversationId, Vec<TimelineRow>>,
     /// What it opened.
@@ -85,6 +91,9 @@ impl Device {
             clock_offset: 0,
             asleep_until: 0,
             list: Vec::new(),
+            badge: 0,
+            friends: Vec::new(),
+            folders: Vec::new(),
             timelines: BTreeMap::new(),
             open: BTreeSet::new(),
             invitations: BTreeSet::new(),
@@ -113,6 +122,9 @@ impl Device {
         self.links.clear();
         self.timer_at = None;
         self.list.clear();
+        self.badge = 0;
+        self.friends.clear();
+        self.folders.clear();
         self.timelines.clear();
         self.open.clear();
         self.calls.clear();

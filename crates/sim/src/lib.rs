@@ -15,4 +15,5 @@ pub mod server_disk;
 pub mod server_side;
 pub mod violation;
 mod workload;
+mod workload_own;
 pub mod world;

@@ -2,6 +2,7 @@
 //! user should see. It gets a [`Record`] of what was to be seen from outside and no more; `verdict.rs` compares.
 
 mod members;
+pub mod own;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,6 +86,7 @@ impl<'a> Oracle<'a> {
             let other = places.insert((acked.by.place, acked.sequence), acked);
             ensure!(other.is_none(), "once", "{acked:?} and {other:?}");
         }
+        let numbers = places.clone();
         for ((id, _), acked) in places {
             if let Some((device, count)) = acked.by.counter() {
                 let before = counts.insert((id, device), count);
@@ -107,6 +109,7 @@ impl<'a> Oracle<'a> {
                 *read = *n.max(read);
             }
         }
+        oracle.read_all(&numbers);
         // Nobody keeps the names of markers: one whose answer was lost, asked for again after its user left, is refused and moved all the
         // same.
         for by in record.commands.values() {

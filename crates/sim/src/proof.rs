@@ -53,6 +53,10 @@ pub const BREAKS: &[&str] = &[
     "dissolve-keeps-members",
     "link-uncounted",
     "timer-lost",
+    "personal-not-synced",
+    "draft-stays",
+    "friend-through-block",
+    "receipts-off-ignored",
     "vote-twice",
     "answers-for-all",
     "deleted-comes-back",
@@ -88,6 +92,10 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("dissolve-keeps-members") => server_breaks.dissolve_keeps_members = true,
         Some("timer-lost") => server_breaks.timer_lost = true,
         Some("link-uncounted") => server_breaks.link_uncounted = true,
+        Some("personal-not-synced") => client_breaks.personal_not_synced = true,
+        Some("draft-stays") => server_breaks.draft_stays = true,
+        Some("friend-through-block") => server_breaks.friend_through_block = true,
+        Some("receipts-off-ignored") => server_breaks.receipts_off_ignored = true,
         Some(_) => return None,
     }
     Some(Plan {

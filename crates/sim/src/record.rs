@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use fireside_client_core::view::{Body, MessageState, TimelineRow};
 use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, ConversationKind, Entry, EntryKind, FacetKind,
-    JoinPolicy, LinkCode, MessageKind, Nonce, Ordinal, Pinned, Reactions, Rev, Role, Sequence,
-    UserId, WallMs,
+    FriendAction, JoinPolicy, LinkCode, MessageKind, Nonce, Ordinal, Personal, Pinned, Reactions,
+    RecordKey, Rev, Role, Sequence, UserId, WallMs,
     content::Votes,
-    frames::{Ack, CreateGroup, TypingOf},
+    frames::{Ack, CreateGroup, Receipt, TypingOf, UserRecord, UserRecordKind},
     limits::UNREAD_COUNT_MAX,
 };
 
@@ -71,6 +71,16 @@ pub enum Act {
     Read(Sequence),
     /// Whom, and whether from now on.
     Block(UserId, bool),
+    /// The user's own settings of a conversation.
+    Personal(Personal),
+    /// All of them read.
+    ReadAll,
+    /// A draft.
+    Draft(String),
+    /// A friendship, and what about it.
+    Friend(UserId, FriendAction),
+    /// Whether others are told how far the user has read.
+    Receipts(bool),
     /// What leaves no trace in a log.
     Other,
 }
@@ -439,6 +449,12 @@ pub struct Record {
     pub typings: Vec<(UserId, TypingOf, Moment)>,
     /// Names of which their users' devices saw what came of them, an entry included.
     pub settled: BTreeSet<Nonce>,
+    /// The newest record of each key that came to a user.
+    records: BTreeMap<(UserId, RecordKey), UserRecord>,
+    /// Read marks as they came: to whom, of whom, where, up to where, when.
+    pub marks_told: BTreeMap<(UserId, UserId, ConversationId, Sequence), Moment>,
+    /// Friend records as they came.
+    pub friends_told: Vec<(UserId, UserRecord, Moment)>,
     /// One name with two meanings or two answers.
     pub twofold: Option<String>,
 }
@@ -511,6 +527,20 @@ impl Record {
                 Act::Block(f.user.clone(), f.on),
             ),
             ClientFrame::Invite(f) => (f.conversation, Act::Invite(f.users.clone())),
+            ClientFrame::SetPersonal(f) => (f.conversation, Act::Personal(f.change.clone())),
+            ClientFrame::SetReceipts(f) => (ConversationId::default(), Act::Receipts(f.on)),
+            ClientFrame::ReadAll(_) => (ConversationId::default(), Act::ReadAll),
+            ClientFrame::SetDraft(f) if f.content.is_empty() => {
+                (f.conversation, Act::Draft(String::new()))
+            }
+            ClientFrame::SetDraft(f) => (
+                f.conversation,
+                Act::Draft(text_of(MessageKind::Text, &f.content)),
+            ),
+            ClientFrame::Friend(f) => (
+                ConversationId::default(),
+                Act::Friend(f.user.clone(), f.action),
+            ),
             _ => (ConversationId::default(), Act::Other),
         };
         let name = (user.clone(), nonce);
@@ -587,6 +617,45 @@ impl Record {
             self.twofold = Some(format!("{user} got {first:?} and then {look:?}"));
         }
         self.users.insert(user.clone());
+    }
+
+    /// A user's device was told how far another has read.
+    pub fn on_receipt(&mut self, user: &UserId, receipt: &Receipt, now: Moment) {
+        if receipt.read > 0 {
+            let of = receipt.user.clone();
+            let name = (user.clone(), of, receipt.conversation, receipt.read);
+            self.marks_told.entry(name).or_insert(now);
+        }
+    }
+
+    /// A user's device got a record of the user log.
+    pub fn on_record(&mut self, user: &UserId, record: &UserRecord, now: Moment) {
+        let name = (user.clone(), record.key());
+        let held = self.records.get(&name);
+        if held.is_none_or(|held| held.sequence < record.sequence) {
+            self.records.insert(name, record.clone());
+        }
+        if record.kind == UserRecordKind::Friend {
+            self.friends_told.push((user.clone(), record.clone(), now));
+        }
+    }
+
+    /// The newest record of a key that came to a user, unless it is gone.
+    #[must_use]
+    pub fn newest(&self, user: &UserId, key: &RecordKey) -> Option<&UserRecord> {
+        let newest = self.records.get(&(user.clone(), key.clone()));
+        newest.filter(|record| !record.gone)
+    }
+
+    /// The newest records of a kind that came to a user, of what is not gone.
+    pub fn newest_of<'r>(
+        &'r self,
+        user: &'r UserId,
+        kind: UserRecordKind,
+    ) -> impl Iterator<Item = &'r UserRecord> {
+        let all = self.records.iter();
+        let all = all.filter(move |((of, key), _)| of == user && key.kind == kind);
+        all.map(|(_, record)| record).filter(|record| !record.gone)
     }
 
     /// A user's device is told that somebody types.

@@ -10,13 +10,18 @@ use fireside_client_core::{
     Command,
     view::{ConversationRow, MessageState, TIMELINE_ROWS_MAX, TimelineRow},
 };
-use fireside_protocol::{ClientFrame, ConversationId, DeviceId, Entry, Sequence, UserId, decode};
+use fireside_protocol::{
+    ClientFrame, ConversationId, DeviceId, Entry, EntryKind, Sequence, UserId, decode,
+};
 use fireside_server_core::Login;
 
 use crate::{
     device::Device,
     network::{Link, LinkKey},
-    oracle::Oracle,
+    oracle::{
+        Oracle,
+        own::{OwnLine, OwnShown},
+    },
     record::{Look, Record, Shown, UNREAD_SHOWN_MAX, View},
     violation::Violation,
     world::{CLOCK_JUMP_MS, TOKEN_LIFE_MS, What, World},
@@ -68,6 +73,7 @@ impl World {
         self.run_for(LONG_AWAY_MS + 20_000)?;
         for index in 0..devices {
             self.command(index, Command::SetBackgroundFill(true));
+            self.stop_composing(index);
         }
         self.settle()?;
         self.ask_again()?;
@@ -277,7 +283,13 @@ impl World {
         }
         for device in &self.devices {
             let who = format!("{} (device {})", device.user, device.index);
-            let order = |row: &ConversationRow| (Reverse(row.at), row.conversation);
+            let order = |row: &ConversationRow| {
+                (
+                    Reverse(row.personal.pinned),
+                    Reverse(row.at),
+                    row.conversation,
+                )
+            };
             if !device.list.is_sorted_by_key(order) {
                 return broken("views", format!("{who}'s list is not in order"));
             }
@@ -292,8 +304,42 @@ impl World {
             for id in record.places() {
                 oracle.check_device(&shown(device, id))?;
             }
+            oracle.check_own(&own_shown(device))?;
         }
+        oracle.check_friends()?;
+        oracle.check_marks()?;
         Ok(())
+    }
+}
+
+/// What a device shows of what belongs to its user.
+fn own_shown(device: &Device) -> OwnShown<'_> {
+    let last_message = |id: ConversationId| {
+        let items = device.disk.items.range((id, 0)..=(id, Sequence::MAX));
+        let mut items = items.rev();
+        let is_message = |entry: Entry| entry.kind == EntryKind::Message;
+        let last = items.find(|(_, item)| decode(&item.body).is_ok_and(is_message));
+        last.map_or(0, |((_, sequence), _)| *sequence)
+    };
+    let lines = device.list.iter().map(|row| OwnLine {
+        id: row.conversation,
+        member: row.role.is_some(),
+        unread: row.unread,
+        personal: row.personal,
+        draft: row.draft.as_ref().map(|draft| draft.text.to_string()),
+        last_message: last_message(row.conversation),
+    });
+    OwnShown {
+        user: &device.user,
+        index: device.index,
+        badge: device.badge,
+        lines: lines.collect(),
+        friends: (device.friends.iter())
+            .map(|row| (row.user.clone(), row.state))
+            .collect(),
+        folders: (device.folders.iter())
+            .map(|row| (row.folder, row.name.to_string()))
+            .collect(),
     }
 }
 

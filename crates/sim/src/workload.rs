@@ -27,7 +27,7 @@ const LIVE_BYTES: usize = SESSION_QUEUE_BYTES_MAX - 48 * 1024;
 const GROUPS: usize = 4;
 
 impl World {
-    fn user(&mut self) -> UserId {
+    pub(crate) fn user(&mut self) -> UserId {
         let n = self.rng.below(USERS as u64);
         UserId::new(&format!("u{n:02}")).unwrap_or_else(|_| unreachable!("a fixed name"))
     }
@@ -43,7 +43,8 @@ impl World {
             return;
         }
         match self.rng.below(1_000) {
-            0..=329 => self.write(index),
+            0..=289 => self.write(index),
+            290..=329 => self.own(index),
             330..=369 => self.take_part(index),
             370..=409 => self.lead_or_be_led(index),
             410..=449 => self.mark(index),
@@ -208,7 +209,7 @@ impl World {
     }
 
     /// A conversation this device shows.
-    fn known(&mut self, index: usize) -> Option<ConversationId> {
+    pub(crate) fn known(&mut self, index: usize) -> Option<ConversationId> {
         let device = self.devices.get(index)?;
         let mine: Vec<ConversationId> = device
             .list

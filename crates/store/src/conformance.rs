@@ -32,6 +32,7 @@ mod members;
 mod nonces;
 mod numbers;
 mod order;
+mod own;
 mod pages;
 mod shape;
 mod stale;
@@ -63,6 +64,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         blocks::CHECKS,
         markers::CHECKS,
         user_log::CHECKS,
+        own::CHECKS,
         pages::CHECKS,
         heads::CHECKS,
         devices::CHECKS,

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use ::fireside_client::core::view::{Body, MessageState};
+use ::fireside_client::core::view::{Body, MessageState, ReadBy};
 use fireside_protocol::{Code, ConversationId, Nonce, Role};
 
 use super::*;
@@ -19,6 +19,7 @@ fn row(text: &str) -> TimelineRow {
         body: Body::Text(text.into()),
         state: MessageState::Received,
         edited: true,
+        read_by: ReadBy::default(),
         pinned: false,
         reactions: None,
         details: None,

@@ -25,6 +25,7 @@ use super::{
 mod commands;
 mod lead;
 mod messages;
+mod own;
 mod scroll;
 
 /// Time a notice stays in the status line.
@@ -63,6 +64,8 @@ pub(crate) enum Why {
     Link(ConversationId),
     Revisions,
     Devices,
+    Readers,
+    Who,
 }
 
 /// An open timeline.
@@ -141,6 +144,7 @@ pub(crate) struct App {
     searching: Option<String>,
     pub(crate) searches: Vec<(String, Option<ConversationId>)>,
     names: HashSet<String>,
+    own: own::Own,
     pub(crate) geometry: Geometry,
     pub(crate) quit: bool,
     pub(crate) bell: bool,
@@ -174,6 +178,7 @@ impl App {
             searching: None,
             searches: Vec::new(),
             names: HashSet::new(),
+            own: own::Own::default(),
             geometry: Geometry::default(),
             quit: false,
             bell: false,
@@ -272,7 +277,7 @@ impl App {
                     self.typing.remove(&(conversation, user));
                 }
             }
-            _ => {}
+            other => self.own_event(other),
         }
     }
 
@@ -382,6 +387,8 @@ impl App {
                 let title = format!("Pinned in {}", self.title_of(conversation));
                 self.open_popup(title, lines);
             }
+            (Why::Readers, Completion::Readers { users, of }) => self.show_readers(&users, of),
+            (Why::Who, Completion::Presence(users)) => self.show_presence(&users),
             (Why::Devices, Completion::Devices(devices)) => {
                 let lines = devices
                     .iter()

@@ -134,6 +134,7 @@ fn draw_head(frame: &mut Frame<'_>, app: &App, area: Rect) {
         .list
         .iter()
         .filter(|row| Some(row.conversation) != app.selected)
+        .filter(|row| !row.personal.muted && !row.personal.archived)
         .map(|row| row.unread.min(999))
         .sum();
     if others > 0 && frame.area().width < TWO_PANES_WIDTH {

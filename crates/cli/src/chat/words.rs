@@ -4,6 +4,7 @@ use fireside_protocol::{Real, UserId, limits::USER_ID_BYTES_MAX, text::is_reacti
 
 use super::{
     lead::{self, Lead},
+    own_words::{self, OwnLine},
     wrap::cut,
 };
 
@@ -91,6 +92,12 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/quit", "", "leave (also Ctrl-C)"),
 ];
 
+/// All of them.
+pub(crate) fn commands() -> impl Iterator<Item = &'static (&'static str, &'static str, &'static str)>
+{
+    COMMANDS.iter().chain(own_words::COMMANDS)
+}
+
 /// A line, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Line {
@@ -126,6 +133,7 @@ pub(crate) enum Line {
     Discard,
     Block(UserId, bool),
     Search(String),
+    Own(OwnLine),
     Devices,
     Connect,
     Disconnect,
@@ -261,9 +269,12 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         "/disconnect" => Ok(Line::Disconnect),
         "/help" | "/?" => Ok(Line::Help),
         "/quit" | "/exit" | "/q" => Ok(Line::Quit),
-        other => Err(format!(
-            "{other} is not a command; /help lists them, // starts a text with a slash"
-        )),
+        other => match own_words::parse(other, rest, user) {
+            Some(line) => line.map(Line::Own).ok_or_else(|| usage(other)),
+            None => Err(format!(
+                "{other} is not a command; /help lists them, // starts a text with a slash"
+            )),
+        },
     }
 }
 
@@ -294,8 +305,7 @@ fn place_from_end(text: &str) -> Option<usize> {
 }
 
 fn usage(command: &str) -> String {
-    let arguments = COMMANDS
-        .iter()
+    let arguments = commands()
         .find(|(name, ..)| *name == command)
         .map_or("", |(_, arguments, _)| *arguments);
     format!("expected: {command} {arguments}")
@@ -336,8 +346,7 @@ pub(crate) fn complete(before: &str, names: &[String]) -> (usize, Vec<String>) {
     let word_at = before.rfind(char::is_whitespace).map_or(0, |at| at + 1);
     let word = before.get(word_at..).unwrap_or_default();
     let mut found: Vec<String> = if word_at == 0 && word.starts_with('/') {
-        let starting = COMMANDS
-            .iter()
+        let starting = commands()
             .map(|(name, ..)| *name)
             .filter(|name| name.starts_with(word));
         starting.map(|name| format!("{name} ")).collect()

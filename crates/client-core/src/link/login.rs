@@ -117,6 +117,7 @@ impl Session {
             self.send_calls();
             self.outbox_connected(now);
             self.receipts_connected();
+            self.presence_connected();
         }
     }
 

@@ -26,6 +26,7 @@ impl Session {
 
     fn outbox_done(&mut self, outgoing: Box<Outgoing>, result: &Result<Completion, CallError>) {
         self.outbox_forget(outgoing.record.nonce);
+        self.own_settled(&outgoing.frame);
         for call in outgoing.calls {
             self.finish(call, result.clone());
         }
@@ -192,6 +193,8 @@ impl Session {
             return;
         }
         outgoing.record.failed = code.number();
+        // A draft that it was to take away shows again.
+        self.list.touch(id);
         let record = outgoing.record.clone();
         let calls = std::mem::take(&mut outgoing.calls);
         self.outbox.set_stage(nonce, Stage::Failed(code));

@@ -318,6 +318,8 @@ impl Run {
             name: String::new(),
             gone: false,
             at: 0,
+            folder: None,
+            body: bytes::Bytes::new(),
         };
         server.records.push(record.clone());
         self.live(record.into());

@@ -113,6 +113,8 @@ fn who_is_blocked_does_not_show_among_reactions() {
         name: String::new(),
         gone,
         at: 0,
+        folder: None,
+        body: bytes::Bytes::new(),
     };
     world.live(record(false, 1).into());
     assert_eq!(shown(&world, id), ["👍 bob"]);

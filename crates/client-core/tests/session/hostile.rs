@@ -155,6 +155,8 @@ fn frame() -> impl Strategy<Value = ServerFrame> {
             name: String::new(),
             gone,
             at: 0,
+            folder: None,
+            body: bytes::Bytes::new(),
         },
     );
     prop_oneof![
@@ -169,7 +171,7 @@ fn frame() -> impl Strategy<Value = ServerFrame> {
         }),
         2 => record.prop_map(ServerFrame::UserRecord),
         1 => (conversation(), number(), number()).prop_map(|(conversation, delivered, read)| {
-            ServerFrame::Receipt(Receipt { conversation, user: user("bob"), delivered, read })
+            ServerFrame::Receipt(Receipt { conversation, user: user("bob"), delivered, read, joined: 0, gone: false })
         }),
         1 => (conversation(), number()).prop_map(|(conversation, counter)| {
             ServerFrame::TypingOf(TypingOf { conversation, user: user("bob"), counter, on: true })

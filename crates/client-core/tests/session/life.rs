@@ -259,6 +259,8 @@ fn what_was_deleted_for_this_user_goes_from_every_device() {
         name: String::new(),
         gone: false,
         at: 0,
+        folder: None,
+        body: Bytes::new(),
     };
     world.server.records.push(record.clone());
     world.live(record.into());

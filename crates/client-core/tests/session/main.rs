@@ -9,6 +9,7 @@ mod life;
 mod links;
 mod memory;
 mod outbox;
+mod own;
 mod server;
 mod settings;
 mod sync;

@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, Facet, FacetKind,
-    Header, Nonce, Pinned, Raw, Reaction, Reactions, Role, ServerFrame, TextContent, Tombstone,
-    UserId,
+    Header, Nonce, Personal, Pinned, Raw, Reaction, Reactions, Role, ServerFrame, TextContent,
+    Tombstone, UserId,
     content::{LiveState, Votes},
-    encode,
+    decode, encode,
     frames::{
         Ack, Done, Head, HeadsPage, HeadsRequest, Page, PageRequest, Pong, Range, Refused, Skip,
-        UserLogPage, UserRecord, Welcome,
+        UserLogPage, UserRecord, UserRecordKind, Welcome,
     },
+    personal::Draft,
 };
 
 pub(crate) fn user(name: &str) -> UserId {
@@ -446,8 +447,67 @@ impl Server {
             | ClientFrame::Vote(_)
             | ClientFrame::SetLive(_)
             | ClientFrame::Read(_) => self.command(request, frame),
+            ClientFrame::SetPersonal(_) | ClientFrame::SetDraft(_) => self.own(request, frame),
             _ => self.answers.pop().map_or_else(Vec::new, one),
         }
+    }
+
+    /// The newest record of a conversation's own settings or draft.
+    pub(crate) fn held(&self, kind: UserRecordKind, id: ConversationId) -> Option<&UserRecord> {
+        let mut held = self.records.iter().rev();
+        held.find(|it| it.kind == kind && it.conversation == Some(id))
+    }
+
+    /// A record that another device caused.
+    pub(crate) fn put(&mut self, mut record: UserRecord) -> ServerFrame {
+        record.sequence = self.records.len() as u64 + 1;
+        self.records.push(record.clone());
+        record.into()
+    }
+
+    /// Own settings and drafts: a record, then the answer.
+    fn own(&mut self, request: u32, frame: &ClientFrame) -> Vec<(u32, ServerFrame)> {
+        let nonce = frame.nonce().unwrap();
+        if let Some(mut refused) = self.refuse.pop() {
+            refused.nonce = Some(nonce);
+            return vec![(request, refused.into())];
+        }
+        let record = match frame {
+            ClientFrame::SetPersonal(set) => {
+                let held = self.held(UserRecordKind::Personal, set.conversation);
+                let held = held.and_then(|it| decode::<Personal>(&it.body).ok());
+                let mut personal = held.unwrap_or(Personal::NOTHING);
+                personal.apply(&set.change, self.logs[&set.conversation].last());
+                UserRecord {
+                    conversation: Some(set.conversation),
+                    body: encode(&personal).into(),
+                    ..UserRecord::new(UserRecordKind::Personal, 0)
+                }
+            }
+            ClientFrame::SetDraft(set) => UserRecord {
+                conversation: Some(set.conversation),
+                gone: set.content.is_empty(),
+                body: encode(&Draft {
+                    nonce,
+                    content: set.content.clone(),
+                    reply_to: set.reply_to,
+                })
+                .into(),
+                ..UserRecord::new(UserRecordKind::Draft, 0)
+            },
+            _ => panic!("no own command"),
+        };
+        let conversation = record.conversation;
+        let ack = Ack {
+            nonce,
+            conversation,
+            sequence: 0,
+            ordinal: 0,
+            at: 0,
+            entry: None,
+            link: None,
+        };
+        vec![(0, self.put(record)), (request, ack.into())]
     }
 
     fn number(&self, number: u64, name: Option<Nonce>) -> u64 {

@@ -207,6 +207,8 @@ fn changed_rights_drop_what_was_held() {
         name: String::new(),
         gone: false,
         at: 0,
+        folder: None,
+        body: bytes::Bytes::new(),
     };
     world.live(ServerFrame::UserRecord(record));
     assert_eq!(world.texts(group), ["bob", "bob"]);
@@ -332,6 +334,8 @@ fn a_head_from_before_the_leave_does_not_bring_the_member_back() {
             name: String::new(),
             gone: true,
             at: left.at,
+            folder: None,
+            body: bytes::Bytes::new(),
         };
         world.live(ServerFrame::UserRecord(record));
         if entry_too {

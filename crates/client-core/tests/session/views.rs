@@ -58,6 +58,8 @@ fn receipts_move_rows_forward() {
             user: user("bob"),
             delivered,
             read,
+            joined: 0,
+            gone: false,
         })
     };
     let states = |world: &World| -> Vec<_> {

@@ -14,7 +14,8 @@ use fireside_client_core::{
     view::{Body, ConversationRow, Diff, TimelineRow},
 };
 use fireside_protocol::{
-    ClientFrame, ConversationId, Nonce, Now, RawFrame, ServerFrame, limits::PAGE_FRAME_BYTES_MAX,
+    ClientFrame, ConversationId, Nonce, Now, RawFrame, RecordKey, ServerFrame, frames::UserRecord,
+    limits::PAGE_FRAME_BYTES_MAX,
 };
 
 use crate::server::{Server, user};
@@ -25,6 +26,7 @@ pub(crate) struct Disk {
     pub(crate) items: BTreeMap<(ConversationId, u64), ItemRecord>,
     pub(crate) conversations: BTreeMap<ConversationId, ConversationRecord>,
     pub(crate) outbox: BTreeMap<Nonce, OutboxRecord>,
+    pub(crate) records: BTreeMap<RecordKey, UserRecord>,
     pub(crate) profile: Profile,
     /// Every operation fails.
     pub(crate) broken: bool,
@@ -54,6 +56,16 @@ impl Disk {
                 }
             }
         }
+        if transaction.forget_records {
+            self.records.clear();
+        }
+        for record in transaction.records {
+            let key = record.key();
+            self.records.remove(&key);
+            if !record.gone {
+                self.records.insert(key, record);
+            }
+        }
         for record in transaction.outbox {
             assert!(!transaction.outbox_remove.contains(&record.nonce));
             self.outbox.insert(record.nonce, record);
@@ -79,6 +91,7 @@ impl Disk {
                 Rows::Loaded(Box::new(Loaded {
                     profile: self.profile.clone(),
                     conversations: self.conversations.values().cloned().collect(),
+                    records: self.records.values().cloned().collect(),
                     outbox,
                 }))
             }
@@ -375,6 +388,7 @@ impl World {
                     assert!(view.1.len() <= fireside_client_core::view::TIMELINE_ROWS_MAX);
                 }
                 Event::Sync(state) => self.synced.push((state, self.list.clone())),
+                other if other.class() == EventClass::View => self.events.push(other),
                 other => panic!("not a view: {other:?}"),
             }
         }

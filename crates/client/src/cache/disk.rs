@@ -17,7 +17,7 @@ use fireside_client_core::storage::{
 };
 use fireside_protocol::{
     ConversationId, DeviceId, Nonce, Sequence, UserId, Wire, decode, encode,
-    frames::{Head, Range},
+    frames::{Head, Range, UserRecord},
     record,
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
@@ -525,6 +525,12 @@ fn load(connection: &Connection) -> Result<Loaded, Failure> {
             got,
         });
     }
+    let mut statement = connection.prepare_cached("SELECT body FROM record")?;
+    let rows = statement.query_map([], |row| blob(row, 0))?;
+    let mut records = Vec::new();
+    for row in rows {
+        records.push(decoded("record", &row?)?);
+    }
     let mut statement = connection.prepare_cached(
         "SELECT nonce, conversation, position, row, created_at, tried, failed, kind, body FROM outbox ORDER BY position",
     )?;
@@ -544,6 +550,7 @@ fn load(connection: &Connection) -> Result<Loaded, Failure> {
     Ok(Loaded {
         profile,
         conversations,
+        records,
         outbox: outbox.collect::<Result<_, _>>()?,
     })
 }
@@ -574,6 +581,14 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
     }
     for item in &changes.items {
         apply_item(connection, item)?;
+    }
+    if changes.forget_records {
+        connection
+            .prepare_cached("DELETE FROM record")?
+            .execute([])?;
+    }
+    for record in &changes.records {
+        apply_record(connection, record)?;
     }
     for record in &changes.outbox {
         connection
@@ -620,6 +635,23 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
                 encode(&invitations),
                 signed(profile.row_counter),
             ])?;
+    }
+    Ok(())
+}
+
+/// A record takes the place of the one with the same key; one that is gone only takes it away.
+fn apply_record(connection: &Connection, record: &UserRecord) -> Result<(), Failure> {
+    let key = record.key();
+    let place = key.place.as_ref().map_or(&[][..], |place| place);
+    let about = key.user.as_ref().map_or("", UserId::as_str);
+    if record.gone {
+        connection
+            .prepare_cached("DELETE FROM record WHERE kind = ?1 AND place = ?2 AND about = ?3")?
+            .execute(params![key.kind.number(), place, about])?;
+    } else {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO record VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![key.kind.number(), place, about, encode(record)])?;
     }
     Ok(())
 }

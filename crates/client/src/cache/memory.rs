@@ -6,7 +6,7 @@ use fireside_client_core::storage::{
     ConversationRecord, ItemRecord, ItemsQuery, Loaded, OutboxRecord, Profile, Rows, StoreError,
     StoreOp, Transaction,
 };
-use fireside_protocol::{ConversationId, Nonce, Sequence};
+use fireside_protocol::{ConversationId, Nonce, RecordKey, Sequence, frames::UserRecord};
 
 use super::{Found, add_newest, found, text};
 use crate::limits::MEMORY_ITEMS_MAX;
@@ -18,6 +18,7 @@ pub(crate) struct MemoryCache {
     profile: Profile,
     conversations: HashMap<ConversationId, Held>,
     item_count: usize,
+    records: HashMap<RecordKey, UserRecord>,
     /// By position.
     outbox: Vec<OutboxRecord>,
 }
@@ -45,6 +46,7 @@ impl MemoryCache {
             conversations: (self.conversations.values())
                 .filter_map(|held| held.record.clone())
                 .collect(),
+            records: self.records.values().cloned().collect(),
             outbox: self.outbox.clone(),
         }
     }
@@ -83,6 +85,17 @@ impl MemoryCache {
                     self.item_count += 1;
                     items.insert(place, item);
                 }
+            }
+        }
+        if transaction.forget_records {
+            self.records.clear();
+        }
+        for record in transaction.records {
+            let key = record.key();
+            if record.gone {
+                self.records.remove(&key);
+            } else {
+                self.records.insert(key, record);
             }
         }
         for record in transaction.outbox {

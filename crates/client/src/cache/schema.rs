@@ -67,6 +67,18 @@ CREATE VIRTUAL TABLE item_text USING fts5 (
 INSERT INTO item_text (item_text, rank) VALUES ('secure-delete', 1);
 ", "
 ALTER TABLE conversation ADD COLUMN got INTEGER NOT NULL DEFAULT 0;
+", "
+-- Records of the user log that are kept as they came. `place` is the conversation or folder of a key, `about` its user, each empty if
+-- there is none.
+CREATE TABLE record (
+    kind INTEGER NOT NULL,
+    place BLOB NOT NULL,
+    about TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (kind, place, about)
+) WITHOUT ROWID;
+-- The versions before passed over such records: all are read once more.
+UPDATE profile SET user_cursor = 0;
 "];
 
 /// For every connection. A crash of the process loses nothing; a power cut may lose the last moments, which the server still has,

@@ -320,6 +320,8 @@ fn a_reset_counts_its_rows_against_the_budget() {
         slow_mode_ms: 0,
         muted_until: 0,
         picture: "".into(),
+        personal: Default::default(),
+        draft: None,
     };
     let reset = || Event::Conversations {
         generation: 1,

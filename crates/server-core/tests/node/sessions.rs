@@ -172,7 +172,7 @@ fn banned_and_revoked_users_are_told_why() {
         assert!(matches!(op, Op::LoadUser(_)));
         world
             .node
-            .handle_stored(ticket, Ok(Reply::User(loaded)), world.now);
+            .handle_stored(ticket, Ok(Reply::User(Box::new(loaded))), world.now);
         world.pump();
         assert!(matches!(&world.got[&1][..], [(1, ServerFrame::Refused(it))] if it.code() == code));
         assert_eq!(world.ended, [(1, code)]);

@@ -332,12 +332,28 @@ impl World {
         self.pump();
     }
 
-    /// Frames that nobody asked for, since the last call.
+    /// Frames that nobody asked for, since the last call; but for presence.
     pub(crate) fn live(&mut self, key: SessionKey) -> Vec<ServerFrame> {
+        self.take(key, |id, frame| {
+            id == 0 && !matches!(frame, ServerFrame::PresenceOf(_))
+        })
+    }
+
+    /// What came of others' presence since the last call.
+    pub(crate) fn presences(&mut self, key: SessionKey) -> Vec<ServerFrame> {
+        self.take(key, |_, frame| matches!(frame, ServerFrame::PresenceOf(_)))
+    }
+
+    fn take(
+        &mut self,
+        key: SessionKey,
+        is: impl Fn(u32, &ServerFrame) -> bool,
+    ) -> Vec<ServerFrame> {
         let got = self.got.get_mut(&key).unwrap();
         let all = std::mem::take(got);
-        let (live, answers): (Vec<_>, Vec<_>) = all.into_iter().partition(|(id, _)| *id == 0);
-        *got = answers;
+        let (live, rest): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(id, frame)| is(*id, frame));
+        *got = rest;
         live.into_iter().map(|(_, frame)| frame).collect()
     }
 }

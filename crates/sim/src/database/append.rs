@@ -89,8 +89,9 @@ impl Database {
                 .or_insert(conversation);
             for (user, role) in new.members {
                 let name = self.name(&user);
+                let off = self.receipts_off(&user);
                 if let Some(conversation) = self.conversations.get_mut(&append.conversation) {
-                    let member = conversation.member(&user, &name);
+                    let member = conversation.member(&user, &name, off);
                     member.role = Some(role);
                     member.intervals.push(Interval {
                         from: 1,
@@ -102,7 +103,9 @@ impl Database {
         }
         let next = self.last(append.conversation) + 1;
         let mut done = Vec::new();
+        let mut own = Vec::new();
         for entry in entries {
+            own.extend(self.message_own(append.conversation, &entry, append.command.now));
             let member = entry.member.clone();
             let made = self.add(append.conversation, entry);
             if let Some(op) = member {
@@ -141,8 +144,7 @@ impl Database {
             at: first.map_or(append.command.now, |entry| entry.meta.at),
         };
         self.remember(&append.command, outcome);
-        let records = records
-            .into_iter()
+        let records = (records.into_iter().chain(own))
             .map(|(user, mut new)| {
                 if new.record.kind == UserRecordKind::Rights && new.record.value == 0 {
                     let row = members.iter().find(|row: &&MemberRow| row.user == user);
@@ -287,10 +289,11 @@ impl Database {
     fn member_op(&mut self, id: ConversationId, at: Sequence, op: MemberOp) -> UserId {
         let user = op.user().clone();
         let name = self.name(&user);
+        let off = self.receipts_off(&user);
         let Some(conversation) = self.conversations.get_mut(&id) else {
             return user;
         };
-        let member = conversation.member(&user, &name);
+        let member = conversation.member(&user, &name, off);
         match op {
             MemberOp::Join { role, history, .. } => {
                 member.role = Some(role);

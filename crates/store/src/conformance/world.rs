@@ -62,14 +62,8 @@ pub(super) fn item(kind: EntryKind, sender: &UserId) -> NewEntry {
 /// A record of the user log without a number.
 pub(super) fn record(kind: UserRecordKind, conversation: Option<ConversationId>) -> UserRecord {
     UserRecord {
-        sequence: 0,
-        kind,
         conversation,
-        user: None,
-        value: 0,
-        name: String::new(),
-        gone: false,
-        at: 0,
+        ..UserRecord::new(kind, 0)
     }
 }
 
@@ -434,7 +428,7 @@ impl World {
 
     pub(super) fn load_user(&mut self, user: &UserId) -> LoadedUser {
         match self.one(Op::LoadUser(user.clone())) {
-            Reply::User(loaded) => loaded,
+            Reply::User(loaded) => *loaded,
             other => panic!("a load was answered with {other:?}"),
         }
     }
@@ -444,7 +438,7 @@ impl World {
             conversation,
             target,
         }) {
-            Reply::Item(item) => item,
+            Reply::Item(item) => *item,
             other => panic!("a load was answered with {other:?}"),
         }
     }

@@ -128,6 +128,10 @@ impl Writer<'_> {
             }
             records.push((user.clone(), self.put_record(user, record)?));
         }
+        for new in addition.entries {
+            let own = self.message_own(conversation, new, command.now)?;
+            records.extend(own.map(|record| (new.sender.clone(), record)));
+        }
         Ok(Appended::Done(Done {
             outcome,
             entries: stored,

@@ -194,6 +194,8 @@ impl Writer<'_> {
                     ..record(UserRecordKind::ReadMarker)
                 };
                 records.push((mark.user.clone(), self.put_record(&mark.user, record)?));
+                let own = self.read_own(&mark.user, mark.conversation, mark.at)?;
+                records.extend(own.map(|record| (mark.user.clone(), record)));
             }
         }
         Ok(records)
@@ -427,14 +429,5 @@ fn join(intervals: &mut Vec<Interval>, mut from: Sequence) {
 }
 
 pub(super) const fn record(kind: UserRecordKind) -> UserRecord {
-    UserRecord {
-        sequence: 0,
-        kind,
-        conversation: None,
-        user: None,
-        value: 0,
-        name: String::new(),
-        gone: false,
-        at: 0,
-    }
+    UserRecord::new(kind, 0)
 }

@@ -162,6 +162,7 @@ impl Writer<'_> {
                 .execute(params![user.as_str(), int(*sequence)])?;
         }
         if seen < ROWS_PER_STEP {
+            self.prune_reports()?;
             return Ok(Step::Rest);
         }
         // Those that stay must not be looked at for ever.

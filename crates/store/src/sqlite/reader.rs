@@ -4,10 +4,11 @@ use std::collections::{HashSet, VecDeque};
 
 use fireside_protocol::{
     Code, ConversationId, Entry, Nonce, Rev, Sequence, UserId, WallMs,
-    frames::{Device, DevicesPage, Link, Revision},
+    frames::{Device, DevicesPage, Link, Revision, UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
     log,
+    own::friend_of,
     rights::EntryMeta,
     storage::{
         ConversationRow, Item, LoadedConversation, LoadedUser, LogReader, MEETINGS_READ_MAX,
@@ -19,6 +20,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::{
     links::{LINKS, link},
     queue::Queued,
+    reports::reports,
     revisions,
     rows::{
         BODY, CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META,
@@ -98,6 +100,13 @@ fn begin(conn: &Connection) -> Result<(), Trouble> {
     Ok(())
 }
 
+impl<'c> Snapshot<'c> {
+    /// What the writer sees within its transaction.
+    pub(super) const fn within(conn: &'c Connection) -> Self {
+        Self { conn }
+    }
+}
+
 impl Snapshot<'_> {
     fn read(&mut self, op: &Op) -> Result<Reply, StoreError> {
         match op {
@@ -107,15 +116,19 @@ impl Snapshot<'_> {
             } => Ok(Reply::Conversation(Box::new(
                 self.load_conversation(*conversation, peers.as_ref())?,
             ))),
-            Op::LoadUser(user) => Ok(Reply::User(self.load_user(user)?)),
+            Op::LoadUser(user) => Ok(Reply::User(Box::new(self.load_user(user)?))),
             Op::LoadItem {
                 conversation,
                 target,
-            } => Ok(Reply::Item(self.load_item(*conversation, target)?)),
+            } => Ok(Reply::Item(Box::new(
+                self.load_item(*conversation, target)?,
+            ))),
             Op::UserLog { user, cursor, now } => {
                 Ok(Reply::UserLog(user_log(self.conn, user, *cursor, *now)?))
             }
             Op::Devices(user) => Ok(Reply::Devices(self.devices(user)?)),
+            Op::Reports(after, limit) => Ok(Reply::Reports(reports(self.conn, *after, *limit)?)),
+            Op::LastSeen(users) => Ok(Reply::LastSeen(self.last_seen(users)?)),
             Op::Page { user, request } => Ok(log::page(self, user, request)?
                 .map_or(Reply::NotFound, |page| Reply::Page(Box::new(page)))),
             Op::Heads {
@@ -142,6 +155,9 @@ impl Snapshot<'_> {
             Op::Meetings { after } => Ok(Reply::Meetings(self.meetings(*after)?)),
             Op::Pins { user, request } => {
                 Ok(log::pins(self, user, request)?.map_or(Reply::NotFound, Reply::Pins))
+            }
+            Op::Readers { user, request } => {
+                Ok(log::readers(self, user, request)?.map_or(Reply::NotFound, Reply::Readers))
             }
             Op::Revisions { user, request } => Ok(match log::revisions(self, user, request)? {
                 Ok(page) => Reply::Revisions(page),
@@ -268,6 +284,19 @@ impl Snapshot<'_> {
         Ok(row)
     }
 
+    fn last_seen(&self, users: &[UserId]) -> Result<Vec<(UserId, WallMs)>, Trouble> {
+        let mut seen = Vec::with_capacity(users.len());
+        for user in users {
+            let last = self.row(
+                "SELECT max(seen) FROM devices WHERE user = ?1 HAVING count(*) > 0",
+                &[&user.as_str()],
+                |row| uint(row, 0),
+            )?;
+            seen.extend(last.map(|at| (user.clone(), at)));
+        }
+        Ok(seen)
+    }
+
     fn load_user(&self, id: &UserId) -> Result<LoadedUser, Trouble> {
         let (user_sequence, _) = ends(self.conn, id)?;
         let bounds = self.row(
@@ -281,11 +310,22 @@ impl Snapshot<'_> {
             &[&id.as_str(), &CONVERSATIONS_MAX],
             |row| conversation_id(row, 0),
         )?;
+        let records = self.rows(
+            "SELECT body FROM user_log WHERE user = ?1 AND kind = ?2 AND gone = 0 ORDER BY key_user",
+            &[&id.as_str(), &UserRecordKind::Friend.number()],
+            |row| decode_body::<UserRecord>(blob(row, 0)?),
+        )?;
+        let users = |sql| self.rows(sql, &[&id.as_str()], |row| user(row, 0));
+        let blocks = users("SELECT blocked FROM blocks WHERE blocker = ?1 ORDER BY blocked")?;
+        let blocked_by = users("SELECT blocker FROM blocks WHERE blocked = ?1 ORDER BY blocker")?;
         Ok(LoadedUser {
             user_sequence,
             valid_after,
             banned_until,
             conversations,
+            friends: records.iter().filter_map(friend_of).cloned().collect(),
+            blocks,
+            blocked_by,
         })
     }
 

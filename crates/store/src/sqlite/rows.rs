@@ -22,9 +22,10 @@ pub(super) const META: &str =
 pub(super) const BODY: usize = 11;
 /// Columns of [`member`], from `members m LEFT JOIN users u`.
 pub(super) const MEMBER: &str = "m.user, m.role, m.intervals, m.invited_by, m.read, m.delivered, m.rights, \
-     coalesce(u.name, ''), m.asked, m.muted_until, m.banned_by, m.banned_until, m.name_here, m.attributes, m.deleted";
+     coalesce(u.name, ''), m.asked, m.muted_until, m.banned_by, m.banned_until, m.name_here, m.attributes, m.deleted, \
+     coalesce(u.receipts_off, 0)";
 /// How many they are.
-pub(super) const MEMBER_COLUMNS: usize = 15;
+pub(super) const MEMBER_COLUMNS: usize = 16;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
@@ -196,6 +197,7 @@ pub(super) fn member(row: &Row<'_>) -> Result<MemberRow, Trouble> {
         attributes: decode_body(blob(row, 13)?)?,
         deleted: Deleted::from_bytes(blob(row, 14)?)
             .ok_or_else(|| Trouble::damaged("deletions"))?,
+        receipts_off: row.get(15)?,
     })
 }
 

@@ -3,12 +3,13 @@
 use fireside_protocol::{
     UserId, UserSequence, WallMs,
     codec::encode,
-    frames::{UserLogPage, UserRecord, UserRecordKind},
+    frames::{UserLogPage, UserRecord},
     limits::{USER_LOG_PAGE_BYTES_MAX, USER_RECORDS_MAX, USER_TOMBSTONE_MS},
 };
 use rusqlite::{Connection, params};
 
 use super::{
+    own::place_of,
     rows::{blob, decode_body, int, uint},
     trouble::Trouble,
     writer::Writer,
@@ -17,6 +18,8 @@ use super::{
 /// Live records below a tombstone that may be pruned. A reload's first page reaches past everything pruned (else its own cursor
 /// would be too old again), so what lies below must fit a page frame: 2,000 of at most 400 bytes.
 const RECORDS_BELOW_PRUNED_MAX: i64 = 2_000;
+/// Bytes of them: drafts are larger.
+const BYTES_BELOW_PRUNED_MAX: i64 = 800_000;
 
 impl Writer<'_> {
     /// Gives a record its number and puts it in the place of the one with the same key.
@@ -33,11 +36,9 @@ impl Writer<'_> {
             )?
             .query_row(params![user.as_str()], |row| row.get(0))?;
         record.sequence = sequence.cast_unsigned();
-        let conversation: &[u8] = record.conversation.as_ref().map_or(&[], |id| &id.0);
-        let key_user = match &record.user {
-            Some(user) if record.kind == UserRecordKind::Block => user.as_str(),
-            _ => "",
-        };
+        let key = record.key();
+        let conversation = place_of(&key);
+        let key_user = key.user.as_ref().map_or("", UserId::as_str);
         self.conn
             .prepare_cached(
                 "DELETE FROM user_log WHERE user = ?1 AND kind = ?2 AND conversation = ?3 AND key_user = ?4",
@@ -141,11 +142,16 @@ fn expired(conn: &Connection, user: &UserId, oldest: WallMs) -> Result<UserSeque
 /// Tombstones from this number on stay, see [`RECORDS_BELOW_PRUNED_MAX`].
 pub(super) fn prunable_below(conn: &Connection, user: &UserId) -> Result<i64, Trouble> {
     let mut statement = conn.prepare_cached(
-        "SELECT seq FROM user_log WHERE user = ?1 AND gone = 0 ORDER BY seq LIMIT 1 OFFSET ?2",
+        "SELECT seq, length(body) FROM user_log WHERE user = ?1 AND gone = 0 ORDER BY seq",
     )?;
-    let mut rows = statement.query(params![user.as_str(), RECORDS_BELOW_PRUNED_MAX])?;
-    match rows.next()? {
-        Some(row) => Ok(row.get(0)?),
-        None => Ok(i64::MAX),
+    let mut rows = statement.query(params![user.as_str()])?;
+    let (mut records, mut bytes) = (0, 0);
+    while let Some(row) = rows.next()? {
+        bytes += row.get::<_, i64>(1)?;
+        if records >= RECORDS_BELOW_PRUNED_MAX || bytes > BYTES_BELOW_PRUNED_MAX {
+            return Ok(row.get(0)?);
+        }
+        records += 1;
     }
+    Ok(i64::MAX)
 }

@@ -203,6 +203,8 @@ impl<'c> Writer<'c> {
             Op::Append(append) => self.append(append).map(Reply::Appended),
             Op::Mark(marks) => self.mark(marks).map(Reply::Marked),
             Op::SetBlock(block) => self.set_block(block).map(Reply::BlockSet),
+            Op::Report(report) => self.report(report).map(Reply::Reported),
+            Op::SetOwn(set) => self.set_own(set).map(Reply::OwnSet),
             Op::PutDevice(device) => self.put_device(device).map(|()| Reply::Done),
             Op::RemoveDevice { command, device } => {
                 self.remove_device(command, *device).map(|()| Reply::Done)

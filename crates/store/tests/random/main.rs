@@ -523,7 +523,10 @@ impl Run {
                     conversation: id,
                     target: Target::Number(number),
                 };
-                assert_eq!(self.one(load), Reply::Item(self.model.item(id, number)));
+                assert_eq!(
+                    self.one(load),
+                    Reply::Item(Box::new(self.model.item(id, number)))
+                );
             }
             let who = user(n);
             let Reply::User(loaded) = self.one(Op::LoadUser(who.clone())) else {

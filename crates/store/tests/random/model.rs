@@ -522,13 +522,7 @@ fn member(user: &UserId) -> MemberRow {
 
 pub(crate) fn blank(kind: UserRecordKind, conversation: Option<ConversationId>) -> UserRecord {
     UserRecord {
-        sequence: 0,
-        kind,
         conversation,
-        user: None,
-        value: 0,
-        name: String::new(),
-        gone: false,
-        at: 0,
+        ..UserRecord::new(kind, 0)
     }
 }

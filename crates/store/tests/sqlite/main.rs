@@ -527,7 +527,8 @@ fn a_file_of_the_first_schema_counts_unread_as_before() {
     drop(store);
     let conn = rusqlite::Connection::open(&path).unwrap();
     conn.execute_batch(
-        "DROP TABLE senders; DROP INDEX entries_apart; DROP INDEX entries_pinned; DROP INDEX conversations_meetings; \
+        "DROP TABLE senders; DROP INDEX user_log_drafts; DROP TABLE reports; DROP INDEX blocks_by_blocked; \
+         ALTER TABLE users DROP COLUMN receipts_off; DROP INDEX entries_apart; DROP INDEX entries_pinned; DROP INDEX conversations_meetings; \
          DROP INDEX members_banned; DROP TABLE member_names; DROP TABLE links; \
          ALTER TABLE conversations DROP COLUMN settings; ALTER TABLE conversations DROP COLUMN dissolved; \
          ALTER TABLE members DROP COLUMN asked; ALTER TABLE members DROP COLUMN muted_until; \

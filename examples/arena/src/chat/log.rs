@@ -266,7 +266,7 @@ fn console(
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
-    use bevy_fireside::{Code, UserId, prelude::Body};
+    use bevy_fireside::{Code, UserId, client_core::core::view::ReadBy, prelude::Body};
 
     use super::*;
 
@@ -280,6 +280,7 @@ mod tests {
             body: Body::Text("x".into()),
             state,
             edited: false,
+            read_by: ReadBy::default(),
             pinned: false,
             reactions: None,
             details: None,

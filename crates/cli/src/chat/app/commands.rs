@@ -49,6 +49,7 @@ impl App {
         }
         self.stop_typing();
         if let Some(old) = self.selected.replace(conversation) {
+            self.draft_left(old);
             // One is open at a time; a new Open brings it all back from the cache.
             self.timelines.remove(&old);
             self.act(Command::Close { conversation: old }, Why::Silent);
@@ -65,6 +66,7 @@ impl App {
             },
         );
         self.act(Command::Open { conversation }, Why::Quiet);
+        self.draft_found(conversation);
     }
 
     /// Up or down in the list.
@@ -149,6 +151,7 @@ impl App {
         let Some(conversation) = self.selected else {
             return;
         };
+        self.draft_edited(conversation);
         let writes = !self.input.is_empty() && !self.input.text().starts_with('/');
         if writes && self.row(conversation).is_some() {
             self.typed = true;
@@ -212,6 +215,7 @@ impl App {
                 self.input.submit();
                 self.typed = false;
                 self.run(line);
+                self.draft_submitted();
             }
         }
     }
@@ -264,6 +268,7 @@ impl App {
                 };
                 self.act(Command::Block { user, on }, Why::Say(text));
             }
+            Line::Own(line) => self.run_own(line),
             Line::Search(words) => {
                 self.searching = Some(words.clone());
                 self.searches.push((words, None));
@@ -436,8 +441,7 @@ impl App {
     }
 
     fn help(&mut self) {
-        let mut lines: Vec<String> = words::COMMANDS
-            .iter()
+        let mut lines: Vec<String> = words::commands()
             .map(|(name, arguments, what)| format!("{:<22} {what}", format!("{name} {arguments}")))
             .collect();
         let keys = [

@@ -2,7 +2,7 @@
 
 use fireside_client_core::{
     command::{MessageRef, Recipient},
-    view::{Diff, ReactionRow},
+    view::{Diff, ReactionRow, ReadBy},
 };
 use fireside_protocol::Role;
 use ratatui::{Terminal, backend::TestBackend};
@@ -39,6 +39,8 @@ fn listed(peer: &str, unread: u32) -> ConversationRow {
         slow_mode_ms: 0,
         muted_until: 0,
         picture: "".into(),
+        personal: Default::default(),
+        draft: None,
     }
 }
 
@@ -53,6 +55,7 @@ fn message(row: u64, sender: &str, text: &str, state: MessageState) -> TimelineR
         body: Body::Text(text.into()),
         state,
         edited: false,
+        read_by: ReadBy::default(),
         pinned: false,
         reactions: None,
         details: None,

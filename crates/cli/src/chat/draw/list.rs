@@ -82,7 +82,10 @@ fn list_row<'a>(
     } else {
         Style::new()
     };
+    let personal = &row.personal;
+    let quiet = personal.muted || personal.archived;
     let unread = match (row.unread, row.mentions) {
+        (0, _) if personal.marked_unread => " • ".to_owned(),
         (0, _) => String::new(),
         (count, _) if count > fireside_protocol::limits::UNREAD_COUNT_MAX => " 999+ ".to_owned(),
         (count, 0) => format!(" {count} "),
@@ -93,6 +96,7 @@ fn list_row<'a>(
         ConversationKind::Direct => "",
         _ => "# ",
     };
+    let top = if personal.pinned { "▲ " } else { "" };
     let time = if tall {
         clock.short(row.at)
     } else {
@@ -100,14 +104,14 @@ fn list_row<'a>(
     };
     let right = unread.width() + time.width() + 1;
     let name = fit(
-        &format!("{sign}{}", app.title_of(row.conversation)),
+        &format!("{top}{sign}{}", app.title_of(row.conversation)),
         width.saturating_sub(right + 1),
     );
     let mut name_style = base;
     if row.unread > 0 {
         name_style = name_style.add_modifier(Modifier::BOLD);
     }
-    if row.role.is_none() {
+    if row.role.is_none() || personal.archived {
         name_style = name_style.patch(DIM);
     }
     let mut spans = vec![
@@ -120,7 +124,7 @@ fn list_row<'a>(
         spans.push(Span::styled(
             unread,
             Style::new()
-                .bg(Color::Green)
+                .bg(if quiet { Color::DarkGray } else { Color::Green })
                 .fg(Color::Black)
                 .add_modifier(Modifier::BOLD),
         ));
@@ -130,6 +134,10 @@ fn list_row<'a>(
         let typing = app.typing_in(row.conversation);
         let text = match (typing.first(), &row.last_sender) {
             (Some(user), _) => format!("{user} is typing…"),
+            (None, _) if !selected && row.draft.is_some() => {
+                let draft = row.draft.as_ref().map_or("", |draft| &draft.text);
+                format!("draft: {}", safe_line(draft))
+            }
             (None, Some(sender)) if *sender == app.me => {
                 format!("you: {}", safe_line(&row.preview))
             }
