@@ -74,6 +74,8 @@ pub(crate) struct Outgoing {
     stage: Stage,
     not_before: u64,
     attempts: u32,
+    /// It was tried before this process.
+    resumed: bool,
     /// Its row is on disk.
     stored: bool,
     /// That it is being tried is on disk, or in the first row that the disk gets of it.
@@ -398,6 +400,7 @@ impl Session {
             stage,
             not_before: 0,
             attempts: 0,
+            resumed: stored && tried_stored,
             stored,
             tried_stored,
             held: false,

@@ -34,7 +34,6 @@ pub const MECHANISMS: &[&str] = &[
     "leaves and removals",
     "late joiners with history",
     "blocks",
-    "public conversations",
     "meetings",
     "mutes",
     "bans",

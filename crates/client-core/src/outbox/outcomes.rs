@@ -62,8 +62,20 @@ impl Session {
             }
             _ => None,
         };
+        let again = outgoing.resumed || outgoing.attempts > 1;
         if let Some(entry) = entry.filter(|_| ack.sequence > 0) {
-            self.apply_live(&entry, None);
+            let held = self.conversations.get_mut(&id);
+            match held.filter(|held| again && held.rights > 0) {
+                // An answer of long ago: the user may have deleted it since on another device, and only a page can tell.
+                Some(held) => {
+                    held.know(ack.sequence);
+                    if !held.covered.contains(ack.sequence) {
+                        held.repair.insert(ack.sequence, ack.sequence);
+                    }
+                    self.want_page(id);
+                }
+                None => self.apply_live(&entry, None),
+            }
         }
         let Some(outgoing) = self.outbox.take(ack.nonce) else {
             return;
