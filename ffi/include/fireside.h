@@ -1181,9 +1181,34 @@ typedef struct fireside_message_ref {
 #define FIRESIDE_STATUS_NOT_ASKED 310
 
 /**
+ * You may not write here until the given time.
+ */
+#define FIRESIDE_STATUS_MUTED 311
+
+/**
+ * The user is banned from this conversation until the given time.
+ */
+#define FIRESIDE_STATUS_BARRED 312
+
+/**
+ * There is no such link (any more).
+ */
+#define FIRESIDE_STATUS_LINK_INVALID 313
+
+/**
  * The named user does not ask to be your friend (any more).
  */
 #define FIRESIDE_STATUS_NO_FRIEND_REQUEST 320
+
+/**
+ * Too many reports in a day; those that came are looked at.
+ */
+#define FIRESIDE_STATUS_TOO_MANY_REPORTS 321
+
+/**
+ * The poll is closed; no vote counts any more.
+ */
+#define FIRESIDE_STATUS_POLL_CLOSED 330
 
 /**
  * The text is empty.
