@@ -39,10 +39,10 @@ impl Loss {
         self,
         mut frame: ClientFrame,
         at: WallMs,
-    ) -> Result<ClientFrame, ServerFrame> {
+    ) -> Result<ClientFrame, Box<ServerFrame>> {
         match (self, &mut frame) {
             (Self::Request(kind), frame) if frame.kind() == kind => {
-                return Err(match frame.nonce() {
+                return Err(Box::new(match frame.nonce() {
                     Some(nonce) => ServerFrame::Ack(Ack {
                         nonce,
                         conversation: None,
@@ -54,7 +54,7 @@ impl Loss {
                     }),
                     None if frame.lane() == Lane::Page => Refused::new(Code::NotFound).into(),
                     None => ServerFrame::Done(Done { reserved: 0 }),
-                });
+                }));
             }
             (Self::Field(name), ClientFrame::Send(send)) => {
                 let header = &mut send.header;
