@@ -1,10 +1,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use fireside_client_core::{
+    NewMessage,
     command::{MessageRef, Recipient},
     view::{Diff, ReactionRow, ReadBy},
 };
-use fireside_protocol::Role;
+use fireside_protocol::{Content, Role};
 use ratatui::{Terminal, backend::TestBackend};
 use unicode_width::UnicodeWidthStr;
 
@@ -327,9 +328,9 @@ fn whispering_opens_and_sends() {
     // Not in the list yet: still to the user.
     assert_eq!(
         type_line(&mut app, "more"),
-        [Command::SendText {
+        [Command::Send {
             to: Recipient::User(id("bob")),
-            text: "more".to_owned()
+            message: Box::new(NewMessage::new(Content::Text(TextContent::plain("more")))),
         }]
     );
     assert!(type_line(&mut app, "/w me hi").is_empty());
