@@ -481,7 +481,7 @@ mod tests {
         // Each section of the file is a table of the page, each line a key: nothing was left out.
         let table: toml::Table = toml::from_str(block).unwrap();
         for (section, keys) in [
-            ("limits", 15),
+            ("limits", 17),
             ("transport", 14),
             ("store", 8),
             ("drain", 1),
