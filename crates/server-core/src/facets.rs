@@ -38,7 +38,24 @@ pub enum FacetOp {
     },
 }
 
-/// The facet of `item` as `by` wants it at `at`. A wish that is fulfilled already, or over a limit by now, gives what is there.
+/// Whether a wish can still be carried out on an item as it is now. One that can not was decided on what the item had before: it is stale, and the
+/// decision that is made again says why.
+#[must_use]
+pub fn is_possible(item: &Entry, op: &FacetOp, by: &UserId) -> bool {
+    match op {
+        FacetOp::React { key, on } => {
+            let state = reactions(&item.facets);
+            reacts(&state, key, by) == *on || allows(&state, key, by, *on)
+        }
+        FacetOp::Vote { choices } => {
+            let state = votes(&item.facets);
+            !state.closed && allows_vote(&state, choices, by)
+        }
+        FacetOp::Pin { .. } | FacetOp::ClosePoll | FacetOp::Live { .. } => true,
+    }
+}
+
+/// The facet of `item` as `by` wants it at `at`; one that is not [possible](is_possible) gives what is there.
 #[must_use]
 pub fn carry_out(item: &Entry, op: &FacetOp, by: &UserId, at: WallMs) -> Facet {
     let (kind, content) = match op {

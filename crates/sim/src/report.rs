@@ -34,6 +34,7 @@ pub const MECHANISMS: &[&str] = &[
     "leaves and removals",
     "late joiners with history",
     "blocks",
+    "public conversations",
     "meetings",
     "mutes",
     "bans",

@@ -270,3 +270,34 @@ fn what_was_deleted_for_this_user_goes_from_every_device() {
     world.open(id);
     assert_eq!(world.texts(id), ["where to?"], "not in the cache either");
 }
+
+/// The ack was lost, another device deleted the message, and this one asks again after a restart.
+#[test]
+fn an_ack_of_long_ago_brings_back_nothing_that_was_deleted() {
+    let (mut world, id) = world();
+    world.mute = true;
+    world.send(id, "a secret");
+    world.advance(100);
+    assert_eq!(world.server.log(id).last(), 2, "the server has it");
+    world.server.log(id).hidden.insert(2);
+    world.server.log(id).rights += 1;
+    world.server.records.push(UserRecord {
+        sequence: 1,
+        kind: UserRecordKind::Rights,
+        conversation: Some(id),
+        user: None,
+        value: 1,
+        name: String::new(),
+        gone: false,
+        at: 0,
+        folder: None,
+        body: Bytes::new(),
+    });
+    let mut world = world.restart();
+    world.mute = false;
+    world.open(id);
+    world.connect();
+    world.advance(5_000);
+    assert!(world.seen(|frame| matches!(frame, ClientFrame::Send(_))) >= 2);
+    assert_eq!(world.texts(id), ["where to?"]);
+}

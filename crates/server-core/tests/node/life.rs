@@ -437,6 +437,28 @@ fn votes_are_counted_until_the_poll_is_closed() {
     assert_eq!(world.refused(3, frame).code(), Code::KindUnsupported);
 }
 
+/// Two appends are on their way at once: the second was decided on a poll that is open.
+#[test]
+fn a_vote_that_the_end_overtakes_is_refused() {
+    let (mut world, id) = world();
+    let number = say(&mut world, id, 2, &poll());
+    let (close, vote) = (
+        close(&mut world, id, number),
+        vote(&mut world, id, number, &[0]),
+    );
+    world.hold_store = true;
+    world.request(2, close);
+    let request = world.request(3, vote);
+    // Both items are read, then both decisions are written.
+    world.carry_out_some(2);
+    world.hold_store = false;
+    world.carry_out();
+    let Some(ServerFrame::Refused(refused)) = world.answer(3, request) else {
+        panic!("{:?}", world.answer(3, request));
+    };
+    assert_eq!(refused.code(), Code::PollClosed);
+}
+
 #[test]
 fn a_poll_ends_by_the_servers_clock() {
     let (mut world, id) = world();

@@ -66,6 +66,8 @@ impl Database {
                     item.entry.body_rev() != rev
                         || item.entry.tombstone.is_some()
                         || item.meta.target != 0
+                        || (entry.facet.as_ref())
+                            .is_some_and(|op| !facets::is_possible(&item.entry, op, &entry.sender))
                 }) {
                     return Appended::Stale;
                 }

@@ -21,8 +21,8 @@ impl World {
             })
         });
         match self.rng.below(100) {
-            0..=64 => self.lead(index),
-            65..=79 if self.groups.len() < GROUPS => self.publish(index),
+            0..=59 => self.lead(index),
+            60..=79 if self.groups.len() < GROUPS + 2 => self.publish(index),
             80..=84 => self.meet(index),
             _ => self.come_in(index),
         }
@@ -99,7 +99,7 @@ impl World {
         let user = self.user();
         let wall = self.server_now().wall_ms;
         match self.rng.below(24) {
-            0..=6 => {
+            0..=5 => {
                 let long = *self.rng.pick(&[0, 1_000, 4_000, 30_000]).unwrap_or(&0);
                 let until = if long == 0 { 0 } else { wall + long };
                 self.report.count("mutes");
@@ -112,7 +112,7 @@ impl World {
                     },
                 );
             }
-            7..=9 => {
+            6..=9 => {
                 let long = *self.rng.pick(&[0, 3_000, 20_000]).unwrap_or(&0);
                 let until = if long == 0 { 0 } else { wall + long };
                 self.report.count("bans");

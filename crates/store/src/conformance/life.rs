@@ -10,7 +10,7 @@ use fireside_protocol::{
 };
 use fireside_server_core::{
     facets::FacetOp,
-    storage::{Effect, MemberOp, NewEntry, NewUserRecord, Op, Reply, Target},
+    storage::{Appended, Effect, MemberOp, NewEntry, NewUserRecord, Op, Reply, Target},
 };
 
 use super::{
@@ -71,7 +71,14 @@ fn votes(w: &mut World) {
         .collect();
     assert_eq!(chosen, [(0, 1), (1, 1), (2, 1)]);
     facet(w, id, "ann", FacetOp::ClosePoll);
-    facet(w, id, "bob", vote(&[]));
+    // It was decided before the poll was closed: whoever is told that they voted did.
+    let entry = NewEntry {
+        target: Some((1, 1)),
+        facet: Some(vote(&[])),
+        ..item(EntryKind::Vote, &bob)
+    };
+    let append = w.add(id, 1, &bob, vec![entry]);
+    assert_eq!(w.append(append), Appended::Stale);
     let now = state(w);
     assert!(now.closed && now.has(0, &bob), "a closed poll stays");
 }

@@ -6,7 +6,7 @@ use fireside_protocol::{
     UserId, codec::encode, frames::UserRecordKind,
 };
 use fireside_server_core::{
-    facets::carry_out,
+    facets::{carry_out, is_possible},
     rights::EntryMeta,
     storage::{
         Append, Appended, Done, Effect, MemberOp, MemberRow, NewConversation, NewEntry,
@@ -212,7 +212,11 @@ impl Writer<'_> {
                 // The same item twice in one append: the second change was decided on the first.
                 Some(_) => head.last + index as u64,
                 None => match self.item(head.number, target)? {
-                    Some(item) if item.entry.tombstone.is_none() => {
+                    Some(item)
+                        if item.entry.tombstone.is_none()
+                            && (new.facet.as_ref())
+                                .is_none_or(|op| is_possible(&item.entry, op, &new.sender)) =>
+                    {
                         let now = item.entry.body_rev();
                         changed.push(item);
                         now

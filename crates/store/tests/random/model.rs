@@ -9,7 +9,7 @@ use fireside_protocol::{
     frames::{Link, UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
-    facets::{carry_out, is_pinned},
+    facets::{carry_out, is_pinned, is_possible},
     rights::{EntryMeta, Interval},
     storage::{
         Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item, LinkOp,
@@ -350,7 +350,10 @@ impl Conversation {
             Some((number, rev)) => {
                 let index = usize::try_from(number).ok()?.checked_sub(1)?;
                 let (meta, entry) = self.entries.get(index)?;
-                if entry.body_rev() != rev || entry.tombstone.is_some() || meta.kind.is_change() {
+                let impossible =
+                    (new.facet.as_ref()).is_some_and(|op| !is_possible(entry, op, &new.sender));
+                let stale = entry.body_rev() != rev || impossible;
+                if stale || entry.tombstone.is_some() || meta.kind.is_change() {
                     return None;
                 }
                 Some(index)
