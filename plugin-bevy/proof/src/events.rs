@@ -87,7 +87,7 @@ pub(crate) fn run(plan: &mut ServerPlan, folder: &Path) -> anyhow::Result<()> {
     group(&mut stage, ada, bo)?;
     refusals(&mut stage, plan, &server, folder, ours)?;
     flood(&mut stage, ours, theirs, bo)?;
-    let server = outage(&mut stage, plan, server, ada, bo, ours)?;
+    let server = outage(&mut stage, plan, server, ada, ours, theirs)?;
     drop(server);
 
     let counts = stage.seen().counts.clone();
@@ -411,8 +411,8 @@ fn outage(
     plan: &mut ServerPlan,
     server: Server,
     ada: Entity,
-    bo: Entity,
     ours: Entity,
+    theirs: Entity,
 ) -> anyhow::Result<Server> {
     // The flood's changes of ada's timeline went past the app: it is opened anew.
     stage.world().entity_mut(ours).remove::<OnScreen>();
@@ -437,13 +437,11 @@ fn outage(
         })
     })?;
     let server = plan.start()?;
-    stage.until("both are back, and it is heard", |world| {
+    // Whoever comes back after it was sent finds it in the list; a notice is for what arrives live.
+    stage.until("both are back, and it has arrived", |world| {
+        let head = world.get::<Head>(theirs);
         status(world, ada).is_online()
-            && world
-                .resource::<Seen>()
-                .received
-                .iter()
-                .any(|it| it.client == bo && it.text.as_deref() == Some("is anybody there?"))
+            && head.is_some_and(|head| &*head.preview == "is anybody there?")
     })?;
     Ok(server)
 }
