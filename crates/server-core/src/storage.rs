@@ -1,28 +1,32 @@
 //! What the core wants kept, as data: operations, their replies, and the reading side of a log.
 //! `fireside-store` has the `Store` trait that carries them out and the suite every store must pass.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Attribute, Code, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, LinkCode,
-    MemberChange, Nonce, Ordinal, Rev, Role, Sequence, Settings, Tombstone, UserId, UserSequence,
-    WallMs,
+    Attribute, Code, ConversationId, ConversationKind, DeviceId, EntryKind, LinkCode, MemberChange,
+    Nonce, Ordinal, Rev, Role, Sequence, Settings, Tombstone, UserId, UserSequence, WallMs,
     frames::{
         BansPage, BansRequest, DevicesPage, HeadsPage, HeadsRequest, Link, LinksPage, LinksRequest,
-        MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest, Revision,
-        RevisionsPage, RevisionsRequest, UserLogPage, UserRecord,
+        MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest, RevisionsPage,
+        RevisionsRequest, UserLogPage, UserRecord,
     },
     personal::{ReadersPage, ReadersRequest},
 };
 
 use crate::{
-    deleted::Deleted,
     facets::FacetOp,
     own::{OwnSet, SetOwn},
     reports::{NewReport, StoredReport},
-    rights::{EntryMeta, Interval},
+    rights::EntryMeta,
 };
+
+mod reader;
+mod rows;
+
+pub use reader::{LogReader, Tally};
+pub use rows::{ConversationRow, Item, LoadedConversation, LoadedUser, MemberRow};
 
 /// Matches a reply to its operation. Chosen by the core, never used twice in one life.
 pub type Ticket = u64;
@@ -647,137 +651,6 @@ pub struct BlockSet {
     pub records: Vec<(UserId, UserRecord)>,
 }
 
-/// A conversation's row.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ConversationRow {
-    /// Which.
-    pub id: ConversationId,
-    /// Its kind.
-    pub kind: ConversationKind,
-    /// Grows with membership, roles, settings, blocks.
-    pub version: u64,
-    /// Its name.
-    pub name: String,
-    /// See [`NewConversation`].
-    pub history_for_joiners: u64,
-    /// See [`Shape`].
-    pub settings: Settings,
-    /// It has ended: an entry of kind `Dissolved` is its last.
-    pub dissolved: bool,
-    /// Oldest number kept.
-    pub first: Sequence,
-    /// The largest number; 0 none.
-    pub last: Sequence,
-    /// Countable messages to `last`.
-    pub ordinal: Ordinal,
-    /// Time of `last`.
-    pub last_at: WallMs,
-}
-
-/// A user's record in a conversation.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct MemberRow {
-    /// Who.
-    pub user: UserId,
-    /// `None`: not a member now.
-    pub role: Option<Role>,
-    /// When they were, ascending.
-    pub intervals: Vec<Interval>,
-    /// Who invited them, while not answered.
-    pub invited_by: Option<UserId>,
-    /// They ask to come in.
-    pub asked: bool,
-    /// Read marker.
-    pub read: Sequence,
-    /// Delivered marker (direct).
-    pub delivered: Sequence,
-    /// Grows when rights change outside the log.
-    pub rights: u64,
-    /// What they deleted for themselves.
-    pub deleted: Deleted,
-    /// The name in their token, if they ever logged in.
-    pub name: String,
-    /// Until when they may not write; 0: they may. Stays when they leave.
-    pub muted_until: WallMs,
-    /// What bars them from coming back; it may have ended.
-    pub ban: Option<Ban>,
-    /// Their name in this conversation; empty: none. Stays when they leave.
-    pub name_here: String,
-    /// Their attributes in this conversation, by key. Stay when they leave.
-    pub attributes: Vec<Attribute>,
-    /// Nobody is told how far they have read.
-    pub receipts_off: bool,
-}
-
-impl MemberRow {
-    /// Of who never had anything to do with the conversation.
-    #[must_use]
-    pub fn new(user: UserId) -> Self {
-        Self {
-            user,
-            role: None,
-            intervals: Vec::new(),
-            invited_by: None,
-            asked: false,
-            read: 0,
-            delivered: 0,
-            rights: 0,
-            deleted: Deleted::default(),
-            name: String::new(),
-            muted_until: 0,
-            ban: None,
-            name_here: String::new(),
-            attributes: Vec::new(),
-            receipts_off: false,
-        }
-    }
-}
-
-/// What the core keeps in memory of a conversation.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LoadedConversation {
-    /// `None`: it does not exist.
-    pub row: Option<ConversationRow>,
-    /// All who are, were or are invited to be members.
-    pub members: Vec<MemberRow>,
-    /// Who blocks whom among them (or among `peers`).
-    pub blocks: Vec<(UserId, UserId)>,
-    /// Where slow mode holds: when whoever wrote here did last. Else nothing.
-    pub sent: Vec<(UserId, WallMs)>,
-    /// Its invite links, oldest first, ended ones among them.
-    pub links: Vec<Link>,
-}
-
-/// What the core needs at a log-in.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct LoadedUser {
-    /// End of the user log.
-    pub user_sequence: UserSequence,
-    /// Tokens issued before this are revoked.
-    pub valid_after: WallMs,
-    /// Banned until.
-    pub banned_until: WallMs,
-    /// The conversations they are a member of now (for fan-out), at most 10,000.
-    pub conversations: Vec<ConversationId>,
-    /// Their friends, as their own records say, by user id.
-    pub friends: Vec<UserId>,
-    /// Whom they block, by user id.
-    pub blocks: Vec<UserId>,
-    /// Who blocks them, by user id.
-    pub blocked_by: Vec<UserId>,
-}
-
-/// One item, to decide on a change of it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Item {
-    /// What the rules need.
-    pub meta: EntryMeta,
-    /// Its state. `body_rev` goes into [`NewEntry::target`].
-    pub entry: Entry,
-    /// How many messages are pinned in its conversation.
-    pub pins: usize,
-}
-
 /// Why nothing came of an operation. Nothing was changed; all are retryable.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -803,145 +676,4 @@ impl StoreError {
             Self::Unavailable(_) => Code::StorageUnavailable,
         }
     }
-}
-
-/// What a count above a number of a log needs, without reading what is counted.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
-    /// Countable messages up to and including the number.
-    pub ordinal: Ordinal,
-    /// What does not count alike for everybody above it: entries that are private, or name somebody. Ascending.
-    pub apart: Vec<EntryMeta>,
-}
-
-/// The reading side of a store within one snapshot. Pages, heads and the rest are built on it by [`crate::log`].
-pub trait LogReader {
-    /// A conversation's row.
-    ///
-    /// # Errors
-    /// [`StoreError`], here and below.
-    fn conversation(&mut self, id: ConversationId) -> Result<Option<ConversationRow>, StoreError>;
-    /// One member's record.
-    fn member(
-        &mut self,
-        id: ConversationId,
-        user: &UserId,
-    ) -> Result<Option<MemberRow>, StoreError>;
-    /// The other user of a direct conversation.
-    fn peer(&mut self, id: ConversationId, user: &UserId) -> Result<Option<MemberRow>, StoreError>;
-    /// How many members it has now.
-    fn member_count(&mut self, id: ConversationId) -> Result<u32, StoreError>;
-    /// Members (role present) by user id above `after`.
-    fn members(
-        &mut self,
-        id: ConversationId,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<MemberRow>, StoreError>;
-    /// Who asks to come in, by user id above `after`.
-    fn asking(
-        &mut self,
-        id: ConversationId,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<MemberRow>, StoreError>;
-    /// Members as in [`LogReader::members`] whose folded user id, name or name here begins with `prefix` (as [`folded`] makes it).
-    ///
-    /// [`folded`]: fireside_protocol::text::folded
-    fn members_like(
-        &mut self,
-        id: ConversationId,
-        prefix: &str,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<MemberRow>, StoreError>;
-    /// Who is banned at `now`, by user id above `after`.
-    fn banned(
-        &mut self,
-        id: ConversationId,
-        now: WallMs,
-        after: Option<&UserId>,
-        limit: u32,
-    ) -> Result<Vec<MemberRow>, StoreError>;
-    /// The invite links, oldest first.
-    fn links(&mut self, id: ConversationId) -> Result<Vec<Link>, StoreError>;
-    /// The conversations a user is or was a member of, with their rows.
-    fn memberships(
-        &mut self,
-        user: &UserId,
-    ) -> Result<Vec<(ConversationRow, MemberRow)>, StoreError>;
-    /// Whom a user blocks.
-    fn blocked(&mut self, user: &UserId) -> Result<HashSet<UserId>, StoreError>;
-    /// Entries with a number under `below`, descending.
-    fn entries_below(
-        &mut self,
-        id: ConversationId,
-        below: Sequence,
-        limit: u32,
-    ) -> Result<Vec<StoredEntry>, StoreError>;
-    /// Entries with a number over `above`, ascending.
-    fn entries_above(
-        &mut self,
-        id: ConversationId,
-        above: Sequence,
-        limit: u32,
-    ) -> Result<Vec<StoredEntry>, StoreError>;
-    /// Only what the rules need, of numbers over `above`, ascending.
-    fn metas_above(
-        &mut self,
-        id: ConversationId,
-        above: Sequence,
-        limit: u32,
-    ) -> Result<Vec<EntryMeta>, StoreError>;
-    /// Only what the rules need, of numbers under `below`, descending. A store that can leave the bodies alone says so.
-    fn metas_below(
-        &mut self,
-        id: ConversationId,
-        below: Sequence,
-        limit: u32,
-    ) -> Result<Vec<EntryMeta>, StoreError> {
-        let entries = self.entries_below(id, below, limit)?;
-        Ok(entries.into_iter().map(|entry| entry.meta).collect())
-    }
-    /// The number of a user's last message here; 0: none.
-    fn newest_of(&mut self, id: ConversationId, user: &UserId) -> Result<Sequence, StoreError>;
-    /// What a count above a number needs: reading each message that is counted is most of the work of a log-in after a long time.
-    /// At most `limit` entries that are apart.
-    fn tally(
-        &mut self,
-        id: ConversationId,
-        above: Sequence,
-        limit: u32,
-    ) -> Result<Tally, StoreError>;
-    /// The pinned items with a number under `below`, descending, at most `limit`.
-    fn pinned(
-        &mut self,
-        id: ConversationId,
-        below: Sequence,
-        limit: usize,
-    ) -> Result<Vec<StoredEntry>, StoreError>;
-    /// What an item's body said before, oldest first, over a rev: of an edit or recall what was there before it. At most `limit`.
-    fn revisions(
-        &mut self,
-        id: ConversationId,
-        item: Sequence,
-        above: Rev,
-        limit: usize,
-    ) -> Result<Vec<Revision>, StoreError>;
-    /// One entry.
-    fn entry(
-        &mut self,
-        id: ConversationId,
-        number: Sequence,
-    ) -> Result<Option<StoredEntry>, StoreError> {
-        let found = self.entries_above(id, number.saturating_sub(1), 1)?;
-        Ok(found.into_iter().find(|it| it.meta.sequence == number))
-    }
-    /// Items changed after `since` (rev over it and over their own number), by rev ascending.
-    fn changed(
-        &mut self,
-        id: ConversationId,
-        since: Rev,
-        limit: u32,
-    ) -> Result<Vec<StoredEntry>, StoreError>;
 }
