@@ -375,6 +375,7 @@ impl Batch {
             | Body::Banned(..)
             | Body::MemberSet(..)
             | Body::Answer(_)
+            | Body::ChannelMade(_)
             | Body::Unknown => flat.body = c::FIRESIDE_BODY_UNKNOWN,
         }
         self.timeline_rows.push(flat);
@@ -430,6 +431,7 @@ impl Batch {
             | Completion::Bans { .. }
             | Completion::Link { .. }
             | Completion::Links(_)
+            | Completion::Children { .. }
             | Completion::Readers { .. }
             | Completion::Presence(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,

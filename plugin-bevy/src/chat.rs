@@ -1,5 +1,7 @@
 //! Acting on chat from a system.
 
+mod children;
+
 use bevy_ecs::{
     entity::Entity,
     query::{Has, With},
@@ -473,6 +475,18 @@ impl Chat<'_, '_> {
         text: impl Into<String>,
     ) -> Result<RequestId, ChatError> {
         self.primary()?.whisper(user, text)
+    }
+
+    /// Any command of the client core about a conversation, through the client that has it: what has no method of its own yet.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn command(
+        &mut self,
+        conversation: Entity,
+        command: impl FnOnce(fireside_protocol::ConversationId) -> ClientCommand,
+    ) -> Result<RequestId, ChatError> {
+        self.about(conversation, command)
     }
 
     /// A command about a conversation, through the client that has it.

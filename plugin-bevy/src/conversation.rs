@@ -96,6 +96,10 @@ pub enum ConversationKind {
     Community,
     /// Whoever is near.
     Proximity,
+    /// A part of a community.
+    Channel,
+    /// What is said to one message.
+    Thread,
     /// One that this build does not know; its number on the wire.
     Unknown(u16),
 }
@@ -111,6 +115,8 @@ impl From<fireside_protocol::ConversationKind> for ConversationKind {
             Kind::Live => Self::Live,
             Kind::Community => Self::Community,
             Kind::Proximity => Self::Proximity,
+            Kind::Channel => Self::Channel,
+            Kind::Thread => Self::Thread,
             other => Self::Unknown(other.number()),
         }
     }
@@ -135,6 +141,16 @@ pub struct Unread {
 #[derive(Clone, Component, Debug, Eq, PartialEq)]
 #[component(immutable)]
 pub struct Peer(pub UserId);
+
+/// Of a channel: its community; of a thread: the conversation of the message it is under. Absent of all others.
+#[derive(Clone, Component, Copy, Debug, Eq, PartialEq)]
+#[component(immutable)]
+pub struct BelongsTo {
+    /// Which.
+    pub parent: ConversationId,
+    /// Of a thread the number of that message; else 0.
+    pub root: Sequence,
+}
 
 /// The user's role; absent: no longer a member.
 #[derive(Clone, Component, Copy, Debug, Eq, PartialEq)]

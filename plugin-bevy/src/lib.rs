@@ -22,8 +22,9 @@ pub use conditions::{
     ChatFocus, connecting, just_connected, just_disconnected, offline, online, typing,
 };
 pub use conversation::{
-    ConversationId, ConversationIndex, ConversationKind, ConversationList, ConversationOf,
-    Conversations, Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers, Unread,
+    BelongsTo, ConversationId, ConversationIndex, ConversationKind, ConversationList,
+    ConversationOf, Conversations, Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers,
+    Unread,
 };
 pub use events::{
     CallFinished, Connected, ConversationAdded, ConversationRemoved, Disconnected, HistoryLoaded,

@@ -27,8 +27,8 @@ use fireside_protocol::UserId;
 use crate::{
     client::{CatchUp, ChatClient, ConnectionStatus, FrameBudget, Link},
     conversation::{
-        ConversationId, ConversationIndex, ConversationKind, ConversationList, ConversationOf,
-        Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers, Unread, facts,
+        BelongsTo, ConversationId, ConversationIndex, ConversationKind, ConversationList,
+        ConversationOf, Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers, Unread, facts,
     },
     events::{
         CallFinished, ConversationAdded, ConversationRemoved, HistoryLoaded, Invited,
@@ -413,6 +413,12 @@ fn bring(
         if let Some(peer) = &row.peer {
             conversation.insert(Peer(peer.clone()));
         }
+        if let Some(parent) = row.parent {
+            conversation.insert(BelongsTo {
+                parent: parent.into(),
+                root: row.root,
+            });
+        }
     }
     match row.role {
         Some(role) if has_role != Some(OwnRole(role)) => {
@@ -473,6 +479,8 @@ mod tests {
         ConversationRow {
             conversation: fireside_protocol::ConversationId([n; 16]),
             kind: ConversationKind::Group,
+            parent: None,
+            root: 0,
             name: name.into(),
             peer: None,
             role: None,

@@ -148,6 +148,8 @@ impl Load {
             kind: None,
             join: None,
             ends: 0,
+            parent: None,
+            by_default: false,
         };
         owner.command(create).await?.ack()?;
         let group = ConversationId::made(&first.id, name);

@@ -208,6 +208,42 @@ pub enum Command {
         /// When it ends by itself, by the server's clock; 0: when nobody is there any more.
         ends: WallMs,
     },
+    /// Makes a community: a space of channels.
+    CreateCommunity {
+        /// Its name.
+        name: String,
+        /// Invited at once.
+        invite: Vec<UserId>,
+        /// How others come in.
+        join: JoinPolicy,
+    },
+    /// Makes a channel in a community.
+    CreateChannel {
+        /// The community.
+        community: ConversationId,
+        /// Its name.
+        name: String,
+        /// How the community's members come in.
+        join: JoinPolicy,
+        /// Whoever comes into the community comes into it too.
+        by_default: bool,
+    },
+    /// Opens the thread under a message and comes into it; comes into it if it is open. Completes as a conversation that was made.
+    OpenThread {
+        /// Where the message is.
+        conversation: ConversationId,
+        /// Its number.
+        message: Sequence,
+        /// The thread's name, if this opens it; empty: none.
+        name: String,
+    },
+    /// The channels of a community or the threads of a conversation that the user is in or may come into, page by page.
+    Children {
+        /// Of which.
+        conversation: ConversationId,
+        /// After this one: its `root` and its id.
+        after: Option<(Sequence, ConversationId)>,
+    },
     /// Ends a conversation for all. The owner's.
     Dissolve {
         /// Which.
@@ -487,6 +523,8 @@ pub struct NewMessage {
     pub mentions: Vec<UserId>,
     /// It names everybody; not everybody may.
     pub mention_all: bool,
+    /// Roles it names, at most 10; not everybody may.
+    pub mention_roles: Vec<Role>,
     /// When it ends, by the server's clock in ms; 0 never.
     pub expires: WallMs,
 }

@@ -181,6 +181,10 @@ impl Session {
             | Command::Settings { .. }
             | Command::Members { .. } => self.membership(request, command, now)?,
             Command::CreateMeeting { .. }
+            | Command::CreateCommunity { .. }
+            | Command::CreateChannel { .. }
+            | Command::OpenThread { .. }
+            | Command::Children { .. }
             | Command::Dissolve { .. }
             | Command::Mute { .. }
             | Command::Ban { .. }
@@ -248,6 +252,8 @@ impl Session {
                     kind: None,
                     join: None,
                     ends: 0,
+                    parent: None,
+                    by_default: false,
                 })
             }
             Command::CreatePublic { name, invite, join } => {
@@ -262,6 +268,8 @@ impl Session {
                     kind: Some(ConversationKind::Public),
                     join: Some(join),
                     ends: 0,
+                    parent: None,
+                    by_default: false,
                 })
             }
             Command::AnswerRequest {
@@ -400,6 +408,8 @@ impl Session {
             forget_on_leave: false,
             settings: None,
             muted_until: 0,
+            parent: None,
+            root: 0,
         };
         let mut conversation = Conversation::new(head);
         conversation.provisional = true;

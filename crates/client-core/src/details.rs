@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fireside_protocol::{
-    Content, Entry, FacetKind, Header, Reactions, UserId,
+    Child, Content, ConversationId, Entry, FacetKind, Header, Reactions, Role, UserId,
     content::{Span, Votes},
 };
 
@@ -19,6 +19,7 @@ pub(crate) struct Extra {
     pub(crate) spans: Vec<Span>,
     pub(crate) reactions: Reactions,
     pub(crate) votes: Votes,
+    pub(crate) thread: Option<ConversationId>,
 }
 
 /// Reads it; `None`: there is nothing.
@@ -30,19 +31,45 @@ pub(crate) fn extra_of(entry: &Entry, spans: Vec<Span>) -> Option<Box<Extra>> {
         spans,
         reactions: reactions_of(entry),
         votes: (entry.facet(FacetKind::Votes)).unwrap_or_else(Votes::none),
+        thread: (entry.facet::<Child>(FacetKind::Thread)).map(|child| child.conversation),
     }))
 }
 
+/// What the details of a row are made from.
+pub(crate) struct Shown<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) body: &'a Body,
+    pub(crate) spans: &'a [Span],
+    pub(crate) votes: Option<&'a Votes>,
+    pub(crate) quote: Option<Quote>,
+    pub(crate) thread: Option<ConversationId>,
+    /// This user, and their role here; of an own message that is not sent yet nobody.
+    pub(crate) me: Option<(&'a UserId, Option<Role>)>,
+}
+
+/// Whether a message names a user who has a role.
+pub(crate) fn names(header: &Header, user: &UserId, role: Option<Role>) -> bool {
+    header.mention_all
+        || header.mentions.contains(user)
+        || role.is_some_and(|role| header.mention_roles.contains(&role))
+}
+
 /// The details of a row; `None` if it has none.
-pub(crate) fn details_of(
-    header: &Header,
-    body: &Body,
-    spans: &[Span],
-    votes: Option<&Votes>,
-    quote: Option<Quote>,
-    me: Option<&UserId>,
-) -> Option<Arc<Details>> {
-    let mentioned = header.mention_all || me.is_some_and(|me| header.mentions.contains(me));
+pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
+    let Shown {
+        header,
+        body,
+        spans,
+        votes,
+        quote,
+        thread,
+        me,
+    } = shown;
+    let mentioned = match me {
+        Some((user, role)) => names(header, user, role),
+        None => header.mention_all,
+    };
+    let me = me.map(|(user, _)| user);
     let poll = match body {
         Body::Content(content) => match &**content {
             Content::Poll(poll) => Some(poll),
@@ -51,7 +78,13 @@ pub(crate) fn details_of(
         _ => None,
     };
     let plain = header.reply_to == 0 && header.expires == 0 && header.priority == 0;
-    if plain && !header.silent && !mentioned && spans.is_empty() && poll.is_none() {
+    if plain
+        && !header.silent
+        && !mentioned
+        && spans.is_empty()
+        && poll.is_none()
+        && thread.is_none()
+    {
         return None;
     }
     Some(Arc::new(Details {
@@ -61,6 +94,7 @@ pub(crate) fn details_of(
         silent: header.silent,
         priority: header.priority,
         expires: header.expires,
+        thread,
         poll: poll.map(|poll| {
             let none = Votes::none();
             let votes = votes.unwrap_or(&none);

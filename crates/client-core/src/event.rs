@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use fireside_protocol::{
     Code, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, WallMs,
-    frames::{Banned, Device, Link, Member, Revision},
+    frames::{Banned, ChildSummary, Device, Link, Member, Revision},
     presence::PresenceOf,
 };
 
@@ -223,6 +223,13 @@ pub enum Completion {
     },
     /// Invite links, oldest first.
     Links(Vec<Link>),
+    /// Channels or threads.
+    Children {
+        /// They, threads of the newest messages first.
+        children: Vec<ChildSummary>,
+        /// There are more: ask after the last one.
+        more: bool,
+    },
     /// Devices.
     Devices(Vec<Device>),
     /// Pinned messages, newest first.

@@ -8,7 +8,7 @@ use fireside_protocol::{
     limits::{NAME_BYTES_MAX, PICTURE_BYTES_MAX, UNREAD_COUNT_MAX},
 };
 
-use crate::{Session, conversation::Conversation, rows::short};
+use crate::{Session, conversation::Conversation, details::names, rows::short};
 
 /// Conversations in memory; heads of more are not taken.
 pub(crate) const CONVERSATIONS_MAX: usize = 20_000;
@@ -37,14 +37,14 @@ enum Counted {
 }
 
 impl Conversation {
-    fn classify(entry: &Entry, me: Option<&UserId>) -> Counted {
+    fn classify(entry: &Entry, me: Option<&UserId>, role: Option<Role>) -> Counted {
         if me == Some(&entry.sender) {
             return Counted::Own;
         }
         match &entry.header {
-            Some(header) if !header.silent => Counted::Unread(
-                header.mention_all || me.is_some_and(|me| header.mentions.contains(me)),
-            ),
+            Some(header) if !header.silent => {
+                Counted::Unread(me.map_or(header.mention_all, |me| names(header, me, role)))
+            }
             _ => Counted::Silent,
         }
     }
@@ -91,7 +91,7 @@ impl Conversation {
             self.head.at = self.head.at.max(entry.at);
         }
         if entry.kind == EntryKind::Message {
-            self.add(number, Self::classify(entry, me));
+            self.add(number, Self::classify(entry, me, self.head.role));
             self.remember(entry, me);
             self.head.preview = Some(short(entry));
         }
@@ -109,7 +109,7 @@ impl Conversation {
         if let Err(at) = recent.messages.binary_search_by_key(&number, |(of, _)| *of) {
             recent
                 .messages
-                .insert(at, (number, Self::classify(entry, me)));
+                .insert(at, (number, Self::classify(entry, me, self.head.role)));
         }
         if recent.messages.len() > RECENT_MAX
             && let Some((dropped, _)) = recent.messages.pop_front()
@@ -138,7 +138,7 @@ impl Conversation {
         let counted: Vec<(Sequence, Counted)> =
             (self.items.part(&from_seen, &self.counted_to).iter())
                 .filter(|(_, item)| item.entry.kind == EntryKind::Message)
-                .map(|(number, item)| (*number, Self::classify(&item.entry, me)))
+                .map(|(number, item)| (*number, Self::classify(&item.entry, me, self.head.role)))
                 .collect();
         for (number, counted) in counted {
             self.add(number, counted);

@@ -3,8 +3,8 @@
 use fireside_protocol::{
     ClientFrame, Code, ConversationKind, Nonce,
     frames::{
-        Ban, BansRequest, CreateGroup, CreateLink, Dissolve, Join, LinksRequest, MembersRequest,
-        Mute, RevokeLink, SetMember,
+        Ban, BansRequest, ChildrenRequest, CreateGroup, CreateLink, Dissolve, Join, LinksRequest,
+        MembersRequest, Mute, OpenThread, RevokeLink, SetMember,
     },
     limits::{INVITES_PER_REQUEST_MAX, MEMBER_PREFIX_BYTES_MAX},
     text::normalise_name,
@@ -32,8 +32,64 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
                 kind: Some(ConversationKind::Meeting),
                 join: Some(join),
                 ends,
+                parent: None,
+                by_default: false,
             })
         }
+        Command::CreateCommunity { name, invite, join } => {
+            if invite.len() > INVITES_PER_REQUEST_MAX {
+                return Err(Code::TooManyNamed);
+            }
+            ClientFrame::CreateGroup(CreateGroup {
+                nonce,
+                name: normalise_name(&name).map_err(|error| error.code())?,
+                invite,
+                history_for_joiners: 0,
+                kind: Some(ConversationKind::Community),
+                join: Some(join),
+                ends: 0,
+                parent: None,
+                by_default: false,
+            })
+        }
+        Command::CreateChannel {
+            community,
+            name,
+            join,
+            by_default,
+        } => ClientFrame::CreateGroup(CreateGroup {
+            nonce,
+            name: normalise_name(&name).map_err(|error| error.code())?,
+            invite: Vec::new(),
+            history_for_joiners: 0,
+            kind: Some(ConversationKind::Channel),
+            join: Some(join),
+            ends: 0,
+            parent: Some(community),
+            by_default,
+        }),
+        Command::OpenThread {
+            conversation,
+            message,
+            name,
+        } => ClientFrame::OpenThread(OpenThread {
+            nonce,
+            conversation,
+            target: message,
+            name: match name.as_str() {
+                "" => name,
+                name => normalise_name(name).map_err(|error| error.code())?,
+            },
+        }),
+        Command::Children {
+            conversation,
+            after,
+        } => ClientFrame::ChildrenRequest(ChildrenRequest {
+            conversation,
+            before_root: after.map_or(0, |(root, _)| root),
+            after: after.map(|(_, child)| child),
+            limit: 0,
+        }),
         Command::Dissolve { conversation } => ClientFrame::Dissolve(Dissolve {
             nonce,
             conversation,

@@ -27,6 +27,7 @@ impl NewMessage {
             reply_to: 0,
             mentions: Vec::new(),
             mention_all: false,
+            mention_roles: Vec::new(),
             expires: 0,
         }
     }
@@ -43,6 +44,7 @@ impl NewMessage {
             reply_to: self.reply_to,
             mentions: self.mentions,
             mention_all: self.mention_all,
+            mention_roles: self.mention_roles,
             expires: self.expires,
         };
         Ok((header.clone(), checked(&self.content, &header)?))

@@ -193,6 +193,8 @@ fn line(
     let row = ConversationRow {
         conversation: head.conversation,
         kind: head.kind,
+        parent: head.parent,
+        root: head.root,
         name: name.into(),
         peer: head.peer.clone(),
         role: head.role,

@@ -1,7 +1,7 @@
 //! Calls: each gets exactly one completion.
 
 use fireside_protocol::{
-    ClientFrame, Code, Entry, Now, decode,
+    ClientFrame, Code, ConversationId, Entry, Now, decode,
     frames::{Ack, BansPage, DevicesPage, HeadsPage, LinksPage, MembersPage, PinsPage, Refused},
     limits::{LINKS_MAX, PINS_MAX},
 };
@@ -141,13 +141,23 @@ impl Session {
     }
 
     pub(crate) fn on_call_ack(&mut self, request: RequestId, ack: &Ack) {
-        let created = (self.calls.waiting.get(&request))
-            .is_some_and(|call| matches!(call.frame.as_deref(), Some(ClientFrame::CreateGroup(_))));
-        let completion = match ack.conversation {
-            Some(conversation) if created => Completion::Created { conversation },
-            _ => (ack.link).map_or(Completion::Done, |code| Completion::Link { code }),
+        let call = self.calls.waiting.get(&request);
+        let made = match call.and_then(|call| call.frame.as_deref()) {
+            // The ack names the conversation that it belongs to.
+            Some(ClientFrame::CreateGroup(frame)) if frame.parent.is_some() => {
+                (self.me.as_ref()).map(|me| ConversationId::made(me, frame.nonce))
+            }
+            Some(ClientFrame::CreateGroup(_)) => ack.conversation,
+            Some(ClientFrame::OpenThread(frame)) => {
+                Some(ConversationId::thread(frame.conversation, frame.target))
+            }
+            _ => None,
         };
-        if let Some(conversation) = ack.conversation
+        let completion = match made {
+            Some(conversation) => Completion::Created { conversation },
+            None => (ack.link).map_or(Completion::Done, |code| Completion::Link { code }),
+        };
+        if let Some(conversation) = made.or(ack.conversation)
             && !self.conversations.contains_key(&conversation)
         {
             self.ask_head(conversation, 0);

@@ -117,6 +117,15 @@ impl Session {
                     self.on_links(call, page);
                 }
             }
+            ServerFrame::ChildrenPage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    let fireside_protocol::frames::ChildrenPage { children, more, .. } = page;
+                    self.finish(
+                        call,
+                        Ok(crate::event::Completion::Children { children, more }),
+                    );
+                }
+            }
             ServerFrame::PresenceOf(presence) => self.on_presence(presence),
             ServerFrame::PresencePage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {

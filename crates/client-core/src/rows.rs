@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Content, Entry, EntryKind, FacetKind, MemberProfile, MessageKind, Reaction, Reactions,
+    Child, Content, Entry, EntryKind, FacetKind, MemberProfile, MessageKind, Reaction, Reactions,
     Settings, TextContent, UserId,
     codec::{Reader, Wire},
     content::{AnswerContent, LiveState, Span},
@@ -69,6 +69,9 @@ pub(crate) fn read_item(entry: &Entry) -> (Body, Vec<Span>) {
         EntryKind::Created => Some(Body::Created(
             member().map_or("", |m| m.name.as_str()).into(),
         )),
+        EntryKind::ChannelMade => decode::<Child>(&entry.content)
+            .ok()
+            .map(|child| Body::ChannelMade(Arc::new(child))),
         EntryKind::Joined => member().map(|m| Body::Joined(m.user.clone())),
         EntryKind::Left => member().map(|m| Body::Left(m.user.clone())),
         EntryKind::Removed => member().map(|m| Body::Removed(m.user.clone())),

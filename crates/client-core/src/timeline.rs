@@ -11,7 +11,7 @@ use crate::{
     Event, RequestId, Session,
     cache::{ItemsFor, Mode},
     conversation::{Conversation, Item, Keep, Late},
-    details::details_of,
+    details::{Shown, details_of},
     diff::diff,
     event::Completion,
     outbox::PendingFacet,
@@ -516,14 +516,15 @@ impl Session {
             let votes = self.pending_votes(extra.map(|extra| &extra.votes), &pending, &mut row);
             let spans = edited_spans.as_deref();
             let spans = spans.or_else(|| extra.map(|extra| extra.spans.as_slice()));
-            row.details = details_of(
+            row.details = details_of(Shown {
                 header,
-                &row.body,
-                spans.unwrap_or_default(),
-                votes.as_deref(),
-                conversation.quote(header.reply_to),
-                me,
-            );
+                body: &row.body,
+                spans: spans.unwrap_or_default(),
+                votes: votes.as_deref(),
+                quote: conversation.quote(header.reply_to),
+                thread: extra.and_then(|extra| extra.thread),
+                me: me.map(|me| (me, head.role)),
+            });
         }
         row
     }
@@ -619,7 +620,17 @@ impl Session {
             });
             let details = header
                 .filter(|_| body != Body::Recalled)
-                .and_then(|header| details_of(header, &body, spans, None, quote, None));
+                .and_then(|header| {
+                    details_of(Shown {
+                        header,
+                        body: &body,
+                        spans,
+                        votes: None,
+                        quote,
+                        thread: None,
+                        me: None,
+                    })
+                });
             TimelineRow {
                 row: outgoing.record.row,
                 sequence: None,

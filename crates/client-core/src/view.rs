@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, Content, ConversationId, ConversationKind, FolderId, FriendState, MemberProfile, Nonce,
-    NotificationLevel, Role, Sequence, Settings, UserId, WallMs,
+    Child, Code, Content, ConversationId, ConversationKind, FolderId, FriendState, MemberProfile,
+    Nonce, NotificationLevel, Role, Sequence, Settings, UserId, WallMs,
     content::{AnswerContent, Span},
 };
 
@@ -81,6 +81,10 @@ pub struct ConversationRow {
     pub conversation: ConversationId,
     /// Its kind.
     pub kind: ConversationKind,
+    /// Of a channel its community; of a thread the conversation of the message it is under.
+    pub parent: Option<ConversationId>,
+    /// Of a thread the number of that message.
+    pub root: Sequence,
     /// Its name; for direct the peer's id.
     pub name: Arc<str>,
     /// The other user of a direct conversation.
@@ -224,6 +228,8 @@ pub struct Details {
     pub priority: u8,
     /// When it ends, by the server's clock; 0 never.
     pub expires: WallMs,
+    /// The thread under it.
+    pub thread: Option<ConversationId>,
     /// Of a poll: how it stands.
     pub poll: Option<PollRow>,
 }
@@ -303,6 +309,8 @@ pub enum Body {
     Recalled,
     /// The conversation was made, with this name.
     Created(Arc<str>),
+    /// The sender made a channel in this community.
+    ChannelMade(Arc<Child>),
     /// A user came.
     Joined(UserId),
     /// A user went.

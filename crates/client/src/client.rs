@@ -438,6 +438,14 @@ calls! {
     asking(conversation: ConversationId, after: Option<UserId>) => Command::Asking { conversation, after };
     /// [`Command::CreateMeeting`].
     create_meeting(name: impl Into<String>, invite: Vec<UserId>, join: JoinPolicy, ends: WallMs) => Command::CreateMeeting { name: name.into(), invite, join, ends };
+    /// [`Command::CreateCommunity`].
+    create_community(name: impl Into<String>, invite: Vec<UserId>, join: JoinPolicy) => Command::CreateCommunity { name: name.into(), invite, join };
+    /// [`Command::CreateChannel`].
+    create_channel(community: ConversationId, name: impl Into<String>, join: JoinPolicy, by_default: bool) => Command::CreateChannel { community, name: name.into(), join, by_default };
+    /// [`Command::OpenThread`].
+    open_thread(conversation: ConversationId, message: Sequence, name: impl Into<String>) => Command::OpenThread { conversation, message, name: name.into() };
+    /// [`Command::Children`].
+    children(conversation: ConversationId, after: Option<(Sequence, ConversationId)>) => Command::Children { conversation, after };
     /// [`Command::Dissolve`].
     dissolve(conversation: ConversationId) => Command::Dissolve { conversation };
     /// [`Command::Mute`].

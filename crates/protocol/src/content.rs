@@ -42,6 +42,8 @@ open_enum! {
         11 Item,
         /// `value` = the id of a picture that the game made, shown for this part of the text.
         12 Emoji,
+        /// `value` = the number of the role that is named, in digits. The header names it too.
+        13 MentionRole,
     }
 }
 

@@ -26,6 +26,10 @@ open_enum! {
         6 Community,
         /// Whoever is near.
         7 Proximity,
+        /// A part of a community, with a log and members of its own.
+        8 Channel,
+        /// What is said to one message of another conversation, with a log and members of its own.
+        9 Thread,
     }
 }
 
@@ -54,6 +58,8 @@ open_enum! {
         10 Banned,
         /// A member's name or attributes changed: the content is a `MemberProfile` with what did.
         11 MemberSet,
+        /// A channel was made in a community: the content is a [`Child`].
+        12 ChannelMade,
         /// A member answered a card (the `target` of its [`AnswerContent`](crate::content::AnswerContent)): only the two see it.
         16 Answer,
         /// New content for an earlier message.
@@ -68,6 +74,8 @@ open_enum! {
         36 Vote,
         /// The author of a live object changed its state.
         37 Live,
+        /// A thread was opened under a message.
+        40 Thread,
     }
 }
 
@@ -119,7 +127,8 @@ open_enum! {
 }
 
 open_enum! {
-    /// What a member may do; more to less.
+    /// What a member may do; more to less. Numbers from 16 to 46 are a conversation's own roles, between admin and member: see
+    /// [`OwnRole`](crate::settings::OwnRole).
     Role {
         /// Made the conversation or got it.
         3 Owner,
@@ -151,6 +160,8 @@ open_enum! {
         3 Votes,
         /// [`LiveState`](crate::content::LiveState) of a live object.
         4 Live,
+        /// [`Child`]: the thread under a message.
+        5 Thread,
     }
 }
 
@@ -195,6 +206,18 @@ record! {
 }
 
 record! {
+    /// A conversation that belongs to another: the content of [`FacetKind::Thread`] and of [`EntryKind::ChannelMade`].
+    Child {
+        /// Which.
+        req "c" conversation: ConversationId,
+        /// Its name.
+        opt "nm" name: String,
+        /// Who made it.
+        req "u" by: UserId,
+    }
+}
+
+record! {
     /// What the server reads of a message; the content is bytes to it.
     Header {
         /// What the content is.
@@ -209,6 +232,8 @@ record! {
         opt "mn" mentions: Vec<UserId>,
         /// Everybody is named.
         opt "ma" mention_all: bool,
+        /// Roles named in the text, at most [`MENTION_ROLES_MAX`](crate::limits::MENTION_ROLES_MAX): all who have one.
+        opt "mr" mention_roles: Vec<Role>,
         /// When the message ends; 0 never.
         opt "ex" expires: WallMs,
     }
@@ -225,6 +250,7 @@ impl Header {
             reply_to: 0,
             mentions: Vec::new(),
             mention_all: false,
+            mention_roles: Vec::new(),
             expires: 0,
         }
     }
@@ -379,6 +405,7 @@ impl Entry {
         self.header = self.header.take().map(|header| Header {
             mentions: Vec::new(),
             mention_all: false,
+            mention_roles: Vec::new(),
             reply_to: 0,
             ..header
         });

@@ -22,9 +22,11 @@ use crate::{
     settings::{JoinPolicy, Settings},
 };
 
+mod children;
 mod life;
 mod pages;
 
+pub use children::{ChildSummary, ChildrenPage, ChildrenRequest, OpenThread};
 pub use life::{
     Answer, ClosePoll, Delete, Revision, RevisionsPage, RevisionsRequest, SetLive, Vote,
 };
@@ -297,7 +299,7 @@ record! {
     }
 }
 record! {
-    /// Makes a group, a public conversation or a meeting. Its id is derived from the user and the nonce.
+    /// Makes a group, a public conversation, a meeting, a community, or a channel of one. Its id is derived from the user and the nonce.
     CreateGroup {
         /// Name of the command.
         req "i" nonce: Nonce,
@@ -307,12 +309,16 @@ record! {
         opt "us" invite: Vec<UserId>,
         /// What joiners see of earlier numbers: 0 nothing, N the last N numbers, 18446744073709551615 all. Of a public conversation 0 is all.
         opt "hj" history_for_joiners: u64,
-        /// `Group`, `Public` or `Meeting`; none: `Group`.
+        /// `Group`, `Public`, `Meeting`, `Community` or `Channel`; none: `Group`.
         opt "k" kind: Option<ConversationKind>,
-        /// Of a public one or a meeting: how somebody comes in; none: `Open` of a public one, `Invite` of a meeting.
+        /// Of all but a group: how somebody comes in; none: `Open`, of a meeting `Invite`.
         opt "jp" join: Option<JoinPolicy>,
         /// Of a meeting: when it ends by itself; 0: when nobody is there any more.
         opt "en" ends: WallMs,
+        /// Of a channel: its community.
+        opt "pa" parent: Option<ConversationId>,
+        /// Of a channel: whoever comes into the community comes into it too.
+        opt "bd" by_default: bool,
     }
 }
 record! {
@@ -551,6 +557,10 @@ record! {
         opt "st" settings: Option<Box<Settings>>,
         /// Until when this user may not write here; 0: they may.
         opt "mu" muted_until: WallMs,
+        /// Of a channel: its community; of a thread: the conversation of the message it is under.
+        opt "pa" parent: Option<ConversationId>,
+        /// Of a thread: the number of that message.
+        opt "rt" root: Sequence,
     }
 }
 record! {
@@ -746,6 +756,7 @@ frames! {
         45 SetMember Chat,
         46 CreateLink Chat,
         47 RevokeLink Chat,
+        57 OpenThread Chat,
         48 PageRequest Page,
         49 HeadsRequest Page,
         50 UserLogRequest Page,
@@ -755,6 +766,7 @@ frames! {
         54 BansRequest Page,
         55 LinksRequest Page,
         56 RevisionsRequest Page,
+        58 ChildrenRequest Page,
         128 SetPersonal Chat,
         129 ReadAll Chat,
         130 SetFolder Chat,
@@ -793,6 +805,7 @@ frames! {
         102 BansPage Page,
         103 LinksPage Page,
         104 RevisionsPage Page,
+        106 ChildrenPage Page,
         160 PresenceOf Chat,
         176 PresencePage Page,
         177 ReadersPage Page,
@@ -851,6 +864,7 @@ impl ClientFrame {
             Self::SetMember(f) => Some(f.nonce),
             Self::CreateLink(f) => Some(f.nonce),
             Self::RevokeLink(f) => Some(f.nonce),
+            Self::OpenThread(f) => Some(f.nonce),
             Self::SetPersonal(f) => Some(f.nonce),
             Self::ReadAll(f) => Some(f.nonce),
             Self::SetFolder(f) => Some(f.nonce),

@@ -131,6 +131,15 @@ impl ConversationId {
         Self::derive(b"fireside/made/1", &[creator.as_str().as_bytes(), &nonce.0])
     }
 
+    /// The thread under message `root` of `parent`.
+    ///
+    /// SHA-256 over `fireside/thread/1`, one length byte and the parent, one length byte and the number as 8 bytes, big-endian; the
+    /// first 16 bytes.
+    #[must_use]
+    pub fn thread(parent: Self, root: Sequence) -> Self {
+        Self::derive(b"fireside/thread/1", &[&parent.0, &root.to_be_bytes()])
+    }
+
     fn derive(label: &[u8], parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         hash.update(label);

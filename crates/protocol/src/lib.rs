@@ -22,7 +22,7 @@ pub use code::Code;
 pub use codec::{DecodeError, Raw, Real, Record, Wire, decode, encode};
 pub use content::{Content, TextContent};
 pub use entry::{
-    ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange, MessageKind,
+    Child, ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange, MessageKind,
     Pinned, Reaction, Reactions, Role, Tombstone,
 };
 pub use envelope::{ALPN, FrameBuffer, FrameError, RawFrame, VERSION};
@@ -35,4 +35,4 @@ pub use members::{LinkCode, MemberProfile};
 pub use personal::{FriendAction, FriendState, NotificationLevel, Personal, RecordKey};
 pub use presence::{PresenceState, RichPresence};
 pub use report::ReportReason;
-pub use settings::{Attribute, JoinPolicy, Permission, Settings};
+pub use settings::{Attribute, JoinPolicy, OwnRole, Permission, Settings};

@@ -80,6 +80,9 @@ pub const REVISIONS_MAX: usize = 50;
 /// Named mentions in a message: each is a row.
 pub const MENTIONS_MAX: usize = 50;
 
+/// Roles named in a message.
+pub const MENTION_ROLES_MAX: usize = 10;
+
 /// Bytes of a reaction's key (an emoji with its modifiers is under 40).
 pub const REACTION_KEY_BYTES_MAX: usize = 64;
 /// Keys that a message's reactions have at most.
@@ -125,6 +128,12 @@ pub const ATTRIBUTES_MAX: usize = 16;
 pub const ATTRIBUTE_KEY_BYTES_MAX: usize = 32;
 /// Bytes of an attribute's value.
 pub const ATTRIBUTE_VALUE_BYTES_MAX: usize = 256;
+/// Roles of a conversation's own: a list that somebody can still read.
+pub const OWN_ROLES_MAX: usize = 16;
+/// Channels of a community that whoever comes into it comes into too: each is an entry.
+pub const DEFAULT_CHANNELS_MAX: usize = 20;
+/// Channels or threads in a page.
+pub const CHILDREN_PAGE_MAX: u32 = 100;
 /// Longest slow mode, in ms: 6 h.
 pub const SLOW_MODE_MS_MAX: u32 = 6 * 3600 * 1000;
 /// Members of a group unless the server's settings say otherwise.

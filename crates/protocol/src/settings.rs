@@ -8,7 +8,7 @@ use crate::{
     ids::WallMs,
     limits::{
         ATTRIBUTE_KEY_BYTES_MAX, ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX, DESCRIPTION_BYTES_MAX,
-        DESCRIPTION_GRAPHEMES_MAX, PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
+        DESCRIPTION_GRAPHEMES_MAX, OWN_ROLES_MAX, PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
     },
     open_enum, record,
     text::{TextError, check_name, is_direction, normalise_name},
@@ -52,6 +52,10 @@ open_enum! {
         9 Ban,
         /// Send interactive cards.
         10 Cards,
+        /// Make channels in a community.
+        11 Channels,
+        /// Open threads.
+        14 Threads,
         /// Give roles, and hand the conversation over.
         16 Roles,
         /// Change what roles may do.
@@ -80,7 +84,9 @@ pub const GIVEN_PERMISSIONS: u32 = Permission::Send.bit()
     | Permission::Mute.bit()
     | Permission::Settings.bit()
     | Permission::Ban.bit()
-    | Permission::Cards.bit();
+    | Permission::Cards.bit()
+    | Permission::Channels.bit()
+    | Permission::Threads.bit();
 
 record! {
     /// A value of a game's own.
@@ -91,6 +97,23 @@ record! {
         opt "v" value: String,
     }
 }
+
+record! {
+    /// A role of a conversation's own: what those who have it may do, instead of what members may. It ranks between admin and member.
+    OwnRole {
+        /// Its number, from 16 to 46, the same in [`Role`](crate::entry::Role).
+        req "n" number: u16,
+        /// Its name; in a change, empty: it is removed, and who has it may what members may.
+        opt "nm" name: String,
+        /// A set of `Permission` bits.
+        opt "pm" permissions: u32,
+        /// Its colour as 0xRRGGBB; 0: none.
+        opt "co" colour: u32,
+    }
+}
+
+/// The numbers of a conversation's own roles.
+pub const OWN_ROLES: std::ops::RangeInclusive<u16> = 16..=46;
 
 record! {
     /// What a conversation is set to. In a change only what changes is there; of a conversation as it is, only what was ever set: the rest
@@ -122,6 +145,10 @@ record! {
         opt "pa" admin_permissions: Option<u32>,
         /// Of a meeting: when it ends by itself; 0: when nobody is there any more.
         opt "en" ends: Option<WallMs>,
+        /// Of a channel: whoever comes into its community comes into it too.
+        opt "bd" by_default: Option<bool>,
+        /// Roles of its own, by number ascending. In a change: those that change.
+        opt "rs" roles: Vec<OwnRole>,
     }
 }
 
@@ -142,6 +169,8 @@ impl Default for Settings {
             member_permissions: None,
             admin_permissions: None,
             ends: None,
+            by_default: None,
+            roles: Vec::new(),
         }
     }
 }
@@ -202,6 +231,27 @@ impl Settings {
             .iter()
             .zip(change.attributes.iter().skip(1));
         let sets = [change.member_permissions, change.admin_permissions];
+        let roles = std::mem::take(&mut change.roles);
+        if roles.len() > 2 * OWN_ROLES_MAX {
+            return Err(Code::ArgumentInvalid);
+        }
+        for mut role in roles {
+            if !role.name.is_empty() {
+                role.name = name(&role.name).map_err(|error| error.code())?;
+            }
+            let place = change
+                .roles
+                .partition_point(|before| before.number < role.number);
+            let doubled = (change.roles.get(place)).is_some_and(|it| it.number == role.number);
+            if doubled
+                || !OWN_ROLES.contains(&role.number)
+                || role.permissions & !GIVEN_PERMISSIONS != 0
+                || role.colour > 0x00ff_ffff
+            {
+                return Err(Code::ArgumentInvalid);
+            }
+            change.roles.insert(place, role);
+        }
         if pairs.any(|(one, other)| one.key == other.key)
             || matches!(change.join, Some(JoinPolicy::Unknown(_)))
             || change.slow_mode_ms.is_some_and(|ms| ms > SLOW_MODE_MS_MAX)
@@ -237,6 +287,7 @@ impl Settings {
         set(&mut self.member_permissions, &change.member_permissions);
         set(&mut self.admin_permissions, &change.admin_permissions);
         set(&mut self.ends, &change.ends);
+        set(&mut self.by_default, &change.by_default);
         for attribute in &change.attributes {
             let place = self
                 .attributes
@@ -254,7 +305,24 @@ impl Settings {
                 Err(place) => self.attributes.insert(place, attribute.clone()),
             }
         }
-        if self.attributes.len() > ATTRIBUTES_MAX {
+        for role in &change.roles {
+            let place = self
+                .roles
+                .binary_search_by_key(&role.number, |held| held.number);
+            match place {
+                Ok(place) if role.name.is_empty() => {
+                    self.roles.remove(place);
+                }
+                Ok(place) => {
+                    if let Some(held) = self.roles.get_mut(place) {
+                        held.clone_from(role);
+                    }
+                }
+                Err(_) if role.name.is_empty() => {}
+                Err(place) => self.roles.insert(place, role.clone()),
+            }
+        }
+        if self.attributes.len() > ATTRIBUTES_MAX || self.roles.len() > OWN_ROLES_MAX {
             return Err(Code::ArgumentInvalid);
         }
         Ok(())

@@ -80,6 +80,7 @@ impl Bench {
             conversation: id,
             expected_version: None,
             shape: None,
+            child: None,
             create: Some(NewConversation {
                 kind,
                 name: String::new(),

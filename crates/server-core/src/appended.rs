@@ -61,6 +61,7 @@ impl Node {
                 self.send_records(&done.records);
                 let answer = self.answer_for(conversation, &job, nonce, done.outcome);
                 self.finish(&job, answer);
+                let children = done.children;
                 if !done.entries.is_empty() {
                     self.out.published.push_back(Published::Entries {
                         conversation: id,
@@ -68,6 +69,7 @@ impl Node {
                         entries: Arc::from(done.entries),
                     });
                 }
+                self.children_changed(children, now);
             }
             Ok(Reply::Appended(Appended::Known(outcome))) => {
                 self.counters.known_nonces += 1;
@@ -99,6 +101,7 @@ impl Node {
                 self.counters.stale += 1;
                 job.tries += 1;
                 job.item = None;
+                job.elsewhere = None;
                 job.hidden = None;
                 if job.tries >= DECISIONS_MAX {
                     self.give_up(job, Code::Overloaded, BUSY_RETRY_MS);
@@ -177,7 +180,7 @@ impl Node {
     }
 
     /// Takes a durable append into memory.
-    fn apply(
+    pub(crate) fn apply(
         &mut self,
         conversation: ConversationKey,
         done: &Done,

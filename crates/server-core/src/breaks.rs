@@ -32,6 +32,8 @@ impl Loss {
         "history_for_joiners",
         "join",
         "kind",
+        "by_default",
+        "mention_roles",
     ];
 
     /// The request as it comes in, or what it is answered with instead.
@@ -71,6 +73,7 @@ impl Loss {
                         send.content = without_spans(header.kind, &send.content);
                     }
                     "mention_all" => header.mention_all = false,
+                    "mention_roles" => header.mention_roles.clear(),
                     "silent" => header.silent = false,
                     "priority" => header.priority = 0,
                     "expires" => header.expires = 0,
@@ -80,6 +83,7 @@ impl Loss {
             (Self::Field(name), ClientFrame::CreateGroup(create)) => match name {
                 "history_for_joiners" => create.history_for_joiners = 0,
                 "join" => create.join = None,
+                "by_default" => create.by_default = false,
                 "kind" => (create.kind, create.join) = (None, None),
                 _ => {}
             },
@@ -126,6 +130,8 @@ pub struct Breaks {
     pub ban_ignored: bool,
     /// A dissolved conversation keeps its members but for who dissolved it.
     pub dissolve_keeps_members: bool,
+    /// Who is out of a conversation stays in what belongs to it.
+    pub orphans: bool,
     /// A link is not counted: it lets in more than it may.
     pub link_uncounted: bool,
     /// A restart forgets when meetings end.

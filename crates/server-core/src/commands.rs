@@ -58,6 +58,7 @@ impl Node {
                 | ClientFrame::DevicesRequest(_)
                 | ClientFrame::BansRequest(_)
                 | ClientFrame::LinksRequest(_)
+                | ClientFrame::ChildrenRequest(_)
         );
         if session.early && !is_read {
             self.refuse(key, origin, Code::NotInEarlyData, 0, nonce);
@@ -132,7 +133,11 @@ impl Node {
             ClientFrame::Answer(frame) => frame.conversation,
             ClientFrame::Delete(frame) => frame.conversation,
             ClientFrame::Read(frame) => frame.conversation,
-            ClientFrame::CreateGroup(frame) => ConversationId::made(&user, frame.nonce),
+            ClientFrame::CreateGroup(frame) => {
+                let made = ConversationId::made(&user, frame.nonce);
+                frame.parent.unwrap_or(made)
+            }
+            ClientFrame::OpenThread(frame) => frame.conversation,
             ClientFrame::Invite(frame) => frame.conversation,
             ClientFrame::Join(frame) => frame.conversation,
             ClientFrame::Leave(frame) => frame.conversation,
@@ -305,6 +310,7 @@ impl Node {
             me: &job.user,
             now,
             item: job.item.as_ref(),
+            elsewhere: job.elsewhere.as_ref(),
             hidden: job.hidden.as_deref(),
             secret: self.secret,
             paid: job.paid,
@@ -327,16 +333,20 @@ impl Node {
             }
             Decision::Refuse(code) => self.refuse_for_good(conversation, job, code, now),
             Decision::Later(code, wait_ms) => self.give_up(job, code, wait_ms),
-            Decision::Item(target) => {
+            Decision::Item(_) | Decision::Member(..) => {
                 let id = slot.id;
                 let work = slot.work();
                 work.pins += 1;
                 if let Some(nonce) = job.nonce() {
                     work.undecided.push((job.user.clone(), nonce));
                 }
-                let op = Op::LoadItem {
-                    conversation: id,
-                    target,
+                let op = match decision {
+                    Decision::Member(conversation, user) => Op::LoadMember { conversation, user },
+                    Decision::Item(target) => Op::LoadItem {
+                        conversation: id,
+                        target,
+                    },
+                    _ => return,
                 };
                 self.submit(op, Pending::Item(conversation, job), now);
             }
@@ -455,6 +465,7 @@ impl Node {
             create: plan.create.clone(),
             shape: plan.shape.clone(),
             links: plan.links.clone(),
+            child: plan.child,
             command,
             effect: Effect::Entries {
                 entries: plan.entries,
@@ -511,6 +522,7 @@ impl Node {
             create: None,
             shape: None,
             links: Vec::new(),
+            child: None,
             command,
             effect: Effect::Refuse(code),
         };

@@ -17,7 +17,10 @@ use crate::{
     loaded::Loaded,
     rights::visible,
     settings,
-    storage::{Item, LinkOp, MemberOp, NewConversation, NewEntry, NewUserRecord, Shape, Target},
+    storage::{
+        ChildOp, Item, LinkOp, MemberOp, MemberRow, NewConversation, NewEntry, NewUserRecord,
+        Shape, Target,
+    },
 };
 
 /// Everything a decision may look at.
@@ -32,6 +35,8 @@ pub(crate) struct Case<'a> {
     pub(crate) now: Now,
     /// The item asked for by [`Decision::Item`].
     pub(crate) item: Option<&'a Option<Item>>,
+    /// The record asked for by [`Decision::Member`].
+    pub(crate) elsewhere: Option<&'a Option<MemberRow>>,
     /// The answer to [`Decision::Blocks`]: who of those named blocks or is blocked by `me`.
     pub(crate) hidden: Option<&'a [UserId]>,
     /// What link codes are made with.
@@ -51,6 +56,8 @@ pub(crate) enum Decision {
     Later(Code, u64),
     /// Undecided without this item.
     Item(Target),
+    /// Undecided without this user's record in another conversation.
+    Member(ConversationId, UserId),
     /// Undecided without the blocks between these and the asker.
     Blocks(Vec<UserId>),
 }
@@ -64,6 +71,7 @@ pub(crate) struct Plan {
     pub(crate) bumps_version: bool,
     pub(crate) members: Vec<MemberOp>,
     pub(crate) links: Vec<LinkOp>,
+    pub(crate) child: Option<Box<ChildOp>>,
     pub(crate) records: Vec<(UserId, NewUserRecord)>,
 }
 
@@ -97,7 +105,7 @@ impl Case<'_> {
             ..self.entry(EntryKind::Message)
         };
         if self.state.is_group() {
-            self.may_write(send.header.mention_all)?;
+            self.may_write(&send.header.mention_roles, send.header.mention_all)?;
             if matches!(content, Content::Card(_)) {
                 self.may(Permission::Cards)?;
             }
@@ -142,6 +150,7 @@ impl Case<'_> {
         }
         plan.create = Some(NewConversation {
             kind: ConversationKind::Direct,
+            parent: None,
             name: String::new(),
             creator: self.me.clone(),
             history_for_joiners: 0,
@@ -186,7 +195,7 @@ impl Case<'_> {
     }
 
     fn edit(&self, edit: &Edit) -> Result<Decision, Code> {
-        self.may_write(false)?;
+        self.may_write(&[], false)?;
         if edit.content.len() > CONTENT_BYTES_MAX {
             return Err(Code::ContentTooLarge);
         }
@@ -334,7 +343,7 @@ impl Case<'_> {
     }
 
     /// The item, if it is a message that the asker may see.
-    fn seen_message<'a>(&self, item: Option<&'a Item>) -> Result<&'a Item, Code> {
+    pub(crate) fn seen_message<'a>(&self, item: Option<&'a Item>) -> Result<&'a Item, Code> {
         let reader = self.state.member(self.me).ok_or(Code::NotFound)?;
         item.filter(|item| item.meta.kind == EntryKind::Message)
             .filter(|item| visible(&item.meta, &reader.reader))

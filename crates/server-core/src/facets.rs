@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Entry, Facet, FacetKind, Pinned, Reaction, Reactions, UserId, WallMs,
+    Child, Entry, Facet, FacetKind, Pinned, Reaction, Reactions, UserId, WallMs,
     content::{CustomContent, LiveState, Votes},
     encode,
     limits::{REACTION_KEYS_MAX, REACTIONS_BYTES_MAX, REACTIONS_MAX, VOTES_BYTES_MAX, VOTES_MAX},
@@ -31,6 +31,11 @@ pub enum FacetOp {
     },
     /// Closes a poll.
     ClosePoll,
+    /// Opens a thread.
+    Thread {
+        /// Which, and who does.
+        child: Child,
+    },
     /// Changes the state of a live object.
     Live {
         /// What it is now.
@@ -51,6 +56,7 @@ pub fn is_possible(item: &Entry, op: &FacetOp, by: &UserId) -> bool {
             let state = votes(&item.facets);
             !state.closed && allows_vote(&state, choices, by)
         }
+        FacetOp::Thread { .. } => !(item.facets.iter()).any(|it| it.kind == FacetKind::Thread),
         FacetOp::Pin { .. } | FacetOp::ClosePoll | FacetOp::Live { .. } => true,
     }
 }
@@ -90,6 +96,7 @@ pub fn carry_out(item: &Entry, op: &FacetOp, by: &UserId, at: WallMs) -> Facet {
             state.closed = true;
             (FacetKind::Votes, encode(&state).into())
         }
+        FacetOp::Thread { child } => (FacetKind::Thread, encode(child).into()),
         FacetOp::Live { state } => {
             let state = state.clone();
             (FacetKind::Live, encode(&LiveState { at, state }).into())

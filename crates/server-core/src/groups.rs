@@ -10,6 +10,7 @@ use fireside_protocol::{
 };
 
 use crate::{
+    children,
     decide::{Case, Decision, Plan},
     links,
     loaded::Member,
@@ -23,6 +24,7 @@ use crate::{
 pub(crate) fn decide(case: &Case<'_>, frame: &ClientFrame) -> Result<Decision, Code> {
     match frame {
         ClientFrame::CreateGroup(frame) => create(case, frame),
+        ClientFrame::OpenThread(frame) => children::open_thread(case, frame),
         ClientFrame::Invite(frame) => invite(case, frame),
         ClientFrame::Join(frame) => join(case, frame),
         ClientFrame::Leave(frame) => leave(case, frame.nonce),
@@ -40,6 +42,9 @@ pub(crate) fn decide(case: &Case<'_>, frame: &ClientFrame) -> Result<Decision, C
 }
 
 fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
+    if frame.parent.is_some() {
+        return children::create_channel(case, frame);
+    }
     if case.state.row.is_some() {
         // The id is derived from this very command, so a store that forgot its nonce is the only way here.
         return Err(Code::AlreadyExists);
@@ -49,13 +54,14 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
     let kind = frame.kind.unwrap_or(ConversationKind::Group);
     let (public, meeting) = match kind {
         ConversationKind::Group => (false, false),
-        ConversationKind::Public => (true, false),
+        ConversationKind::Public | ConversationKind::Community => (true, false),
         ConversationKind::Meeting => (false, true),
         _ => return Err(Code::ArgumentInvalid),
     };
     let closed = !public && !meeting;
     let wrong_end = frame.ends != 0 && (!meeting || frame.ends <= case.now.wall_ms);
-    if matches!(frame.join, Some(JoinPolicy::Unknown(_)))
+    if frame.by_default
+        || matches!(frame.join, Some(JoinPolicy::Unknown(_)))
         || (closed && frame.join.is_some_and(|join| join != JoinPolicy::Invite))
         || wrong_end
     {
@@ -75,6 +81,7 @@ fn create(case: &Case<'_>, frame: &CreateGroup) -> Result<Decision, Code> {
     let mut plan = Plan {
         create: Some(NewConversation {
             kind,
+            parent: None,
             name: name.clone(),
             creator: case.me.clone(),
             history_for_joiners,
@@ -169,6 +176,10 @@ fn join(case: &Case<'_>, frame: &Join) -> Result<Decision, Code> {
     if frame.link.is_none() && case.is_over() {
         return Err(Code::NotFound);
     }
+    let role = match case.from_parent(case.me)? {
+        Ok(role) => role.unwrap_or(Role::Member),
+        Err(undecided) => return Ok(undecided),
+    };
     let member = case.state.member(case.me);
     // Who has a link that lets them in is told as much as somebody who is invited, and who has another nothing at all.
     let by_link = match frame.link {
@@ -218,12 +229,11 @@ fn join(case: &Case<'_>, frame: &Join) -> Result<Decision, Code> {
         EntryKind::Joined,
         MemberOp::Join {
             user: case.me.clone(),
-            role: Role::Member,
+            role,
             history,
         },
     );
-    plan.records
-        .push(case.membership(case.me, Some(Role::Member)));
+    plan.records.push(case.membership(case.me, Some(role)));
     plan.links.extend(by_link);
     if let Some(invited) = invited {
         end_invitation(case, &mut plan, invited);
@@ -246,13 +256,15 @@ fn leave(case: &Case<'_>, nonce: Nonce) -> Result<Decision, Code> {
     let mut others = case.state.members.iter();
     let other_owner =
         others.any(|other| other.role == Some(Role::Owner) && other.reader.user != *case.me);
-    if role == Role::Owner && case.state.member_count > 1 && !other_owner {
+    let row = case.state.row.as_ref();
+    // Nobody has to look after a thread.
+    let needs_owner = row.is_some_and(|row| row.kind != ConversationKind::Thread);
+    if role == Role::Owner && case.state.member_count > 1 && !other_owner && needs_owner {
         return Err(Code::OwnerMustTransfer);
     }
     let user = case.me.clone();
     let mut plan = member_change(case, nonce, EntryKind::Left, MemberOp::Leave { user });
     plan.records.push(case.membership(case.me, None));
-    let row = case.state.row.as_ref();
     if case.state.member_count == 1 && row.is_some_and(|row| row.kind == ConversationKind::Meeting)
     {
         // With its last member a meeting is over.
@@ -287,7 +299,16 @@ fn remove(case: &Case<'_>, frame: &RemoveMember) -> Result<Decision, Code> {
 fn set_role(case: &Case<'_>, frame: &SetRole) -> Result<Decision, Code> {
     role_in_group(case)?;
     case.may(Permission::Roles)?;
-    if matches!(frame.role, Role::Unknown(_)) || frame.user == *case.me {
+    let own = case
+        .state
+        .row
+        .as_ref()
+        .map_or(&[][..], |row| &row.settings.roles);
+    let is_known = match frame.role {
+        Role::Unknown(number) => own.iter().any(|role| role.number == number),
+        _ => true,
+    };
+    if !is_known || frame.user == *case.me {
         return Err(Code::ArgumentInvalid);
     }
     case.state.role(&frame.user).ok_or(Code::NotMember)?;
@@ -380,9 +401,10 @@ fn named(me: &UserId, users: &[UserId]) -> Result<Vec<UserId>, Code> {
 /// What a role may, more is larger.
 pub(crate) const fn rank(role: Role) -> u16 {
     match role {
-        Role::Owner => 3,
-        Role::Admin => 2,
+        Role::Owner => 4,
+        Role::Admin => 3,
+        // A role of the conversation's own.
+        Role::Unknown(_) => 2,
         Role::Member => 1,
-        Role::Unknown(_) => 0,
     }
 }

@@ -157,7 +157,7 @@ fn head(
         newest,
     } = candidate;
     let preview = preview(reader, &viewer, &newest)?;
-    let (unread, mentions) = unread(reader, &viewer, &newest, member.read)?;
+    let (unread, mentions) = unread(reader, &viewer, &newest, &member)?;
     let peer = match row.kind {
         ConversationKind::Direct => reader.peer(row.id, user)?,
         _ => None,
@@ -184,6 +184,8 @@ fn head(
         version: if is_member { row.version } else { 0 },
         rights: member.rights,
         name: row.name,
+        parent: row.parent.map(|parent| parent.conversation),
+        root: row.parent.map_or(0, |parent| parent.root),
         peer: peer.map(|peer| peer.user),
         members: if is_member {
             reader.member_count(row.id)?
@@ -253,9 +255,12 @@ fn unread(
     reader: &mut impl LogReader,
     viewer: &Viewer,
     newest: &Newest,
-    read: Sequence,
+    member: &MemberRow,
 ) -> Result<(u32, u32), StoreError> {
-    let floor = read.max(viewer.rights.visible_from().unwrap_or(0).saturating_sub(1));
+    let role = member.role;
+    let floor = member
+        .read
+        .max(viewer.rights.visible_from().unwrap_or(0).saturating_sub(1));
     let user = &viewer.rights.user;
     let (mut unread, mut mentions) = (0, 0);
     let mut count = |meta: &EntryMeta| {
@@ -264,7 +269,7 @@ fn unread(
             || unread > UNREAD_COUNT_MAX;
         if !ends && meta.countable && visible(meta, &viewer.rights) {
             unread += 1;
-            mentions += u32::from(meta.mention_all || meta.mentions.contains(user));
+            mentions += u32::from(meta.names(user, role));
         }
         !ends
     };
@@ -273,7 +278,7 @@ fn unread(
     let mut scans_left = HEAD_SCANS_MAX;
     if on
         && below > floor + 1
-        && let Some(counts) = tallied_unread(reader, viewer, newest, floor)?
+        && let Some(counts) = tallied_unread(reader, viewer, newest, (floor, role))?
     {
         return Ok(counts);
     }
@@ -293,7 +298,7 @@ fn tallied_unread(
     reader: &mut impl LogReader,
     viewer: &Viewer,
     newest: &Newest,
-    floor: Sequence,
+    (floor, role): (Sequence, Option<Role>),
 ) -> Result<Option<(u32, u32)>, StoreError> {
     let rights = &viewer.rights;
     let above = floor.max(reader.newest_of(viewer.id, &rights.user)?);
@@ -317,7 +322,7 @@ fn tallied_unread(
     let (seen, withheld): (Vec<_>, Vec<_>) = counts.partition(|meta| visible(meta, rights));
     let mentions = seen
         .iter()
-        .filter(|meta| meta.mention_all || meta.mentions.contains(&rights.user))
+        .filter(|meta| meta.names(&rights.user, role))
         .count();
     let unread = newest
         .ordinal

@@ -6,7 +6,7 @@ use crate::{
     conversation::ConversationKey,
     meetings::MeetingEnd,
     node::{Origin, SessionKey},
-    storage::{Command, Item, LinkOp, NewConversation, Shape},
+    storage::{Command, Item, LinkOp, MemberRow, NewConversation, Shape},
 };
 
 /// A command on its way to a decision and an outcome.
@@ -26,6 +26,8 @@ pub(crate) struct Job {
     pub(crate) acked: bool,
     /// What was read for the decision.
     pub(crate) item: Option<Option<Item>>,
+    /// A member's record in another conversation, read for the decision.
+    pub(crate) elsewhere: Option<Option<MemberRow>>,
     /// Who of those named blocks or is blocked by the user.
     pub(crate) hidden: Option<Vec<UserId>>,
     /// Reads of blocks still to come.
@@ -57,6 +59,7 @@ impl Job {
             slowed: None,
             acked: false,
             item: None,
+            elsewhere: None,
             hidden: None,
             asked: 0,
             ask: 0,

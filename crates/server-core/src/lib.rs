@@ -6,6 +6,7 @@ mod attention;
 mod behind;
 mod blocks;
 pub mod breaks;
+pub mod children;
 mod commands;
 pub mod config;
 mod conversation;

@@ -65,7 +65,7 @@ impl Case<'_> {
     }
 
     pub(crate) fn set_live(&self, set: &SetLive) -> Result<Decision, Code> {
-        self.may_write(false)?;
+        self.may_write(&[], false)?;
         set.state.check_live_state()?;
         let Some(item) = self.item else {
             return self.target(set.target, set.target_nonce);

@@ -203,6 +203,7 @@ impl Loaded {
                 self.row = Some(ConversationRow {
                     id,
                     kind: new.kind,
+                    parent: new.parent,
                     version: done.version,
                     name: new.name.clone(),
                     history_for_joiners: new.history_for_joiners,

@@ -204,7 +204,7 @@ impl Node {
         }
     }
 
-    /// The item a change is about was read.
+    /// The item a change is about was read, or a member's record that it takes.
     pub(crate) fn item_loaded(
         &mut self,
         conversation: ConversationKey,
@@ -223,6 +223,10 @@ impl Node {
         match result {
             Ok(Reply::Item(item)) => {
                 job.item = Some(*item);
+                self.run(conversation, job, now);
+            }
+            Ok(Reply::Member(member)) => {
+                job.elsewhere = Some(*member);
                 self.run(conversation, job, now);
             }
             Ok(_) => self.give_up(job, Code::StorageUnavailable, BUSY_RETRY_MS),

@@ -11,9 +11,31 @@ use crate::{decide::Case, groups::rank};
 #[must_use]
 pub fn capabilities(kind: ConversationKind, role: Option<Role>, settings: &Settings) -> u32 {
     let Some(role) = role else { return 0 };
-    let write = Permission::Send.bit() | Permission::MentionAll.bit();
+    let all = of_role(kind, role, settings);
+    // In a space nobody writes: its channels are for that.
+    match kind {
+        ConversationKind::Community => all & !MESSAGES,
+        // A thread has none under it, and ends with what it belongs to.
+        ConversationKind::Thread => {
+            all & !(Permission::Channels.bit()
+                | Permission::Threads.bit()
+                | Permission::Dissolve.bit())
+        }
+        _ => all & !Permission::Channels.bit(),
+    }
+}
+
+/// What is about messages.
+const MESSAGES: u32 = WRITE
+    | Permission::RecallOthers.bit()
+    | Permission::Pin.bit()
+    | Permission::Cards.bit()
+    | Permission::Threads.bit();
+const WRITE: u32 = Permission::Send.bit() | Permission::MentionAll.bit();
+
+fn of_role(kind: ConversationKind, role: Role, settings: &Settings) -> u32 {
     if kind == ConversationKind::Direct {
-        return write | Permission::Pin.bit() | Permission::Cards.bit();
+        return WRITE | Permission::Pin.bit() | Permission::Cards.bit();
     }
     match role {
         Role::Owner => {
@@ -26,12 +48,18 @@ pub fn capabilities(kind: ConversationKind, role: Option<Role>, settings: &Setti
         Role::Member | Role::Unknown(_) => {
             // Ten thousand are not to be named by everybody.
             let usual = match kind {
-                ConversationKind::Public => Permission::Send.bit(),
-                _ => write,
+                ConversationKind::Public | ConversationKind::Channel => {
+                    Permission::Send.bit() | Permission::Threads.bit()
+                }
+                ConversationKind::Thread => Permission::Send.bit(),
+                _ => WRITE | Permission::Threads.bit(),
             };
-            let given = settings.member_permissions.unwrap_or(usual);
+            let mut own = settings.roles.iter();
+            let own = own.find(|own| own.number == role.number());
+            let given = own.map_or(settings.member_permissions, |own| Some(own.permissions));
+            let given = given.unwrap_or(usual);
             if is_frozen(settings) {
-                given & !write
+                given & !(WRITE | Permission::Threads.bit())
             } else {
                 given
             }
@@ -66,7 +94,7 @@ impl Case<'_> {
     }
 
     /// Whether the asker may write now, or change what they wrote.
-    pub(crate) fn may_write(&self, mention_all: bool) -> Result<(), Code> {
+    pub(crate) fn may_write(&self, roles: &[Role], mention_all: bool) -> Result<(), Code> {
         let role = self.state.role(self.me).ok_or(Code::NotFound)?;
         self.check_mute()?;
         let frozen = self.settings().is_some_and(is_frozen);
@@ -74,7 +102,7 @@ impl Case<'_> {
             return Err(Code::Frozen);
         }
         self.may(Permission::Send)?;
-        if mention_all {
+        if mention_all || !roles.is_empty() {
             self.may(Permission::MentionAll)?;
         }
         Ok(())
@@ -108,7 +136,10 @@ impl Case<'_> {
     /// Members of a kind at most, whatever is set.
     pub(crate) fn members_allowed(&self, kind: ConversationKind) -> usize {
         match kind {
-            ConversationKind::Public => self.config.public_members_max,
+            ConversationKind::Public
+            | ConversationKind::Community
+            | ConversationKind::Channel
+            | ConversationKind::Thread => self.config.public_members_max,
             ConversationKind::Meeting => self.config.meeting_members_max,
             _ => self.config.group_members_max,
         }
@@ -120,7 +151,10 @@ impl Case<'_> {
             return JoinPolicy::Invite;
         };
         match row.kind {
-            ConversationKind::Public => row.settings.join.unwrap_or(JoinPolicy::Open),
+            ConversationKind::Public | ConversationKind::Community | ConversationKind::Channel => {
+                row.settings.join.unwrap_or(JoinPolicy::Open)
+            }
+            ConversationKind::Thread => JoinPolicy::Open,
             ConversationKind::Meeting => row.settings.join.unwrap_or(JoinPolicy::Invite),
             _ => JoinPolicy::Invite,
         }

@@ -53,15 +53,20 @@ pub(crate) fn answer(case: &Case<'_>, frame: &AnswerRequest) -> Result<Decision,
     if case.state.member_count >= case.members_max() {
         return Err(Code::TooManyMembers);
     }
+    let role = match case.from_parent(&frame.user) {
+        Ok(Ok(role)) => role.unwrap_or(Role::Member),
+        Ok(Err(undecided)) => return Ok(undecided),
+        // They have left the community since.
+        Err(_) => return Err(Code::NotAsked),
+    };
     let row = case.state.row.as_ref().ok_or(Code::NotFound)?;
     let op = MemberOp::Join {
         user: frame.user.clone(),
-        role: Role::Member,
+        role,
         history: row.history_for_joiners,
     };
     let mut plan = groups::member_change(case, frame.nonce, EntryKind::Joined, op);
-    plan.records
-        .push(case.membership(&frame.user, Some(Role::Member)));
+    plan.records.push(case.membership(&frame.user, Some(role)));
     if let Some(invited) = case.state.member(&frame.user)
         && invited.invited_by.is_some()
     {

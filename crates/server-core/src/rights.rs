@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use fireside_protocol::{EntryKind, Rev, Sequence, UserId, WallMs};
+use fireside_protocol::{EntryKind, Rev, Role, Sequence, UserId, WallMs, settings::OWN_ROLES};
 
 use crate::deleted::Deleted;
 
@@ -37,8 +37,27 @@ pub struct EntryMeta {
     pub mentions: Vec<UserId>,
     /// Everybody is named.
     pub mention_all: bool,
+    /// Roles named in it: a set of bits (1 << number), see [`role_set`].
+    pub mention_roles: u64,
     /// It is pinned.
     pub pinned: bool,
+}
+
+impl EntryMeta {
+    /// Whether it names a user who has a role.
+    #[must_use]
+    pub fn names(&self, user: &UserId, role: Option<Role>) -> bool {
+        let named = role.is_some_and(|role| self.mention_roles & role_set(&[role]) != 0);
+        self.mention_all || named || self.mentions.contains(user)
+    }
+}
+
+/// A set of roles as bits; those with a number above 46 are left out: there are none.
+#[must_use]
+pub fn role_set(roles: &[Role]) -> u64 {
+    let numbers = roles.iter().map(|role| role.number());
+    let bits = numbers.filter(|number| *number <= *OWN_ROLES.end());
+    bits.fold(0, |set, number| set | 1 << number)
 }
 
 /// A stretch of numbers in which a user was a member, both ends included.

@@ -25,7 +25,10 @@ pub(crate) fn decide(case: &Case<'_>, frame: &SetConversation) -> Result<Decisio
     let row = case.state.row.as_ref().ok_or(Code::NotFound)?;
     let closed = !matches!(
         row.kind,
-        ConversationKind::Public | ConversationKind::Meeting
+        ConversationKind::Public
+            | ConversationKind::Meeting
+            | ConversationKind::Community
+            | ConversationKind::Channel
     );
     if closed && change.join.is_some_and(|join| join != JoinPolicy::Invite) {
         return Err(Code::ArgumentInvalid);
@@ -33,6 +36,9 @@ pub(crate) fn decide(case: &Case<'_>, frame: &SetConversation) -> Result<Decisio
     let is_meeting = row.kind == ConversationKind::Meeting;
     let wrong_end = |ends: u64| !is_meeting || (ends != 0 && ends <= case.now.wall_ms);
     if change.ends.is_some_and(wrong_end) {
+        return Err(Code::ArgumentInvalid);
+    }
+    if change.by_default.is_some() && row.kind != ConversationKind::Channel {
         return Err(Code::ArgumentInvalid);
     }
     if change == Settings::default() {
@@ -69,14 +75,17 @@ fn needed(change: &Settings) -> impl Iterator<Item = Permission> {
         || change.description.is_some()
         || change.picture.is_some()
         || !change.attributes.is_empty();
-    let permissions = change.member_permissions.is_some() || change.admin_permissions.is_some();
+    let permissions = change.member_permissions.is_some()
+        || change.admin_permissions.is_some()
+        || !change.roles.is_empty();
     let rules = change.join.is_some()
         || change.frozen.is_some()
         || change.slow_mode_ms.is_some()
         || change.members_max.is_some()
         || change.history_for_joiners.is_some()
         || change.forget_on_leave.is_some()
-        || change.ends.is_some();
+        || change.ends.is_some()
+        || change.by_default.is_some();
     let none = !(profile || permissions || rules);
     [
         profile.then_some(Permission::Profile),

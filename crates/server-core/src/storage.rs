@@ -8,9 +8,9 @@ use fireside_protocol::{
     Attribute, Code, ConversationId, ConversationKind, DeviceId, EntryKind, LinkCode, MemberChange,
     Nonce, Ordinal, Rev, Role, Sequence, Settings, Tombstone, UserId, UserSequence, WallMs,
     frames::{
-        BansPage, BansRequest, DevicesPage, HeadsPage, HeadsRequest, Link, LinksPage, LinksRequest,
-        MembersPage, MembersRequest, Page, PageRequest, PinsPage, PinsRequest, RevisionsPage,
-        RevisionsRequest, UserLogPage, UserRecord,
+        BansPage, BansRequest, ChildrenPage, ChildrenRequest, DevicesPage, HeadsPage, HeadsRequest,
+        Link, LinksPage, LinksRequest, MembersPage, MembersRequest, Page, PageRequest, PinsPage,
+        PinsRequest, RevisionsPage, RevisionsRequest, UserLogPage, UserRecord,
     },
     personal::{ReadersPage, ReadersRequest},
 };
@@ -26,7 +26,7 @@ mod reader;
 mod rows;
 
 pub use reader::{LogReader, Tally};
-pub use rows::{ConversationRow, Item, LoadedConversation, LoadedUser, MemberRow};
+pub use rows::{ConversationRow, Item, LoadedConversation, LoadedUser, MemberRow, Parent};
 
 /// Matches a reply to its operation. Chosen by the core, never used twice in one life.
 pub type Ticket = u64;
@@ -154,6 +154,20 @@ pub enum Op {
         /// What.
         request: RevisionsRequest,
     },
+    /// Reads one member's record, to decide on what happens in a conversation that belongs to this one.
+    LoadMember {
+        /// Where.
+        conversation: ConversationId,
+        /// Whose.
+        user: UserId,
+    },
+    /// Reads the channels or threads of a conversation; `NotFound` for who is not a member.
+    Children {
+        /// For whom.
+        user: UserId,
+        /// What.
+        request: ChildrenRequest,
+    },
     /// Reads the user's devices.
     Devices(UserId),
     /// Reads the meetings that are not over, by id: at most [`MEETINGS_READ_MAX`].
@@ -220,6 +234,8 @@ pub struct Append {
     pub shape: Option<Box<Shape>>,
     /// Invite links that are made, used and ended with it. Kept with `effect`'s entries, and not of a refusal.
     pub links: Vec<LinkOp>,
+    /// Something that happens in a conversation that belongs to this one, in the same transaction. Not of a refusal.
+    pub child: Option<Box<ChildOp>>,
     /// The command that caused it. Known nonces answer [`Appended::Known`] and change nothing.
     pub command: Command,
     /// What to do: entries, or only an outcome to remember.
@@ -245,11 +261,27 @@ pub enum Effect {
     Refuse(Code),
 }
 
+/// Makes a conversation that belongs to another, or lets somebody into one. It was decided on whether there is one: if that is no longer
+/// so, or whoever is let in is in it already, the append is [`Appended::Stale`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChildOp {
+    /// Which.
+    pub conversation: ConversationId,
+    /// Makes it.
+    pub create: Option<NewConversation>,
+    /// What it is set to from the start.
+    pub shape: Option<Box<Shape>>,
+    /// Its entry, with a [`MemberOp::Join`].
+    pub entry: NewEntry,
+}
+
 /// How a conversation starts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NewConversation {
     /// Its kind.
     pub kind: ConversationKind,
+    /// What it belongs to.
+    pub parent: Option<Parent>,
     /// Its name; empty for direct.
     pub name: String,
     /// Who made it.
@@ -553,6 +585,10 @@ pub enum Reply {
     User(Box<LoadedUser>),
     /// Of [`Op::LoadItem`].
     Item(Box<Option<Item>>),
+    /// Of [`Op::LoadMember`].
+    Member(Box<Option<MemberRow>>),
+    /// Of [`Op::Children`].
+    Children(ChildrenPage),
     /// Of [`Op::Page`].
     Page(Box<Page>),
     /// Of [`Op::Heads`].
@@ -609,6 +645,21 @@ pub struct Done {
     pub version: u64,
     /// The user-log records made.
     pub records: Vec<(UserId, UserRecord)>,
+    /// The changed members as they are now.
+    pub members: Vec<MemberRow>,
+    /// What happened with it in conversations that belong to this one, and in those that belong to these.
+    pub children: Vec<ChildDone>,
+}
+
+/// What an append did in a conversation that belongs to its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChildDone {
+    /// Which.
+    pub conversation: ConversationId,
+    /// Its entries with their numbers.
+    pub entries: Vec<StoredEntry>,
+    /// Its version now.
+    pub version: u64,
     /// The changed members as they are now.
     pub members: Vec<MemberRow>,
 }

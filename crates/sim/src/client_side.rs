@@ -635,7 +635,9 @@ impl World {
                 match result {
                     Ok(Completion::Sent { .. }) => self.report.count("messages acknowledged"),
                     Ok(Completion::Created { conversation }) => {
-                        self.groups.insert(conversation);
+                        if !self.threads.contains(&conversation) {
+                            self.groups.insert(conversation);
+                        }
                     }
                     _ => {}
                 }

@@ -5,6 +5,8 @@
 // With paths, as tests of `server-core` include this file from elsewhere.
 #[path = "database/append.rs"]
 mod append;
+#[path = "database/children.rs"]
+mod below;
 #[path = "database/own.rs"]
 mod own;
 #[path = "database/reader.rs"]
@@ -20,16 +22,16 @@ use fireside_protocol::{
     limits,
 };
 use fireside_server_core::{
-    Breaks,
+    Breaks, children,
     facets::{self, FacetOp},
     log, own as own_rules,
     reports::StoredReport,
-    rights::{EntryMeta, Interval},
+    rights::{EntryMeta, Interval, role_set},
     storage::{
-        Append, Appended, BlockSet, Command, ConversationRow, Done, Effect, Item,
-        LoadedConversation, LoadedUser, LogReader, MEETINGS_READ_MAX, Mark, MemberOp, MemberRow,
-        NewEntry, NewUserRecord, Op, Outcome, PutDevice, Reply, SetBlock, StoreError, StoredEntry,
-        Tally, Target,
+        Append, Appended, BlockSet, ChildDone, ChildOp, Command, ConversationRow, Done, Effect,
+        Item, LoadedConversation, LoadedUser, LogReader, MEETINGS_READ_MAX, Mark, MemberOp,
+        MemberRow, NewConversation, NewEntry, NewUserRecord, Op, Outcome, Parent, PutDevice, Reply,
+        SetBlock, StoreError, StoredEntry, Tally, Target,
     },
 };
 
@@ -50,6 +52,7 @@ pub struct Database {
 #[derive(Clone, Debug)]
 struct Conversation {
     kind: ConversationKind,
+    parent: Option<Parent>,
     version: u64,
     name: String,
     history: u64,
@@ -88,6 +91,7 @@ impl Conversation {
         ConversationRow {
             id,
             kind: self.kind,
+            parent: self.parent,
             version: self.version,
             name: self.name.clone(),
             history_for_joiners: self.history,
@@ -285,6 +289,13 @@ impl Database {
                 let log = self.user_log(&user, cursor, now);
                 Reply::Sync(Box::new((log, log::heads(self, &user, &request, &[])?)))
             }
+            Op::LoadMember { conversation, user } => {
+                Reply::Member(Box::new(self.member(conversation, &user)?))
+            }
+            Op::Children { user, request } => match children::children(self, &user, &request)? {
+                Some(page) => Reply::Children(page),
+                None => Reply::NotFound,
+            },
             Op::Members { user, request } => match log::members(self, &user, &request)? {
                 Some(page) => Reply::Members(page),
                 None => Reply::NotFound,

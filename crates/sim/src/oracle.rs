@@ -1,6 +1,7 @@
 //! The reference model. From acknowledged commands alone it writes the logs anew, under its own copy of the rules, and says what each
 //! user should see. It gets a [`Record`] of what was to be seen from outside and no more; `verdict.rs` compares.
 
+mod below;
 mod members;
 pub mod own;
 mod verdict;
@@ -55,6 +56,8 @@ struct Log {
     /// Read markers that were refused, and may have moved before.
     perhaps: BTreeMap<UserId, Vec<Sequence>>,
     led: members::Led,
+    /// Users whose membership nobody may have seen end.
+    unsure_of: BTreeSet<UserId>,
 }
 
 /// The model.
@@ -66,6 +69,7 @@ pub struct Oracle<'a> {
     logs: BTreeMap<ConversationId, Log>,
     /// Acknowledged commands on blocks and memberships.
     rights: Vec<Acked<'a>>,
+    below: below::Below<'a>,
 }
 
 impl<'a> Oracle<'a> {
@@ -79,6 +83,7 @@ impl<'a> Oracle<'a> {
             window_ms,
             logs: BTreeMap::new(),
             rights: rights.collect(),
+            below: below::Below::new(record),
         };
         oracle.check_links()?;
         let (mut places, mut counts) = (BTreeMap::new(), BTreeMap::new());
@@ -93,10 +98,12 @@ impl<'a> Oracle<'a> {
                 ensure!(before < Some(count), "order", "{acked:?} after {before:?}");
             }
             let mut log = oracle.logs.remove(&id).unwrap_or_default();
+            oracle.fill(id, &mut log, Some(acked.sequence))?;
             oracle.add(&mut log, acked)?;
             oracle.logs.insert(id, log);
         }
         oracle.end_meetings(wall)?;
+        oracle.end_children()?;
         for by in record.acked().map(|acked| acked.by) {
             if let (Act::Delete(upto, some), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place))
             {
@@ -124,7 +131,8 @@ impl<'a> Oracle<'a> {
 
     /// Adds what a command did, if it could.
     fn add(&self, log: &mut Log, acked: Acked<'_>) -> Check {
-        let (by, n, me, look) = (acked.by, acked.sequence, &acked.by.user, acked.look());
+        let (by, n, me, mut look) = (acked.by, acked.sequence, &acked.by.user, acked.look());
+        look.role = self.below.role(by.place, n).or(look.role);
         let (mine, says) = (log.rank(me), matches!(by.act, Act::Say(..)));
         self.check_led(log, acked)?;
         let before = log.numbers.last_key_value();
@@ -137,9 +145,10 @@ impl<'a> Oracle<'a> {
         let closed = peer.map(|peer| self.closed(me, peer, acked.span()));
         let allowed = match &by.act {
             Act::Edit(..) | Act::Recall(..) => return self.change(log, acked, closed.flatten()),
-            Act::React(..) | Act::Pin(..) | Act::Vote(..) | Act::Close(..) => {
+            Act::React(..) | Act::Pin(..) | Act::Vote(..) | Act::Close(..) | Act::OpenThread(_) => {
                 return self.mark(log, acked, closed.flatten());
             }
+            Act::Channel(_) => mine > 1,
             // Cards are for those who lead.
             Act::Say(_, MessageKind::Card, _) => log.direct || mine > 1,
             Act::Say(..) => log.direct || mine > u16::from(log.frozen),
@@ -183,6 +192,7 @@ impl<'a> Oracle<'a> {
         };
         if !log.lead(n, &by.act) {
             log.change_member(n, item.now.member.clone(), &by.act);
+            self.settle_role(by.place, log, n, item.now.member.as_ref());
         }
         log.items.insert(n, item);
         Ok(())
@@ -217,11 +227,14 @@ impl<'a> Oracle<'a> {
         let (target, mine, direct) = (self.record.target(acked.by), log.rank(me), log.direct);
         log.numbers.insert(n, (acked.wall, Some(target)));
         log.marks.insert(n);
+        let fits_thread =
+            (log.items.get(&target)).is_some_and(|item| Self::may_open(log, acked, item));
         let item = log.items.get_mut(&target).filter(|item| {
             let open = item.private || closed != Some(true);
             let pins = !matches!(acked.by.act, Act::Pin(..)) || direct || mine > 1;
             let poll = item.says == Some(MessageKind::Poll);
             let fits = match acked.by.act {
+                Act::OpenThread(_) => fits_thread,
                 Act::Vote(..) => poll && !item.now.marks.closed,
                 Act::Close(..) => poll && (item.now.sender == *me || !direct && mine > 1),
                 _ => true,
@@ -236,6 +249,7 @@ impl<'a> Oracle<'a> {
             Act::React(_, _, key, on) => now.marks.react(key, me, *on),
             Act::Vote(_, _, choices) => now.marks.vote(choices, me),
             Act::Close(..) => now.marks.closed = true,
+            Act::OpenThread(_) => now.marks.thread = true,
             _ => now.marks.pinned = None,
         }
         now.rev = n;

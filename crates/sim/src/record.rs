@@ -81,6 +81,10 @@ pub enum Act {
     Friend(UserId, FriendAction),
     /// Whether others are told how far the user has read.
     Receipts(bool),
+    /// A channel in a community.
+    Channel(ConversationId),
+    /// The thread under a message.
+    OpenThread(Sequence),
     /// What leaves no trace in a log.
     Other,
 }
@@ -100,6 +104,7 @@ impl Act {
                 | Self::Close(..)
                 | Self::Answer(..)
                 | Self::Delete(..)
+                | Self::OpenThread(_)
         )
     }
 }
@@ -190,6 +195,8 @@ impl Acked<'_> {
             Act::Pin(..) => (EntryKind::Pin, None),
             Act::Vote(..) | Act::Close(..) => (EntryKind::Vote, None),
             Act::Answer(..) => (EntryKind::Answer, None),
+            Act::Channel(_) => (EntryKind::ChannelMade, None),
+            Act::OpenThread(_) => (EntryKind::Thread, None),
             _ => (EntryKind::Message, None),
         };
         Look {
@@ -199,6 +206,12 @@ impl Acked<'_> {
             ordinal: self.ordinal,
             rev: self.sequence,
             member: member.cloned(),
+            role: match &self.by.act {
+                Act::Create(..) => Some(Role::Owner),
+                Act::Join | Act::JoinBy(_) | Act::LetIn(..) => Some(Role::Member),
+                Act::SetRole(_, role) => Some(*role),
+                _ => None,
+            },
             text: self.by.text(),
             silent: matches!(self.by.act, Act::Say(_, _, true)),
             edited: false,
@@ -218,6 +231,8 @@ pub struct Marks {
     pub votes: Vec<(u32, Vec<UserId>)>,
     /// It is closed.
     pub closed: bool,
+    /// There is a thread under it.
+    pub thread: bool,
 }
 
 impl Marks {
@@ -232,6 +247,7 @@ impl Marks {
                 .map(|one| (one.option, one.users))
                 .collect(),
             closed: votes.closed,
+            thread: entry.facets.iter().any(|it| it.kind == FacetKind::Thread),
         }
     }
 
@@ -296,6 +312,8 @@ pub struct Look {
     pub rev: Rev,
     /// Whom it is about.
     pub member: Option<UserId>,
+    /// And the role that they have from then on.
+    pub role: Option<Role>,
     /// What it says; nothing if it was taken back or is no text.
     pub text: Option<String>,
     /// It counts for nobody.
@@ -319,6 +337,7 @@ impl Look {
             ordinal: entry.ordinal,
             rev: entry.rev(),
             member: entry.member.as_ref().map(|change| change.user.clone()),
+            role: entry.member.as_ref().and_then(|change| change.role),
             text: text.then(|| {
                 let kind = entry.header.as_ref().map(|header| header.kind);
                 text_of(kind.unwrap_or(MessageKind::Text), &entry.content)
@@ -335,6 +354,7 @@ impl Look {
         Self {
             rev: 0,
             ordinal: 0,
+            role: None,
             // Nor does a row say of what was taken back how it was sent.
             silent: self.silent && self.text.is_some(),
             marks: Marks {
@@ -364,6 +384,7 @@ impl Look {
             Body::Banned(user, _) => (EntryKind::Banned, Some(user.clone()), None),
             Body::MemberSet(user, _) => (EntryKind::MemberSet, Some(user.clone()), None),
             Body::Settings(_) => (EntryKind::Settings, None, None),
+            Body::ChannelMade(_) => (EntryKind::ChannelMade, None, None),
             _ => return None,
         };
         let poll = row.details.as_ref().and_then(|it| it.poll.as_ref());
@@ -374,6 +395,7 @@ impl Look {
             ordinal: 0,
             rev: 0,
             member,
+            role: None,
             text,
             silent: row.details.as_ref().is_some_and(|details| details.silent),
             edited: row.edited,
@@ -387,6 +409,7 @@ impl Look {
                     .map(|(one, option)| (option, one.users.to_vec()))
                     .collect(),
                 closed: poll.is_some_and(|poll| poll.closed),
+                thread: row.details.as_ref().is_some_and(|it| it.thread.is_some()),
             },
         })
     }
@@ -506,7 +529,14 @@ impl Record {
                 (f.conversation, Act::Answer(f.target, f.target_nonce))
             }
             ClientFrame::Delete(f) => (f.conversation, Act::Delete(f.upto, f.numbers.clone())),
-            ClientFrame::CreateGroup(f) => (ConversationId::made(user, nonce), created(f)),
+            ClientFrame::CreateGroup(f) => {
+                let id = ConversationId::made(user, nonce);
+                match f.parent {
+                    Some(parent) => (parent, Act::Channel(id)),
+                    None => (id, created(f)),
+                }
+            }
+            ClientFrame::OpenThread(f) => (f.conversation, Act::OpenThread(f.target)),
             ClientFrame::Join(f) => (f.conversation, f.link.map_or(Act::Join, Act::JoinBy)),
             ClientFrame::AnswerRequest(f) => (f.conversation, Act::LetIn(f.user.clone(), f.accept)),
             ClientFrame::Mute(f) => (f.conversation, Act::Mute(f.user.clone(), f.until)),
@@ -699,6 +729,9 @@ impl Record {
     /// The number of the item that a change names.
     #[must_use]
     pub fn target(&self, command: &Command) -> Sequence {
+        if let Act::OpenThread(target) = &command.act {
+            return *target;
+        }
         let (Act::Edit(target, name, _)
         | Act::Recall(target, name)
         | Act::React(target, name, ..)
@@ -741,7 +774,10 @@ impl Record {
 
 /// What a conversation is made as.
 fn created(frame: &CreateGroup) -> Act {
-    let public = frame.kind == Some(ConversationKind::Public);
+    let public = matches!(
+        frame.kind,
+        Some(ConversationKind::Public | ConversationKind::Community)
+    );
     let open = frame.join == Some(JoinPolicy::Open) || public && frame.join.is_none();
     let history = match frame.history_for_joiners {
         0 if public => u64::MAX,

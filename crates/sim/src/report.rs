@@ -36,6 +36,8 @@ pub const MECHANISMS: &[&str] = &[
     "blocks",
     "public conversations",
     "meetings",
+    "channels made",
+    "threads opened",
     "mutes",
     "bans",
     "members named",

@@ -169,6 +169,14 @@ pub struct World {
     pub working: bool,
     /// Groups that were made.
     pub groups: BTreeSet<ConversationId>,
+    /// Messages with threads under them that are opened again.
+    pub below: BTreeSet<(ConversationId, Sequence)>,
+    /// Threads that anybody opened.
+    pub threads: BTreeSet<ConversationId>,
+    /// Communities made.
+    pub communities: usize,
+    /// Channels made.
+    pub channels: usize,
     /// Where the live stream of a link stands per conversation.
     pub live: BTreeMap<(LinkKey, ConversationId), Option<Sequence>>,
     /// Live streams with a gap that no head has explained yet.
@@ -223,6 +231,10 @@ impl World {
             faults: true,
             working: true,
             groups: BTreeSet::new(),
+            below: BTreeSet::new(),
+            threads: BTreeSet::new(),
+            communities: 0,
+            channels: 0,
             live: BTreeMap::new(),
             owed: BTreeMap::new(),
             violation: None,

@@ -21,6 +21,7 @@
 
 mod blocks;
 mod changes;
+mod children;
 mod devices;
 mod facets;
 mod harness;
@@ -61,6 +62,7 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         members::CHECKS,
         shape::CHECKS,
         lead::CHECKS,
+        children::CHECKS,
         blocks::CHECKS,
         markers::CHECKS,
         user_log::CHECKS,

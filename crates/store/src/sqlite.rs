@@ -8,6 +8,7 @@
 //! 64 MiB later, or when the store is closed).
 
 mod append;
+mod children;
 mod links;
 mod members;
 mod names;

@@ -62,8 +62,10 @@ impl Pairs {
             conversation: *conversation,
             expected_version: (!first).then_some(1),
             shape: None,
+            child: None,
             create: first.then(|| NewConversation {
                 kind: ConversationKind::Direct,
+                parent: None,
                 name: String::new(),
                 creator: one.clone(),
                 history_for_joiners: 0,

@@ -527,6 +527,8 @@ fn make_group(
             kind: None,
             join: None,
             ends: 0,
+            parent: None,
+            by_default: false,
         };
         wires[0].command(create).await?.ack()?;
         let group = ConversationId::made(&users[0], name);

@@ -1,6 +1,7 @@
 //! `docs/features.md` is true: every feature that stands there is played over the wire by real clients, on two devices of one user
 //! of which one is away while it happens; afterwards both show it, and the same. And each scene fails when its feature is lost.
 
+mod below;
 mod device;
 mod page;
 mod places;
@@ -52,7 +53,8 @@ pub fn run(scale: Scale) -> Result<()> {
         "only {} features",
         features.len()
     );
-    let scenes: Vec<&Scene> = talk::SCENES.iter().chain(places::SCENES).collect();
+    let scenes = talk::SCENES.iter().chain(places::SCENES);
+    let scenes: Vec<&Scene> = scenes.chain(below::SCENES).collect();
     for scene in &scenes {
         let stands = features.iter().any(|feature| feature.scene == scene.name);
         ensure!(

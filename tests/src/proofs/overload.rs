@@ -417,6 +417,8 @@ async fn make_group(
                     kind: None,
                     join: None,
                     ends: 0,
+                    parent: None,
+                    by_default: false,
                 };
                 wire.command(create).await?.ack()?;
                 group = Some(ConversationId::made(user, name));

@@ -1,6 +1,7 @@
 //! `docs/permissions.md` is true: every cell of its tables is tried over the wire against a real server, each in a conversation of
 //! its own.
 
+mod below;
 mod lead;
 mod page;
 mod scene;
@@ -31,7 +32,9 @@ pub fn run(scale: Scale) -> Result<()> {
     let cells = page::cells(&text)?;
     ensure!(cells.len() >= CELLS_MIN, "only {} cells", cells.len());
     let leads = lead::ACTIONS.iter().map(|(action, _)| action);
-    for action in ACTIONS.iter().map(|(action, _)| action).chain(leads) {
+    let below = below::ACTIONS.iter().map(|(action, _)| action);
+    let known = ACTIONS.iter().map(|(action, _)| action);
+    for action in known.chain(leads).chain(below) {
         let stands = cells.iter().any(|cell| cell.action == *action);
         ensure!(stands, "the page has no line `{action}`");
     }

@@ -240,6 +240,8 @@ async fn create(
         kind: None,
         join: None,
         ends: 0,
+        parent: None,
+        by_default: false,
     };
     owner
         .call(&ClientFrame::CreateGroup(group))

@@ -22,6 +22,7 @@ use super::{
     wrap::{cut, safe_line},
 };
 
+pub(crate) mod children;
 mod commands;
 mod lead;
 mod messages;
@@ -61,6 +62,8 @@ pub(crate) enum Why {
     Pins(ConversationId),
     Bans(ConversationId),
     Links(ConversationId),
+    Children(ConversationId),
+    Thread,
     Link(ConversationId),
     Revisions,
     Devices,
@@ -344,6 +347,10 @@ impl App {
             (Why::Bans(conversation), Completion::Bans { bans, more }) => {
                 self.show_bans(conversation, &bans, more);
             }
+            (Why::Children(of), Completion::Children { children, more }) => {
+                self.show_children(of, &children, more);
+            }
+            (Why::Thread, Completion::Created { conversation }) => self.select(conversation),
             (Why::Links(conversation), Completion::Links(links)) => {
                 self.show_links(conversation, &links);
             }
@@ -540,7 +547,8 @@ pub(crate) const fn role_name(role: Option<fireside_protocol::Role>) -> &'static
     match role {
         Some(Role::Owner) => "owner",
         Some(Role::Admin) => "admin",
-        Some(Role::Member | Role::Unknown(_)) => "member",
+        Some(Role::Member) => "member",
+        Some(Role::Unknown(_)) => "of another role",
         None => "no longer a member",
     }
 }
@@ -550,6 +558,11 @@ pub(crate) const fn kind_name(kind: ConversationKind) -> &'static str {
     match kind {
         ConversationKind::Direct => "direct",
         ConversationKind::Group => "group",
+        ConversationKind::Public => "public",
+        ConversationKind::Meeting => "meeting",
+        ConversationKind::Community => "community",
+        ConversationKind::Channel => "channel",
+        ConversationKind::Thread => "thread",
         _ => "conversation",
     }
 }

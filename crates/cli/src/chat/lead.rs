@@ -1,6 +1,8 @@
 //! Commands of those who lead a conversation, and of who comes in by a link: what a line means.
 
-use fireside_protocol::{ConversationId, LinkCode, UserId};
+use fireside_protocol::{ConversationId, LinkCode, Permission, Role, UserId, settings::OWN_ROLES};
+
+use super::app::children::{permission, role};
 
 /// A command, understood.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +23,20 @@ pub(crate) enum Lead {
     Link(u32, u64),
     Links,
     Unlink(LinkCode),
+    /// A community's name.
+    Community(String),
+    /// A channel's name; whether whoever comes into the community comes into it too; whether it is by invitation.
+    Channel(String, bool, bool),
+    /// Channels of a community, threads of any other.
+    Channels,
+    /// The thread under a message on screen, counted from the newest, and its name.
+    Thread(usize, String),
+    /// A member's role.
+    Role(UserId, Role),
+    /// A role of the conversation's own by number, its name (empty: it goes), and what it may do.
+    MakeRole(u16, String, Vec<Permission>),
+    /// Into an open conversation.
+    Come(ConversationId),
     /// In by a link.
     Enter(ConversationId, LinkCode),
 }
@@ -45,6 +61,37 @@ pub(crate) fn parse(
         "/meeting" => {
             let (name, after) = super::words::quoted(rest)?;
             Lead::Meeting(name, minutes(after, 0)?)
+        }
+        "/community" if !rest.is_empty() => Lead::Community(super::words::quoted(rest)?.0),
+        "/channel" if !rest.is_empty() => {
+            let (name, after) = super::words::quoted(rest)?;
+            let mut words = after.split_whitespace();
+            if !words
+                .clone()
+                .all(|word| matches!(word, "default" | "closed"))
+            {
+                return None;
+            }
+            let is_default = words.clone().any(|word| word == "default");
+            Lead::Channel(name, is_default, words.any(|word| word == "closed"))
+        }
+        "/channels" | "/threads" => Lead::Channels,
+        "/thread" => match first.trim_start_matches('-') {
+            "" => Lead::Thread(1, String::new()),
+            number => Lead::Thread(number.parse().ok()?, second.trim().to_owned()),
+        },
+        "/role" => Lead::Role(user(first)?, role(second.trim())?),
+        "/makerole" => {
+            let number = first
+                .parse()
+                .ok()
+                .filter(|number| OWN_ROLES.contains(number))?;
+            let (name, after) = match second.trim() {
+                "" => (String::new(), ""),
+                named => super::words::quoted(named)?,
+            };
+            let may = after.split_whitespace().map(permission);
+            Lead::MakeRole(number, name, may.collect::<Option<_>>()?)
         }
         "/mute" => Lead::Mute(
             user(first)?,
@@ -77,7 +124,9 @@ pub(crate) fn link_text(conversation: ConversationId, code: LinkCode) -> String 
 
 /// Reads it back.
 pub(crate) fn link(text: &str) -> Option<Lead> {
-    let (conversation, code) = text.trim().split_once(':')?;
+    let Some((conversation, code)) = text.trim().split_once(':') else {
+        return text.trim().parse().ok().map(Lead::Come);
+    };
     Some(Lead::Enter(conversation.parse().ok()?, code.parse().ok()?))
 }
 
@@ -100,7 +149,24 @@ mod tests {
             read("/meeting", "\"Night raid\" 90"),
             Some(Lead::Meeting("Night raid".into(), 90))
         );
+        assert_eq!(
+            read("/channel", "\"the hall\" default"),
+            Some(Lead::Channel("the hall".into(), true, false))
+        );
+        assert_eq!(read("/thread", ""), Some(Lead::Thread(1, String::new())));
+        assert_eq!(
+            read("/makerole", "20 scout send pin"),
+            Some(Lead::MakeRole(
+                20,
+                "scout".into(),
+                vec![Permission::Send, Permission::Pin]
+            ))
+        );
         for (command, rest) in [
+            ("/channel", "hall open"),
+            ("/makerole", "3 scout"),
+            ("/makerole", "20 scout fly"),
+            ("/role", "bob"),
             ("/mute", ""),
             ("/mute", "bob 0"),
             ("/mute", "bob x"),

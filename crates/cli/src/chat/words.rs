@@ -39,6 +39,25 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/links", "", "the links into here"),
     ("/unlink", "code", "end a link"),
     ("/meeting", "name [minutes]", "make a group for a while"),
+    ("/community", "name", "make a space of channels"),
+    (
+        "/channel",
+        "name [default] [closed]",
+        "make a channel in this community",
+    ),
+    ("/channels", "", "the channels here"),
+    (
+        "/thread",
+        "[n] [name]",
+        "talk about the last (n-th last) message",
+    ),
+    ("/threads", "", "the threads here"),
+    ("/role", "user role", "owner, admin, member or a number"),
+    (
+        "/makerole",
+        "number name may…",
+        "a role of your own: send invite pin …",
+    ),
     ("/dissolve", "", "end this for all"),
     ("/edit", "text", "change your last message here"),
     ("/recall", "", "take back your last message here"),
@@ -176,9 +195,12 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         },
         "/join" => Ok(lead::link(rest).map_or_else(|| Line::Join(rest.to_owned()), Line::Lead)),
         "/find" | "/name" | "/mute" | "/unmute" | "/ban" | "/unban" | "/bans" | "/link"
-        | "/links" | "/unlink" | "/meeting" | "/dissolve" => lead::parse(command, rest, user)
-            .map(Line::Lead)
-            .ok_or_else(|| usage(command)),
+        | "/links" | "/unlink" | "/meeting" | "/dissolve" | "/community" | "/channel"
+        | "/channels" | "/thread" | "/threads" | "/role" | "/makerole" => {
+            lead::parse(command, rest, user)
+                .map(Line::Lead)
+                .ok_or_else(|| usage(command))
+        }
         "/leave" => Ok(Line::Leave(rest.to_owned())),
         "/remove" => Ok(Line::Remove(one_user()?)),
         "/members" => Ok(Line::Members),

@@ -111,6 +111,8 @@ fn head() -> impl Strategy<Value = Head> {
                 picture: String::new(),
                 forget_on_leave: false,
                 settings: None,
+                parent: None,
+                root: 0,
                 muted_until: 0,
             },
         )

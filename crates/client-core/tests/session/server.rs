@@ -271,6 +271,8 @@ impl Log {
             slow_mode_ms: 0,
             picture: String::new(),
             forget_on_leave: false,
+            parent: None,
+            root: 0,
             muted_until: 0,
             settings: None,
         }

@@ -306,6 +306,8 @@ fn a_reset_counts_its_rows_against_the_budget() {
     let row = fireside_client_core::view::ConversationRow {
         conversation: ConversationId([1; 16]),
         kind: fireside_protocol::ConversationKind::Group,
+        parent: None,
+        root: 0,
         name: Arc::from("a"),
         peer: None,
         role: None,

@@ -8,25 +8,31 @@ use super::{
 };
 use crate::{
     Code,
-    entry::{Header, MessageKind},
+    entry::{Header, MessageKind, Role},
     limits::{
         ANSWER_BYTES_MAX, ATTACHMENTS_MAX, ATTRIBUTE_KEY_BYTES_MAX, ATTRIBUTE_VALUE_BYTES_MAX,
         ATTRIBUTES_MAX, BLUR_BYTES_MAX, CARD_ELEMENTS_MAX, CARD_OPTIONS_MAX, CARD_PAGES_MAX,
         HASH_BYTES_MAX, ID_BYTES_MAX, ITEM_DATA_BYTES_MAX, LABEL_BYTES_MAX, LABEL_GRAPHEMES_MAX,
-        LIVE_DATA_BYTES_MAX, MENTIONS_MAX, POLL_OPTIONS_MAX, POLL_OPTIONS_MIN, REFERENCE_BYTES_MAX,
-        SPANS_MAX, WAVEFORM_BYTES_MAX,
+        LIVE_DATA_BYTES_MAX, MENTION_ROLES_MAX, MENTIONS_MAX, POLL_OPTIONS_MAX, POLL_OPTIONS_MIN,
+        REFERENCE_BYTES_MAX, SPANS_MAX, WAVEFORM_BYTES_MAX,
     },
+    settings::OWN_ROLES,
     text::{check_text, is_direction},
 };
 
 pub(super) fn header(header: &Header) -> Result<(), Code> {
-    if header.mentions.len() > MENTIONS_MAX {
+    if header.mentions.len() > MENTIONS_MAX || header.mention_roles.len() > MENTION_ROLES_MAX {
         Err(Code::TooManyNamed)
-    } else if header.priority > 2 {
+    } else if header.priority > 2 || (header.mention_roles.iter()).any(|role| !is_role(*role)) {
         Err(Code::ArgumentInvalid)
     } else {
         Ok(())
     }
+}
+
+/// Whether a role may be named: the three of every conversation, and its own.
+fn is_role(role: Role) -> bool {
+    !matches!(role, Role::Unknown(number) if !OWN_ROLES.contains(&number))
 }
 
 pub(super) fn content(content: &Content, header: &Header) -> Result<(), Code> {
@@ -137,6 +143,12 @@ fn spans(text: &str, spans: &[Span], header: &Header) -> Result<(), Code> {
                 (span.user.as_ref()).is_some_and(|user| header.mentions.contains(user))
             }
             SpanKind::MentionAll => header.mention_all,
+            SpanKind::MentionRole => {
+                let named = header.mention_roles.iter();
+                named
+                    .map(|role| role.number())
+                    .any(|it| span.value.parse() == Ok(it))
+            }
             SpanKind::Link => is_address(&span.value),
             SpanKind::Item => (span.item.as_ref()).is_some_and(|it| item(it).is_ok()),
             SpanKind::Emoji => id(&span.value).is_ok(),

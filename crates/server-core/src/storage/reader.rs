@@ -75,6 +75,14 @@ pub trait LogReader {
         &mut self,
         user: &UserId,
     ) -> Result<Vec<(ConversationRow, MemberRow)>, StoreError>;
+    /// The conversations that belong to one and are not over: by the number of the message they are under, the largest first, then by id.
+    /// At most `limit` behind `after`.
+    fn children(
+        &mut self,
+        id: ConversationId,
+        after: Option<(Sequence, ConversationId)>,
+        limit: u32,
+    ) -> Result<Vec<ConversationRow>, StoreError>;
     /// Whom a user blocks.
     fn blocked(&mut self, user: &UserId) -> Result<HashSet<UserId>, StoreError>;
     /// Entries with a number under `below`, descending.

@@ -11,6 +11,15 @@ use crate::{
     rights::{EntryMeta, Interval},
 };
 
+/// What a conversation belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Parent {
+    /// Of a channel its community; of a thread the conversation of the message it is under.
+    pub conversation: ConversationId,
+    /// Of a thread the number of that message; else 0.
+    pub root: Sequence,
+}
+
 /// A conversation's row.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConversationRow {
@@ -18,6 +27,8 @@ pub struct ConversationRow {
     pub id: ConversationId,
     /// Its kind.
     pub kind: ConversationKind,
+    /// What it belongs to.
+    pub parent: Option<Parent>,
     /// Grows with membership, roles, settings, blocks.
     pub version: u64,
     /// Its name.

@@ -64,6 +64,8 @@ impl Chaos {
                 kind: None,
                 join: None,
                 ends: 0,
+                parent: None,
+                by_default: false,
             }
             .into(),
             1 => Invite {

@@ -36,6 +36,8 @@ fn a_group_is_made_joined_and_written_in() {
         kind: None,
         join: None,
         ends: 0,
+        parent: None,
+        by_default: false,
     };
     let ack = world.acked(1, create.clone());
     let group = ack.conversation.unwrap();

@@ -478,6 +478,8 @@ fn an_open_one_that_ended_lets_nobody_in() {
         kind: Some(fireside_protocol::ConversationKind::Public),
         join: None,
         ends: 0,
+        parent: None,
+        by_default: false,
     };
     let id = world.acked(1, create).conversation.unwrap();
     let frame = Dissolve {

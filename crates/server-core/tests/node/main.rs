@@ -8,6 +8,7 @@
 mod database;
 
 mod chaos;
+mod children;
 mod direct;
 mod facets;
 mod groups;

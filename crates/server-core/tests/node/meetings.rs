@@ -18,6 +18,8 @@ fn meeting(world: &mut World, ends: u64, join: Option<JoinPolicy>) -> Conversati
         kind: Some(ConversationKind::Meeting),
         join,
         ends,
+        parent: None,
+        by_default: false,
     };
     let id = world.acked(1, create).conversation.unwrap();
     world.live(1);
@@ -192,6 +194,8 @@ fn what_is_no_meeting_has_no_end_and_a_full_one_is_full() {
         kind: None,
         join: None,
         ends: soon,
+        parent: None,
+        by_default: false,
     };
     let code = world.refused(1, create.clone()).code();
     assert_eq!(code, Code::ArgumentInvalid);

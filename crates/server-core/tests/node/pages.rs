@@ -57,6 +57,7 @@ impl Life {
         };
         let create = NewConversation {
             kind: ConversationKind::Group,
+            parent: None,
             name: "Raid".into(),
             creator: user("ann"),
             history_for_joiners: 0,
@@ -118,6 +119,7 @@ impl Life {
             conversation: self.id,
             expected_version: self.version,
             shape: None,
+            child: None,
             create,
             command,
             effect: Effect::Entries {
@@ -406,8 +408,10 @@ fn pages_of_heads_join_without_a_seam() {
             conversation: ConversationId([place.wrapping_mul(37); 16]),
             expected_version: None,
             shape: None,
+            child: None,
             create: Some(NewConversation {
                 kind: ConversationKind::Direct,
+                parent: None,
                 name: String::new(),
                 creator: user("ann"),
                 history_for_joiners: 0,

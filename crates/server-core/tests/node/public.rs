@@ -24,6 +24,8 @@ fn public(world: &mut World, join: Option<JoinPolicy>) -> ConversationId {
         kind: Some(ConversationKind::Public),
         join,
         ends: 0,
+        parent: None,
+        by_default: false,
     };
     let id = world.acked(1, create).conversation.unwrap();
     world.live(1);
@@ -181,12 +183,14 @@ fn a_full_one_is_full_and_a_closed_one_does_not_tell() {
         kind: None,
         join: Some(JoinPolicy::Open),
         ends: 0,
+        parent: None,
+        by_default: false,
     };
     assert_eq!(
         world.refused(1, create.clone()).code(),
         Code::ArgumentInvalid
     );
     create.nonce = world.nonce();
-    create.kind = Some(ConversationKind::Community);
+    create.kind = Some(ConversationKind::Live);
     assert_eq!(world.refused(1, create).code(), Code::ArgumentInvalid);
 }

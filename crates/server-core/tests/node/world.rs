@@ -203,6 +203,8 @@ impl World {
             kind: None,
             join: None,
             ends: 0,
+            parent: None,
+            by_default: false,
         };
         let conversation = self.acked(members[0].1, create).conversation.unwrap();
         for (_, key) in &members[1..] {

@@ -24,6 +24,7 @@ impl Database {
                     version: 0,
                     records: Vec::new(),
                     members: Vec::new(),
+                    children: Vec::new(),
                 });
             }
             Effect::Entries {
@@ -73,19 +74,13 @@ impl Database {
                 }
             }
         }
+        let joins = (entries.iter().filter_map(|entry| entry.member.as_ref())).chain(&members);
+        if self.is_child_stale(append.conversation, append.child.as_deref(), joins) {
+            return Appended::Stale;
+        }
         let mut changed = BTreeSet::new();
         if let Some(new) = append.create {
-            let conversation = Conversation {
-                kind: new.kind,
-                version: 1,
-                name: new.name,
-                history: new.history_for_joiners,
-                settings: Settings::default(),
-                dissolved: false,
-                links: Vec::new(),
-                entries: Vec::new(),
-                members: BTreeMap::new(),
-            };
+            let conversation = Conversation::new(&new);
             self.conversations
                 .entry(append.conversation)
                 .or_insert(conversation);
@@ -106,6 +101,10 @@ impl Database {
         let next = self.last(append.conversation) + 1;
         let mut done = Vec::new();
         let mut own = Vec::new();
+        let passed: Vec<NewEntry> = (entries.iter())
+            .filter(|entry| entry.member.is_some() || entry.kind == EntryKind::Dissolved)
+            .cloned()
+            .collect();
         for entry in entries {
             own.extend(self.message_own(append.conversation, &entry, append.command.now));
             let member = entry.member.clone();
@@ -146,6 +145,13 @@ impl Database {
             at: first.map_or(append.command.now, |entry| entry.meta.at),
         };
         self.remember(&append.command, outcome);
+        let mut below = below::Below::default();
+        if let Some(child) = append.child {
+            self.child_op(*child, &mut below);
+        }
+        for entry in passed {
+            self.pass_down(append.conversation, &entry, &mut below);
+        }
         let records = (records.into_iter().chain(own))
             .map(|(user, mut new)| {
                 if new.record.kind == UserRecordKind::Rights && new.record.value == 0 {
@@ -154,6 +160,7 @@ impl Database {
                 }
                 self.record(user, new)
             })
+            .chain(below.records)
             .collect();
         Appended::Done(Done {
             outcome,
@@ -161,11 +168,12 @@ impl Database {
             version,
             records,
             members,
+            children: below.children,
         })
     }
 
     /// Gives an entry its number and keeps it; what is returned is what readers get live.
-    fn add(&mut self, id: ConversationId, new: NewEntry) -> StoredEntry {
+    pub(super) fn add(&mut self, id: ConversationId, new: NewEntry) -> StoredEntry {
         let Some(conversation) = self.conversations.get_mut(&id) else {
             // The version check above has found it.
             return StoredEntry {
@@ -228,6 +236,10 @@ impl Database {
                 .header
                 .as_ref()
                 .map_or_else(Vec::new, |header| header.mentions.clone()),
+            mention_roles: entry
+                .header
+                .as_ref()
+                .map_or(0, |header| role_set(&header.mention_roles)),
             mention_all: entry
                 .header
                 .as_ref()
@@ -272,6 +284,7 @@ impl Database {
             if entry.kind == EntryKind::Recall {
                 target.meta.mentions.clear();
                 target.meta.mention_all = false;
+                target.meta.mention_roles = 0;
             }
             entry.content = Bytes::new();
             entry.facets.clear();
@@ -288,7 +301,7 @@ impl Database {
         }
     }
 
-    fn member_op(&mut self, id: ConversationId, at: Sequence, op: MemberOp) -> UserId {
+    pub(super) fn member_op(&mut self, id: ConversationId, at: Sequence, op: MemberOp) -> UserId {
         let user = op.user().clone();
         let name = self.name(&user);
         let off = self.receipts_off(&user);
@@ -394,6 +407,7 @@ fn empty_meta(sender: &UserId) -> EntryMeta {
         target_private: false,
         mentions: Vec::new(),
         mention_all: false,
+        mention_roles: 0,
         pinned: false,
     }
 }

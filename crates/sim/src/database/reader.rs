@@ -129,6 +129,29 @@ impl LogReader for Database {
             .collect())
     }
 
+    fn children(
+        &mut self,
+        id: ConversationId,
+        after: Option<(Sequence, ConversationId)>,
+        limit: u32,
+    ) -> Result<Vec<ConversationRow>, StoreError> {
+        let key = |row: &ConversationRow| {
+            let root = row.parent.map_or(0, |parent| parent.root);
+            (std::cmp::Reverse(root), row.id)
+        };
+        let all = self.conversations.iter();
+        let all = all.filter(|(_, it)| {
+            !it.dissolved && it.parent.is_some_and(|parent| parent.conversation == id)
+        });
+        let mut rows: Vec<ConversationRow> = all.map(|(id, it)| it.row(*id)).collect();
+        if let Some((root, after)) = after {
+            rows.retain(|row| key(row) > (std::cmp::Reverse(root), after));
+        }
+        rows.sort_unstable_by_key(key);
+        rows.truncate(limit as usize);
+        Ok(rows)
+    }
+
     fn blocked(&mut self, user: &UserId) -> Result<HashSet<UserId>, StoreError> {
         Ok(self
             .blocks
@@ -216,8 +239,10 @@ impl LogReader for Database {
         let metas: Vec<EntryMeta> = self.metas_above(id, 0, u32::MAX)?;
         let (below, after): (Vec<_>, Vec<_>) =
             (metas.into_iter()).partition(|meta| meta.sequence <= above);
-        let apart =
-            |meta: &EntryMeta| meta.private || meta.mention_all || !meta.mentions.is_empty();
+        let apart = |meta: &EntryMeta| {
+            let named = meta.mention_all || meta.mention_roles != 0 || !meta.mentions.is_empty();
+            meta.private || named
+        };
         Ok(Tally {
             ordinal: below.last().map_or(0, |meta| meta.ordinal),
             apart: (after.into_iter().filter(apart))

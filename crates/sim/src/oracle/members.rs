@@ -177,7 +177,7 @@ impl Log {
     }
 
     /// Ends a membership, if there is one.
-    fn end(&mut self, user: &UserId, n: Sequence) {
+    pub(super) fn end(&mut self, user: &UserId, n: Sequence) {
         if let Some((role, intervals)) = self.members.get_mut(user)
             && role.take().is_some()
             && let Some(last) = intervals.last_mut()

@@ -34,6 +34,7 @@ impl Oracle<'_> {
             let state = item.states.get(rev).is_some_and(|state| match look.kind {
                 EntryKind::React => state.marks.reactions == look.marks.reactions,
                 EntryKind::Pin => state.marks.pinned == look.marks.pinned,
+                EntryKind::Thread => state.marks.thread == look.marks.thread,
                 EntryKind::Vote => {
                     let (marks, told) = (&state.marks, &look.marks);
                     marks.votes == told.votes && marks.closed == told.closed
@@ -63,6 +64,10 @@ impl Oracle<'_> {
     fn may_see_typing(&self, user: &UserId, typing: &TypingOf, to: Moment) -> bool {
         let (id, other) = (typing.conversation, &typing.user);
         let span = (to.saturating_sub(DATAGRAM), to);
+        if self.below.is_child(id) {
+            // Who comes and goes with the parent gave no command there.
+            return self.blocks(user, other, span) != Some(true);
+        }
         if ConversationId::direct(user, other) == id {
             return self.closed(user, other, span) != Some(true);
         }
@@ -86,7 +91,8 @@ impl Oracle<'_> {
     /// Checks what a device has and shows of a conversation; an error is the first rule that does not hold.
     pub fn check_device(&self, device: &Shown<'_>) -> Check {
         let (user, id) = (device.user, device.id);
-        let Some(log) = self.logs.get(&id).filter(|log| !log.led.unsure) else {
+        let known = |log: &&Log| !log.led.unsure && !log.unsure_of.contains(user);
+        let Some(log) = self.logs.get(&id).filter(known) else {
             return Ok(());
         };
         let who = format!("{user} (device {}) in {id}", device.index);

@@ -1,7 +1,19 @@
 //! What those do who lead: mute, ban, name, link, open to the public, end.
 
-use fireside_client_core::{Command, view::ConversationRow};
-use fireside_protocol::{ConversationId, JoinPolicy, LinkCode, MemberProfile, Role, UserId};
+use fireside_client_core::{
+    Command,
+    view::{Body, ConversationRow},
+};
+use fireside_protocol::{
+    ConversationId, ConversationKind, JoinPolicy, LinkCode, MemberProfile, Role, UserId,
+};
+
+/// Communities in one world.
+const COMMUNITIES: usize = 2;
+/// Channels in one world.
+const CHANNELS: usize = 4;
+/// Threads in one world that are opened again.
+const THREADS: usize = 12;
 
 use super::GROUPS;
 use crate::{record::Act, world::World};
@@ -21,10 +33,78 @@ impl World {
             })
         });
         match self.rng.below(100) {
-            0..=59 => self.lead(index),
-            60..=79 if self.groups.len() < GROUPS + 2 => self.publish(index),
+            0..=47 => self.lead(index),
+            48..=63 => self.belong(index),
+            64..=79 if self.groups.len() < GROUPS + 2 => self.publish(index),
             80..=84 => self.meet(index),
             _ => self.come_in(index),
+        }
+    }
+
+    /// Communities, their channels, and threads.
+    fn belong(&mut self, index: usize) {
+        let Some(device) = self.devices.get(index) else {
+            return;
+        };
+        let rows = device.timelines.iter();
+        let rows = rows.flat_map(|(id, rows)| rows.iter().map(move |row| (*id, row)));
+        let said: Vec<(ConversationId, u64)> = rows
+            .filter(|(_, row)| matches!(row.body, Body::Text(_)))
+            .filter_map(|(id, row)| Some((id, row.sequence?)))
+            .collect();
+        // Whoever leads one makes its channels.
+        let leads = |row: &&ConversationRow| {
+            let leads = matches!(row.role, Some(Role::Owner | Role::Admin));
+            leads && row.kind == ConversationKind::Community
+        };
+        let led = self.devices.iter().enumerate().flat_map(|(index, device)| {
+            let rows = device.list.iter().filter(leads);
+            rows.map(move |row| (index, row.conversation))
+        });
+        let led: Vec<(usize, ConversationId)> = led.collect();
+        let community = self.rng.pick(&led).copied();
+        match (self.rng.below(10), community) {
+            (0..=4, _) if self.communities < COMMUNITIES => {
+                self.communities += 1;
+                let invite = (0..4).map(|_| self.user()).collect();
+                let name = format!("community {}", self.communities);
+                let join = JoinPolicy::Open;
+                self.command(index, Command::CreateCommunity { name, invite, join });
+            }
+            (0..=4, Some((index, community))) if self.channels < CHANNELS => {
+                self.channels += 1;
+                self.report.count("channels made");
+                let name = format!("channel {}", self.channels);
+                let by_default = self.rng.chance(600);
+                let command = Command::CreateChannel {
+                    community,
+                    name,
+                    join: JoinPolicy::Open,
+                    by_default,
+                };
+                self.command(index, command);
+            }
+            _ => {
+                let below = self.below.iter().copied().collect::<Vec<_>>();
+                let again = self.rng.chance(500);
+                let known = self.rng.pick(&below).copied().filter(|_| again);
+                let found = known.or_else(|| self.rng.pick(&said).copied());
+                let Some((conversation, message)) = found else {
+                    return;
+                };
+                let thread = ConversationId::thread(conversation, message);
+                self.threads.insert(thread);
+                if self.below.len() < THREADS {
+                    self.below.insert((conversation, message));
+                }
+                self.report.count("threads opened");
+                let command = Command::OpenThread {
+                    conversation,
+                    message,
+                    name: String::new(),
+                };
+                self.command(index, command);
+            }
         }
     }
 

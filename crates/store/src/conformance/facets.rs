@@ -34,6 +34,7 @@ fn change(by: &UserId, target: u64, body_rev: u64, op: FacetOp) -> NewEntry {
         FacetOp::Pin { .. } => EntryKind::Pin,
         FacetOp::Vote { .. } | FacetOp::ClosePoll => EntryKind::Vote,
         FacetOp::Live { .. } => EntryKind::Live,
+        FacetOp::Thread { .. } => EntryKind::Thread,
     };
     NewEntry {
         target: Some((target, body_rev)),

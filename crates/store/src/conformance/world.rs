@@ -164,6 +164,7 @@ impl World {
             create: None,
             shape: None,
             links: Vec::new(),
+            child: None,
             command,
             effect: Effect::Entries {
                 entries,
@@ -224,6 +225,7 @@ impl World {
             expected_version: None,
             create: Some(NewConversation {
                 kind: ConversationKind::Direct,
+                parent: None,
                 name: String::new(),
                 creator: from.clone(),
                 history_for_joiners: 0,
@@ -267,6 +269,7 @@ impl World {
             expected_version: None,
             create: Some(NewConversation {
                 kind: ConversationKind::Group,
+                parent: None,
                 name: "the group".to_owned(),
                 creator: owner.clone(),
                 history_for_joiners: history,

@@ -16,6 +16,7 @@ use fireside_server_core::{
 use rusqlite::params;
 
 use super::{
+    children::Below,
     links,
     rows::{BODY, META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
     trouble::Trouble,
@@ -31,7 +32,7 @@ struct Addition<'a> {
 }
 
 /// An item that is changed, as it is with the changes so far.
-struct Changed {
+pub(super) struct Changed {
     meta: EntryMeta,
     entry: Entry,
 }
@@ -118,6 +119,13 @@ impl Writer<'_> {
                 .execute(params![conversation.0])?;
         }
         self.heads.insert(conversation, after);
+        let mut below = Below::default();
+        if let Some(child) = &append.child {
+            self.child_op(child, &mut below)?;
+        }
+        for new in addition.entries {
+            self.pass_down(conversation, new, &mut below)?;
+        }
         let mut records = Vec::with_capacity(addition.records.len());
         let members = self.members_now(conversation, &touched)?;
         for (user, new) in addition.records {
@@ -132,12 +140,14 @@ impl Writer<'_> {
             let own = self.message_own(conversation, new, command.now)?;
             records.extend(own.map(|record| (new.sender.clone(), record)));
         }
+        records.extend(below.records);
         Ok(Appended::Done(Done {
             outcome,
             entries: stored,
             version: after.version,
             records,
             members,
+            children: below.children,
         }))
     }
 
@@ -165,6 +175,7 @@ impl Writer<'_> {
             version,
             records: Vec::new(),
             members: Vec::<MemberRow>::new(),
+            children: Vec::new(),
         }))
     }
 
@@ -193,6 +204,7 @@ impl Writer<'_> {
                 Head {
                     number: 0,
                     kind: new.kind,
+                    parent: new.parent.map(|parent| parent.conversation),
                     version: 1,
                     first: 1,
                     last: 0,
@@ -202,6 +214,14 @@ impl Writer<'_> {
             }
             _ => return Ok(Err(Appended::Stale)),
         };
+        let ops = addition
+            .entries
+            .iter()
+            .filter_map(|new| new.member.as_ref());
+        let ops: Vec<&MemberOp> = ops.chain(addition.members).collect();
+        if self.is_child_stale(append, &head, &ops)? {
+            return Ok(Err(Appended::Stale));
+        }
         let mut changed: Vec<Changed> = Vec::new();
         for (index, new) in addition.entries.iter().enumerate() {
             let Some((target, rev)) = new.target else {
@@ -247,7 +267,7 @@ impl Writer<'_> {
         Ok(self.is_blocked(one, other)? || self.is_blocked(other, one)?)
     }
 
-    fn create(
+    pub(super) fn create(
         &self,
         id: ConversationId,
         new: &NewConversation,
@@ -255,7 +275,8 @@ impl Writer<'_> {
     ) -> Result<i64, Trouble> {
         self.conn
             .prepare_cached(
-                "INSERT INTO conversations (id, kind, version, name, history, creator, first) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO conversations (id, kind, version, name, history, creator, first, parent, root) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 id.0,
@@ -264,7 +285,9 @@ impl Writer<'_> {
                 new.name,
                 int(new.history_for_joiners),
                 new.creator.as_str(),
-                int(head.first)
+                int(head.first),
+                new.parent.map(|parent| parent.conversation.0),
+                int(new.parent.map_or(0, |parent| parent.root))
             ])?;
         let number = self.conn.last_insert_rowid();
         for (user, role) in &new.members {
@@ -274,22 +297,23 @@ impl Writer<'_> {
     }
 
     /// What a conversation is set to from now on.
-    fn put_shape(&self, id: ConversationId, shape: &Shape) -> Result<(), Trouble> {
+    pub(super) fn put_shape(&self, id: ConversationId, shape: &Shape) -> Result<(), Trouble> {
         self.conn
             .prepare_cached(
-                "UPDATE conversations SET name = ?2, history = ?3, settings = ?4 WHERE id = ?1",
+                "UPDATE conversations SET name = ?2, history = ?3, settings = ?4, by_default = ?5 WHERE id = ?1",
             )?
             .execute(params![
                 id.0,
                 shape.name,
                 int(shape.history_for_joiners),
-                encode(&shape.settings)
+                encode(&shape.settings),
+                shape.settings.by_default.unwrap_or(false)
             ])?;
         Ok(())
     }
 
     /// Writes an entry, and what it changes.
-    fn put_entry(
+    pub(super) fn put_entry(
         &mut self,
         conversation: i64,
         entry: &Entry,
@@ -395,7 +419,7 @@ impl Writer<'_> {
 }
 
 /// Gives entries their numbers, ordinals and times.
-fn number(
+pub(super) fn number(
     conversation: ConversationId,
     create: Option<&NewConversation>,
     head: Head,

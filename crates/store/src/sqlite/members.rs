@@ -127,7 +127,11 @@ impl Writer<'_> {
         rows.filter_map(Result::transpose).collect()
     }
 
-    fn member(&self, id: ConversationId, user: &UserId) -> Result<Option<MemberRow>, Trouble> {
+    pub(super) fn member(
+        &self,
+        id: ConversationId,
+        user: &UserId,
+    ) -> Result<Option<MemberRow>, Trouble> {
         let mut statement = self.conn.prepare_cached(&format!(
             "SELECT {MEMBER} FROM {MEMBER_FROM} WHERE m.conversation = ?1 AND m.user = ?2"
         ))?;

@@ -7,6 +7,7 @@ use fireside_protocol::{
     frames::{Device, DevicesPage, Link, Revision, UserRecord, UserRecordKind},
 };
 use fireside_server_core::{
+    children::children,
     log,
     own::friend_of,
     rights::EntryMeta,
@@ -164,6 +165,13 @@ impl Snapshot<'_> {
                 Err(Code::Forbidden) => Reply::Forbidden,
                 Err(_) => Reply::NotFound,
             }),
+            Op::LoadMember { conversation, user } => {
+                let member = LogReader::member(self, *conversation, user)?;
+                Ok(Reply::Member(Box::new(member)))
+            }
+            Op::Children { user, request } => {
+                Ok(children(self, user, request)?.map_or(Reply::NotFound, Reply::Children))
+            }
             Op::Members { user, request } => {
                 Ok(log::members(self, user, request)?.map_or(Reply::NotFound, Reply::Members))
             }
@@ -499,6 +507,27 @@ impl LogReader for Snapshot<'_> {
                 member(row)?,
             ))
         })?)
+    }
+
+    fn children(
+        &mut self,
+        id: ConversationId,
+        after: Option<(Sequence, ConversationId)>,
+        limit: u32,
+    ) -> Result<Vec<ConversationRow>, StoreError> {
+        let sql = format!(
+            "SELECT {CONVERSATION} FROM conversations c WHERE c.parent = ?1 AND c.dissolved = 0 \
+             AND (c.root < ?2 OR (c.root = ?2 AND c.id > ?3)) ORDER BY c.root DESC, c.id LIMIT ?4"
+        );
+        // Before the first there is the largest number with the empty id.
+        let (root, child) = after.map_or_else(
+            || (i64::MAX, Vec::new()),
+            |(root, child)| (int(root), child.0.to_vec()),
+        );
+        let rows = self.rows(&sql, &[&id.0, &root, &child, &limit], |row| {
+            self.with_end(conversation(row, 0)?)
+        })?;
+        Ok(rows)
     }
 
     fn blocked(&mut self, blocker: &UserId) -> Result<HashSet<UserId>, StoreError> {

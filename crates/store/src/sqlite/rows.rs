@@ -8,8 +8,8 @@ use fireside_protocol::{
 use fireside_server_core::{
     deleted::Deleted,
     facets::is_pinned,
-    rights::{EntryMeta, Interval},
-    storage::{Ban, ConversationRow, MemberRow, Outcome, StoredEntry},
+    rights::{EntryMeta, Interval, role_set},
+    storage::{Ban, ConversationRow, MemberRow, Outcome, Parent, StoredEntry},
 };
 use rusqlite::{Row, types::ValueRef};
 
@@ -29,8 +29,7 @@ pub(super) const MEMBER_COLUMNS: usize = 16;
 /// Where they come from.
 pub(super) const MEMBER_FROM: &str = "members m LEFT JOIN users u ON u.id = m.user";
 /// Columns of [`conversation`].
-pub(super) const CONVERSATION: &str =
-    "c.id, c.kind, c.version, c.name, c.history, c.first, c.number, c.settings, c.dissolved";
+pub(super) const CONVERSATION: &str = "c.id, c.kind, c.version, c.name, c.history, c.first, c.number, c.settings, c.dissolved, c.parent, c.root";
 
 /// Bits of `entries.flags`.
 pub(super) const COUNTABLE: u64 = 1;
@@ -38,6 +37,8 @@ pub(super) const PRIVATE: u64 = 2;
 pub(super) const TARGET_PRIVATE: u64 = 4;
 pub(super) const MENTION_ALL: u64 = 8;
 pub(super) const PINNED: u64 = 16;
+/// From this bit on: the roles that are named. Roles have numbers up to 46.
+pub(super) const ROLES_AT: u32 = 16;
 
 /// SQLite has no unsigned numbers: the same 64 bits.
 pub(super) const fn int(value: u64) -> i64 {
@@ -82,6 +83,16 @@ pub(super) fn conversation_id(row: &Row<'_>, column: usize) -> Result<Conversati
         .map_err(|_| Trouble::damaged("conversation id"))
 }
 
+pub(super) fn conversation_or_none(
+    row: &Row<'_>,
+    column: usize,
+) -> Result<Option<ConversationId>, Trouble> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => conversation_id(row, column).map(Some),
+    }
+}
+
 pub(super) fn device_id(row: &Row<'_>, column: usize) -> Result<DeviceId, Trouble> {
     let bytes = blob(row, column)?.try_into();
     bytes
@@ -111,6 +122,7 @@ pub(super) fn entry_meta(row: &Row<'_>) -> Result<EntryMeta, Trouble> {
         target_private: flags & TARGET_PRIVATE != 0,
         mentions,
         mention_all: flags & MENTION_ALL != 0,
+        mention_roles: flags >> ROLES_AT,
         pinned: flags & PINNED != 0,
     })
 }
@@ -134,12 +146,13 @@ pub(super) fn flags(meta: &EntryMeta) -> u64 {
     ]
     .into_iter()
     .filter_map(|(on, bit)| on.then_some(bit))
-    .sum()
+    .fold(meta.mention_roles << ROLES_AT, |all, bit| all | bit)
 }
 
 /// What `entries.mentions` says of an entry.
 pub(super) fn mentions(meta: &EntryMeta) -> Option<Vec<u8>> {
-    (!meta.mentions.is_empty()).then(|| encode(&meta.mentions))
+    let names = !meta.mentions.is_empty() || meta.mention_roles != 0;
+    names.then(|| encode(&meta.mentions))
 }
 
 /// What the rules need of an entry that is going to be stored.
@@ -165,6 +178,7 @@ pub(super) fn meta_of(
         target_private: target.is_some_and(|target| target.private),
         mentions: header.map_or_else(Vec::new, |header| header.mentions.clone()),
         mention_all: header.is_some_and(|header| header.mention_all),
+        mention_roles: header.map_or(0, |header| role_set(&header.mention_roles)),
         pinned: is_pinned(&entry.facets),
     }
 }
@@ -236,7 +250,15 @@ pub(super) fn intervals_blob(intervals: &[Interval]) -> Vec<u8> {
 /// Reads [`CONVERSATION`] from column `at` on: the row and the conversation's number. `last` and what belongs to it come from its last
 /// entry.
 pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<(ConversationRow, i64), Trouble> {
+    let parent = match conversation_or_none(row, at + 9)? {
+        Some(conversation) => Some(Parent {
+            conversation,
+            root: uint(row, at + 10)?,
+        }),
+        None => None,
+    };
     let found = ConversationRow {
+        parent,
         id: conversation_id(row, at)?,
         kind: ConversationKind::from_number(small(row, at + 1)?),
         version: uint(row, at + 2)?,

@@ -13,7 +13,7 @@ use super::{
     prune::Round,
     queue::Queued,
     recent::Recent,
-    rows::{int, outcome, uint},
+    rows::{conversation_or_none, int, outcome, uint},
     trouble::Trouble,
 };
 
@@ -37,6 +37,8 @@ pub(super) struct Head {
     /// What stands for the id in the log.
     pub(super) number: i64,
     pub(super) kind: ConversationKind,
+    /// What it belongs to.
+    pub(super) parent: Option<ConversationId>,
     pub(super) version: u64,
     pub(super) first: Sequence,
     pub(super) last: Sequence,
@@ -219,7 +221,7 @@ impl<'c> Writer<'c> {
             return Ok(Some(*head));
         }
         let mut statement = self.conn.prepare_cached(
-            "SELECT kind, version, first, number FROM conversations WHERE id = ?1",
+            "SELECT kind, version, first, number, parent FROM conversations WHERE id = ?1",
         )?;
         let mut rows = statement.query(params![id.0])?;
         let Some(row) = rows.next()? else {
@@ -230,6 +232,7 @@ impl<'c> Writer<'c> {
         let head = Head {
             number,
             kind: ConversationKind::from_number(row.get(0)?),
+            parent: conversation_or_none(row, 4)?,
             version: uint(row, 1)?,
             first: uint(row, 2)?,
             last,

@@ -189,6 +189,7 @@ impl Run {
         let create = version.is_none().then(|| {
             let member = |n| (user(n), Role::Member);
             NewConversation {
+                parent: None,
                 kind: if to < 2 {
                     ConversationKind::Direct
                 } else {
@@ -210,6 +211,7 @@ impl Run {
             create,
             shape: None,
             links: Vec::new(),
+            child: None,
             command,
             effect: Effect::Entries {
                 entries,

@@ -69,6 +69,7 @@ impl Model {
                 version,
                 records: Vec::new(),
                 members: Vec::new(),
+                children: Vec::new(),
             });
         };
         let found = self.conversations.get(&append.conversation).cloned();
@@ -138,6 +139,7 @@ impl Model {
             version,
             records: records.collect(),
             members,
+            children: Vec::new(),
         })
     }
 
@@ -152,6 +154,7 @@ impl Model {
         }
         let mut made = Conversation {
             row: ConversationRow {
+                parent: None,
                 id: append.conversation,
                 kind: new.kind,
                 version: 1,
@@ -410,6 +413,7 @@ impl Conversation {
                 .as_ref()
                 .map_or_else(Vec::new, |h| h.mentions.clone()),
             mention_all: false,
+            mention_roles: 0,
             pinned: false,
         };
         if let Some(index) = target {

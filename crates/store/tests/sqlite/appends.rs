@@ -32,8 +32,10 @@ pub(crate) fn message(n: u64, version: Option<u64>, text: &str) -> Op {
         conversation: direct(),
         expected_version: version,
         shape: None,
+        child: None,
         create: version.is_none().then(|| NewConversation {
             kind: ConversationKind::Direct,
+            parent: None,
             name: String::new(),
             creator: ann.clone(),
             history_for_joiners: 0,

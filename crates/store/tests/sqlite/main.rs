@@ -530,6 +530,9 @@ fn a_file_of_the_first_schema_counts_unread_as_before() {
         "DROP TABLE senders; DROP INDEX user_log_drafts; DROP TABLE reports; DROP INDEX blocks_by_blocked; \
          ALTER TABLE users DROP COLUMN receipts_off; DROP INDEX entries_apart; DROP INDEX entries_pinned; DROP INDEX conversations_meetings; \
          DROP INDEX members_banned; DROP TABLE member_names; DROP TABLE links; \
+         DROP INDEX conversations_children; \
+         ALTER TABLE conversations DROP COLUMN parent; ALTER TABLE conversations DROP COLUMN root; \
+         ALTER TABLE conversations DROP COLUMN by_default; \
          ALTER TABLE conversations DROP COLUMN settings; ALTER TABLE conversations DROP COLUMN dissolved; \
          ALTER TABLE members DROP COLUMN asked; ALTER TABLE members DROP COLUMN muted_until; \
          ALTER TABLE members DROP COLUMN banned_by; ALTER TABLE members DROP COLUMN banned_until; \

@@ -45,6 +45,12 @@ pub(crate) fn fill(row: &mut ChildSpawnerCommands, look: &Look, room: Entity) {
         Body::Answer(_) => return note(row, &format!("{} answers a card", about.sender)),
         Body::Recalled => return note(row, &format!("{} took a message back", about.sender)),
         Body::Created(name) => return note(row, &format!("{} lit a fire: {name}", about.sender)),
+        Body::ChannelMade(child) => {
+            return note(
+                row,
+                &format!("{} lit another fire: {}", about.sender, child.name),
+            );
+        }
         Body::Joined(who) => return note(row, &format!("{who} sits down at the fire")),
         Body::Left(who) => return note(row, &format!("{who} leaves the fire")),
         Body::Removed(who) => {

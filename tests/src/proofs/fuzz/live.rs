@@ -350,6 +350,8 @@ async fn silence(scale: Scale, plan: &ServerPlan, server: &Server) -> Result<()>
             kind: None,
             join: None,
             ends: 0,
+            parent: None,
+            by_default: false,
         };
         let made = persist(&owner, create).await?;
         let conversation = made.conversation.context("an ack without the group")?;

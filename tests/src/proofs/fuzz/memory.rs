@@ -234,6 +234,8 @@ async fn ground(
         kind: None,
         join: None,
         ends: 0,
+        parent: None,
+        by_default: false,
     };
     let made = persist(&owner, create).await?;
     let group = made.conversation.context("an ack without the group")?;

@@ -18,6 +18,7 @@ use fireside_protocol::{
 use fireside_server::{Claims, TokenKeys};
 
 use super::{
+    below::{self, Below},
     lead::{self, Lead},
     page::Cell,
 };
@@ -118,6 +119,7 @@ pub(super) enum Action {
     Asking,
     Answer(Whose, bool),
     Lead(Lead),
+    Below(Below),
 }
 
 /// What is changed of a conversation.
@@ -188,6 +190,9 @@ pub(super) enum Whose {
     Nobody,
 }
 
+/// Those who come in.
+pub(super) const JOIN: [&str; 5] = ["admin", "member", "other admin", "other member", "former"];
+
 /// The server, and everybody's session with it.
 pub(super) struct Stage {
     dialer: Dialer,
@@ -199,14 +204,14 @@ pub(super) struct Stage {
 }
 
 /// A conversation made for one cell.
-struct Scene {
-    conversation: ConversationId,
+pub(super) struct Scene {
+    pub(super) conversation: ConversationId,
     /// By role: who plays it.
-    cast: BTreeMap<&'static str, String>,
+    pub(super) cast: BTreeMap<&'static str, String>,
     /// By role: the number of what they wrote.
-    wrote: BTreeMap<&'static str, u64>,
+    pub(super) wrote: BTreeMap<&'static str, u64>,
     /// What lets others in.
-    link: LinkCode,
+    pub(super) link: LinkCode,
 }
 
 impl Stage {
@@ -230,15 +235,21 @@ impl Stage {
         let known = actions.find(|(name, _)| *name == cell.action);
         let mut leads = lead::ACTIONS.iter();
         let lead = leads.find(|(name, _)| *name == cell.action);
+        let mut belows = below::ACTIONS.iter();
+        let below = belows.find(|(name, _)| *name == cell.action);
         let action = match (known, lead) {
             (Some((_, action)), _) => *action,
             (_, Some((_, lead))) => Action::Lead(*lead),
+            _ if below.is_some() => below.map_or(Action::Page, |(_, it)| Action::Below(*it)),
             _ => bail!("the proof does not know the action"),
         };
         self.round += 1;
         let scene = match &*cell.table {
             "group" => self.group(None, None).await?,
             "meeting" => self.group(Some(ConversationKind::Meeting), None).await?,
+            "community" => self.community().await?,
+            "channel" => self.channel().await?,
+            "thread" => self.thread().await?,
             "public, open" => self.public(JoinPolicy::Open).await?,
             "public, on request" => self.public(JoinPolicy::Request).await?,
             "public, by invitation" => self.public(JoinPolicy::Invite).await?,
@@ -279,7 +290,7 @@ impl Stage {
         self.wires.get(user).context("it was just made")
     }
 
-    fn nonce(&mut self) -> Nonce {
+    pub(super) fn nonce(&mut self) -> Nonce {
         nonce(&mut self.chance)
     }
 
@@ -293,6 +304,7 @@ impl Stage {
                 | ClientFrame::PinsRequest(_)
                 | ClientFrame::BansRequest(_)
                 | ClientFrame::LinksRequest(_)
+                | ClientFrame::ChildrenRequest(_)
         );
         let wire = self.wire(user).await?;
         let answer = if is_page {
@@ -306,6 +318,7 @@ impl Stage {
             | ServerFrame::MembersPage(_)
             | ServerFrame::PinsPage(_)
             | ServerFrame::BansPage(_)
+            | ServerFrame::ChildrenPage(_)
             | ServerFrame::LinksPage(_) => ("ok".to_owned(), 0),
             ServerFrame::Refused(refused) => (refused.code().key().to_owned(), 0),
             other => bail!("answered with {other:?}"),
@@ -313,7 +326,7 @@ impl Stage {
     }
 
     /// What must work for the scene to be set.
-    async fn must(&mut self, user: &str, frame: impl Into<ClientFrame>) -> Result<u64> {
+    pub(super) async fn must(&mut self, user: &str, frame: impl Into<ClientFrame>) -> Result<u64> {
         let frame = frame.into();
         let what = format!("{user}: {frame:?}");
         let (outcome, number) = self.ask(user, frame).await?;
@@ -325,13 +338,17 @@ impl Stage {
         self.group(Some(ConversationKind::Public), Some(join)).await
     }
 
+    async fn community(&mut self) -> Result<Scene> {
+        let kind = Some(ConversationKind::Community);
+        self.group(kind, Some(JoinPolicy::Open)).await
+    }
+
     /// Everybody in a new conversation of such a kind and policy, with a message of each.
-    async fn group(
+    pub(super) async fn group(
         &mut self,
         kind: Option<ConversationKind>,
         join: Option<JoinPolicy>,
     ) -> Result<Scene> {
-        const JOIN: [&str; 5] = ["admin", "member", "other admin", "other member", "former"];
         let name = self.nonce();
         let mut invite = vec![UserId::new("invited")?];
         for user in JOIN {
@@ -345,6 +362,8 @@ impl Stage {
             kind,
             join,
             ends: 0,
+            parent: None,
+            by_default: false,
         };
         self.must("owner", create).await?;
         let conversation = ConversationId::made(&UserId::new("owner")?, name);
@@ -370,7 +389,8 @@ impl Stage {
             self.must("owner", give).await?;
         }
         let mut wrote = BTreeMap::new();
-        for user in ["owner"].into_iter().chain(JOIN) {
+        let writing = kind != Some(ConversationKind::Community);
+        for user in ["owner"].into_iter().chain(JOIN).filter(|_| writing) {
             let nonce = self.nonce();
             let number = self
                 .must(user, text_in(conversation, "hello", nonce))
@@ -620,6 +640,13 @@ impl Stage {
             Action::Lead(lead) => {
                 let whom = lead.whom().map(|whose| scene.user(role, whose));
                 lead.frame(nonce, conversation, whom.transpose()?, scene.link)
+            }
+            Action::Below(below) => {
+                let whom = below.whom();
+                let number = whom.and_then(|whose| scene.wrote(role, whose).ok());
+                let user = whom.map(|whose| scene.user(role, whose)).transpose()?;
+                // Where nobody wrote there is no such message.
+                below.frame(nonce, conversation, user, number.unwrap_or(1))
             }
             Action::Set(change) => SetConversation {
                 nonce,

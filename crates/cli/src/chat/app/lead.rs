@@ -36,7 +36,7 @@ impl App {
                 self.act(Command::JoinByLink { conversation, code }, why);
                 self.select(conversation);
             }
-            other => return Some(other),
+            other => return self.children(other),
         }
         None
     }
@@ -132,7 +132,10 @@ impl App {
                 let command = Command::RevokeLink { conversation, code };
                 (command, Why::Say(text))
             }
-            Lead::Meeting(..) | Lead::Enter(..) => return,
+            other => {
+                self.children_here(other, conversation);
+                return;
+            }
         };
         self.act(command, why);
     }

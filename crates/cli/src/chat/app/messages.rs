@@ -226,6 +226,7 @@ impl App {
         NewMessage {
             mentions: named.into_iter().collect(),
             mention_all: all,
+            mention_roles: Vec::new(),
             ..NewMessage::new(Content::Text(content))
         }
     }

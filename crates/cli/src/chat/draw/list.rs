@@ -94,6 +94,8 @@ fn list_row<'a>(
     let mark = if selected { "▎" } else { " " };
     let sign = match row.kind {
         ConversationKind::Direct => "",
+        ConversationKind::Community => "◆ ",
+        ConversationKind::Thread => "↳ ",
         _ => "# ",
     };
     let top = if personal.pinned { "▲ " } else { "" };

@@ -313,6 +313,9 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
         lines.push(Line::from(spans));
     }
     lines.extend(reaction_line(row, room));
+    if details.is_some_and(|details| details.thread.is_some()) {
+        lines.push(Line::styled("   ↳ a thread · /threads", DIM));
+    }
     if let MessageState::Failed(code) = &row.state {
         for text in wrap(
             &format!("not sent: {} · /retry or /discard", code.text()),
@@ -356,6 +359,9 @@ fn system_text(app: &App, row: &TimelineRow) -> (String, Style) {
     let text = match &row.body {
         Body::Created(name) if name.is_empty() => "the conversation begins".to_owned(),
         Body::Created(name) => format!("{} made {}", who(&row.sender), safe_line(name)),
+        Body::ChannelMade(child) => {
+            format!("{} made #{}", who(&row.sender), safe_line(&child.name))
+        }
         Body::Joined(user) => format!("{} joined", who(user)),
         Body::Left(user) => format!("{} left", who(user)),
         Body::Removed(user) => format!("{} removed {}", who(&row.sender), who(user)),
