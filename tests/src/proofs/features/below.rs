@@ -97,7 +97,7 @@ pub(super) const SCENES: &[Scene] = &[
             let conversation = thread(stage, place)?;
             let change = Personal {
                 level: Some(NotificationLevel::Mentions),
-                ..Personal::default()
+                ..Personal::NOTHING
             };
             let set = Command::SetPersonal {
                 conversation,
