@@ -112,6 +112,12 @@ def group_id(creator, nonce):
     return hashlib.sha256(parts).digest()[:16]
 
 
+def thread_id(parent, root):
+    """The thread under message `root` of `parent`."""
+    parts = b"fireside/thread/1" + bytes([16]) + parent + bytes([8]) + root.to_bytes(8, "big")
+    return hashlib.sha256(parts).digest()[:16]
+
+
 def new_nonce(wall_ms=None, random=None):
     """A UUIDv7."""
     wall_ms = int(time.time() * 1000) if wall_ms is None else wall_ms

@@ -5,7 +5,6 @@ run.py --server 127.0.0.1:PORT --fingerprint HEX --kid NAME --secret BASE64URL [
 
 import argparse
 import asyncio
-import base64
 import contextlib
 import json
 import os
@@ -16,77 +15,9 @@ import traceback
 from itertools import pairwise
 
 import client as wire
-from client import AFTER, AROUND, BEFORE, NEWEST, RANGE, Client, Refused, Timeline, direct_id, group_id, new_nonce, text_of
-
-SCENARIOS = []
-CHECKS = 0
-
-
-def scenario(function):
-    SCENARIOS.append(function)
-    return function
-
-
-def check(condition, message):
-    global CHECKS
-    CHECKS += 1
-    if not condition:
-        raise AssertionError(message)
-
-
-def equal(got, expected, what):
-    check(got == expected, f"{what}: got {got!r}, expected {expected!r}")
-
-
-class World:
-    """The server, and tokens for it."""
-
-    def __init__(self, options):
-        host, _, port = options.server.rpartition(":")
-        self.host, self.port = host.strip("[]"), int(port)
-        self.fingerprint = options.fingerprint.replace(":", "")
-        self.kid = options.kid
-        self.secret = base64.urlsafe_b64decode(options.secret + "=" * (-len(options.secret) % 4))
-        self.vectors = pathlib.Path(options.vectors)
-        self.run = os.urandom(3).hex()
-
-    def user(self, name):
-        """A user nobody else in this run has."""
-        return f"{name}-{self.run}-{os.urandom(2).hex()}"
-
-    def token(self, user, **claims):
-        now = int(time.time())
-        return wire.sign_token(self.secret, self.kid, {"sub": user, "iat": now, "exp": now + 3600, **claims})
-
-    def connect(self):
-        return Client.open(self.host, self.port, self.fingerprint)
-
-
-class Session:
-    """A logged-in client for `async with`."""
-
-    def __init__(self, world, user, device=None, **fields):
-        self.world, self.user, self.device, self.fields = world, user, device, fields
-
-    async def __aenter__(self):
-        self.context = self.world.connect()
-        client = await self.context.__aenter__()
-        await client.log_in(self.world.token(self.user), self.device, **self.fields)
-        return client
-
-    async def __aexit__(self, *error):
-        return await self.context.__aexit__(*error)
-
-
-async def refusal(awaitable):
-    """The refusal of a request that must be refused."""
-    try:
-        answer = await awaitable
-    except Refused as refused:
-        check(refused.body.get("m"), "a refusal says why")
-        return refused
-    raise AssertionError(f"not refused: {answer!r}")
-
+import below  # noqa: F401: its scenarios
+from client import AFTER, AROUND, BEFORE, NEWEST, RANGE, Refused, Timeline, direct_id, group_id, new_nonce, text_of
+from world import CHECKS, SCENARIOS, Session, World, check, equal, refusal, scenario
 
 # The bytes
 
@@ -1296,7 +1227,7 @@ async def main():
     failed = []
     chosen = [function for function in SCENARIOS if not options.names or function.__name__ in options.names]
     for function in chosen:
-        start, checks = time.monotonic(), CHECKS
+        start, checks = time.monotonic(), CHECKS[0]
         try:
             await asyncio.wait_for(function(world), 120)
             word = "holds"
@@ -1304,8 +1235,8 @@ async def main():
             failed.append(function.__name__)
             word = "FAILED"
             traceback.print_exc()
-        print(f"stranger:   {function.__name__:<20} {word} {CHECKS - checks:5} checks {time.monotonic() - start:6.2f} s", flush=True)
-    print(f"stranger: {len(chosen) - len(failed)} of {len(chosen)} scenarios hold, {CHECKS} checks", flush=True)
+        print(f"stranger:   {function.__name__:<20} {word} {CHECKS[0] - checks:5} checks {time.monotonic() - start:6.2f} s", flush=True)
+    print(f"stranger: {len(chosen) - len(failed)} of {len(chosen)} scenarios hold, {CHECKS[0]} checks", flush=True)
     if failed:
         print("stranger: failed: " + ", ".join(failed), flush=True)
     return 1 if failed or not chosen else 0

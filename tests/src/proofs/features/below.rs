@@ -124,12 +124,15 @@ pub(super) const SCENES: &[Scene] = &[
             stage.call(Role::Ann, remove)?;
             let conversation = place.group;
             stage.call(Role::Ann, Command::Leave { conversation })?;
+            // The device that was away never knew of it.
+            place.other = None;
             Ok(())
         },
         shows: |stage, role, place| {
             let out = |row: &ConversationRow| row.role.is_none();
-            let below = line(stage, role, place.other, out)?;
-            Ok(below && line(stage, role, Some(place.group), out)?)
+            let thread = ConversationId::thread(place.group, place.said[0]);
+            let shut = stage.say(role, thread, "am I in?").is_err();
+            Ok(shut && line(stage, role, Some(place.group), out)?)
         },
     },
     Scene {
