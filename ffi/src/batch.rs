@@ -432,6 +432,7 @@ impl Batch {
             | Completion::Link { .. }
             | Completion::Links(_)
             | Completion::Children { .. }
+            | Completion::Profiles(_)
             | Completion::Readers { .. }
             | Completion::Presence(_) => fireside_event {
                 detail: c::FIRESIDE_RESULT_DONE,

@@ -98,6 +98,27 @@ async def communities(world):
 
 
 @scenario
+async def profiles(world):
+    """What a user says of themselves, read by anybody, and what is refused."""
+    anna, bob = world.user("anna"), world.user("bob")
+    async with Session(world, anna) as a, Session(world, bob) as b:
+        level = [{"k": "level", "v": "40"}]
+        await a.command("SetProfile", {"i": new_nonce(), "ds": " Cafe\u0301 ", "at": level})
+        record = await a.event("UserRecord", lambda body: body["k"] == 24)
+        equal(wire.unpack(record["b"])["ds"], "Caf\u00e9", "in the user's own log, in NFC")
+        await a.command("SetProfile", {"i": new_nonce(), "pi": "lute"})
+        page = (await b.page("ProfilesRequest", {"us": [world.user("nobody"), anna, bob]}))["ps"]
+        equal(page, [{"u": anna, "ds": "Caf\u00e9", "pi": "lute", "at": level}, {"u": bob}], "of those who ever logged in")
+        await a.command("SetProfile", {"i": new_nonce(), "ds": "", "pi": "", "at": [{"k": "level", "v": ""}]})
+        await a.event("UserRecord", lambda body: body["k"] == 24 and body.get("x"))
+        equal((await refusal(a.ask("SetProfile", {"i": new_nonce()}))).code, 410, "nothing to change")
+        equal((await refusal(a.ask("SetProfile", {"i": new_nonce(), "pi": "a\nb"}))).code, 410, "no such address")
+        equal((await refusal(b.page("ProfilesRequest", {"us": []}))).code, 410, "of nobody")
+        many = [f"u{n}" for n in range(101)]
+        check((await refusal(b.page("ProfilesRequest", {"us": many}))).code == 408, "too many")
+
+
+@scenario
 async def own_roles(world):
     """A role of a conversation's own: what it may, and that it can be named."""
     anna, bob, cleo = (world.user(name) for name in ("anna", "bob", "cleo"))

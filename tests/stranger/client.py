@@ -40,7 +40,7 @@ CLIENT = {
     "Block": 38, "RevokeDevice": 39, "SetConversation": 40, "AnswerRequest": 41, "Dissolve": 42, "Mute": 43,
     "Ban": 44, "SetMember": 45, "CreateLink": 46, "RevokeLink": 47, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,
     "DevicesRequest": 52, "PinsRequest": 53, "BansRequest": 54, "LinksRequest": 55, "RevisionsRequest": 56,
-    "OpenThread": 57, "ChildrenRequest": 58,
+    "OpenThread": 57, "ChildrenRequest": 58, "SetProfile": 59, "ProfilesRequest": 146,
     "SetPersonal": 128, "ReadAll": 129,
     "SetFolder": 130, "SetDraft": 131, "Friend": 132, "SetPresence": 133, "SetReceipts": 134, "Report": 135, "PresenceRequest": 144,
     "ReadersRequest": 145,
@@ -48,7 +48,7 @@ CLIENT = {
 SERVER = {
     64: "Welcome", 65: "Refused", 66: "Ack", 67: "Done", 68: "Pong", 69: "Draining", 70: "Kicked", 72: "Entry", 73: "Skip",
     74: "Head", 75: "UserRecord", 76: "Receipt", 77: "TypingOf", 96: "Page", 97: "HeadsPage", 98: "UserLogPage",
-    99: "MembersPage", 100: "DevicesPage", 101: "PinsPage", 102: "BansPage", 103: "LinksPage", 104: "RevisionsPage", 106: "ChildrenPage",
+    99: "MembersPage", 100: "DevicesPage", 101: "PinsPage", 102: "BansPage", 103: "LinksPage", 104: "RevisionsPage", 106: "ChildrenPage", 161: "ProfilesPage",
     160: "PresenceOf", 176: "PresencePage", 177: "ReadersPage",
 }
 MESSAGE, CREATED, JOINED, LEFT, REMOVED, ROLE, EDIT, RECALL = 1, 2, 3, 4, 5, 6, 32, 33

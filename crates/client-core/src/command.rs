@@ -1,8 +1,8 @@
 //! What a game asks of its client. One declared list; C, C#, C++ and Blueprint mirror it.
 
 use fireside_protocol::{
-    Code, Content, ConversationId, FolderId, FriendAction, JoinPolicy, LinkCode, MemberProfile,
-    Nonce, Personal, ReportReason, Role, Sequence, Settings, UserId, WallMs,
+    Attribute, Code, Content, ConversationId, FolderId, FriendAction, JoinPolicy, LinkCode,
+    MemberProfile, Nonce, Personal, ReportReason, Role, Sequence, Settings, UserId, WallMs,
     content::{AnswerValue, CustomContent},
     presence::SetPresence,
 };
@@ -435,6 +435,20 @@ pub enum Command {
     SetReceipts {
         /// Told.
         on: bool,
+    },
+    /// Changes what the user says of themselves to everybody: what is there changes, the rest stays.
+    SetProfile {
+        /// About them; empty: nothing.
+        description: Option<String>,
+        /// Where their picture is, in the game's own words; empty: none.
+        picture: Option<String>,
+        /// Values of the game's own; an empty one goes.
+        attributes: Vec<Attribute>,
+    },
+    /// What users say of themselves, at most 100; of those who ever logged in.
+    Profiles {
+        /// Of whom.
+        users: Vec<UserId>,
     },
     /// Whether the user is there, and what they do. Holds until it is said anew, over reconnects too; not over a restart.
     SetPresence(Box<SetPresence>),

@@ -167,6 +167,8 @@ impl Session {
             | Command::Presence { .. }
             | Command::Readers { .. }
             | Command::Report { .. }
+            | Command::SetProfile { .. }
+            | Command::Profiles { .. }
             | Command::SetReceipts { .. } => self.own_command(request, command, now)?,
             Command::CreateGroup { .. }
             | Command::Invite { .. }

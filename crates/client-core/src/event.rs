@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, WallMs,
+    Code, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, UserProfile, WallMs,
     frames::{Banned, ChildSummary, Device, Link, Member, Revision},
     presence::PresenceOf,
 };
@@ -223,6 +223,8 @@ pub enum Completion {
     },
     /// Invite links, oldest first.
     Links(Vec<Link>),
+    /// What users say of themselves.
+    Profiles(Vec<UserProfile>),
     /// Channels or threads.
     Children {
         /// They, threads of the newest messages first.

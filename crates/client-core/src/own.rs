@@ -8,10 +8,11 @@ use fireside_protocol::{
     ClientFrame, Code, ConversationId, FolderId, FriendState, Nonce, Now, Personal, RecordKey,
     Sequence, TextContent, WallMs, decode, encode,
     frames::{Read, Send, UserRecord, UserRecordKind},
-    limits::{DRAFT_INTERVAL_MS, DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX},
+    limits::{DRAFT_INTERVAL_MS, DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX, PROFILES_MAX},
     personal::{
         Draft, Friend, ReadAll, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts,
     },
+    profile::{ProfilesRequest, SetProfile},
     report::Report,
     text::{TextError, check_text},
 };
@@ -298,6 +299,26 @@ impl Session {
                 conversation,
                 sequence,
             }),
+            Command::SetProfile {
+                description,
+                picture,
+                attributes,
+            } => {
+                let set = SetProfile {
+                    nonce,
+                    description,
+                    picture,
+                    attributes,
+                };
+                set.change()?;
+                ClientFrame::SetProfile(set)
+            }
+            Command::Profiles { users } => {
+                if users.len() > PROFILES_MAX {
+                    return Err(Code::TooManyNamed.into());
+                }
+                ClientFrame::ProfilesRequest(ProfilesRequest { users })
+            }
             Command::SetReceipts { on } => ClientFrame::SetReceipts(SetReceipts { nonce, on }),
             _ => return Err(Code::ArgumentInvalid.into()),
         };

@@ -117,6 +117,12 @@ impl Session {
                     self.on_links(call, page);
                 }
             }
+            ServerFrame::ProfilesPage(page) => {
+                if let Some(Request::Call(call)) = self.requests.remove(&request) {
+                    let profiles = page.profiles;
+                    self.finish(call, Ok(crate::event::Completion::Profiles(profiles)));
+                }
+            }
             ServerFrame::ChildrenPage(page) => {
                 if let Some(Request::Call(call)) = self.requests.remove(&request) {
                     let fireside_protocol::frames::ChildrenPage { children, more, .. } = page;

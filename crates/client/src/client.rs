@@ -444,6 +444,8 @@ calls! {
     create_channel(community: ConversationId, name: impl Into<String>, join: JoinPolicy, by_default: bool) => Command::CreateChannel { community, name: name.into(), join, by_default };
     /// [`Command::OpenThread`].
     open_thread(conversation: ConversationId, message: Sequence, name: impl Into<String>) => Command::OpenThread { conversation, message, name: name.into() };
+    /// [`Command::Profiles`].
+    profiles(users: Vec<UserId>) => Command::Profiles { users };
     /// [`Command::Children`].
     children(conversation: ConversationId, after: Option<(Sequence, ConversationId)>) => Command::Children { conversation, after };
     /// [`Command::Dissolve`].

@@ -17,6 +17,7 @@ use crate::{
         Friend, ReadAll, ReadersPage, ReadersRequest, SetDraft, SetFolder, SetPersonal, SetReceipts,
     },
     presence::{PresenceOf, PresencePage, PresenceRequest, SetPresence},
+    profile::{ProfilesPage, ProfilesRequest, SetProfile},
     record,
     report::Report,
     settings::{JoinPolicy, Settings},
@@ -110,6 +111,8 @@ open_enum! {
         19 Friend,
         /// `value` = 1: nobody is told how far this user has read; gone = they are.
         20 Receipts,
+        /// `body` = a `UserProfile`: what the user says of themselves; gone = nothing.
+        24 Profile,
     }
 }
 
@@ -757,6 +760,7 @@ frames! {
         46 CreateLink Chat,
         47 RevokeLink Chat,
         57 OpenThread Chat,
+        59 SetProfile Chat,
         48 PageRequest Page,
         49 HeadsRequest Page,
         50 UserLogRequest Page,
@@ -777,6 +781,7 @@ frames! {
         135 Report Chat,
         144 PresenceRequest Page,
         145 ReadersRequest Page,
+        146 ProfilesRequest Page,
     }
 }
 
@@ -807,6 +812,7 @@ frames! {
         104 RevisionsPage Page,
         106 ChildrenPage Page,
         160 PresenceOf Chat,
+        161 ProfilesPage Page,
         176 PresencePage Page,
         177 ReadersPage Page,
     }
@@ -865,6 +871,7 @@ impl ClientFrame {
             Self::CreateLink(f) => Some(f.nonce),
             Self::RevokeLink(f) => Some(f.nonce),
             Self::OpenThread(f) => Some(f.nonce),
+            Self::SetProfile(f) => Some(f.nonce),
             Self::SetPersonal(f) => Some(f.nonce),
             Self::ReadAll(f) => Some(f.nonce),
             Self::SetFolder(f) => Some(f.nonce),

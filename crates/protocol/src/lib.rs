@@ -13,6 +13,7 @@ pub mod limits;
 pub mod members;
 pub mod personal;
 pub mod presence;
+pub mod profile;
 pub mod report;
 pub mod schema;
 pub mod settings;
@@ -34,5 +35,6 @@ pub use ids::{
 pub use members::{LinkCode, MemberProfile};
 pub use personal::{FriendAction, FriendState, NotificationLevel, Personal, RecordKey};
 pub use presence::{PresenceState, RichPresence};
+pub use profile::UserProfile;
 pub use report::ReportReason;
 pub use settings::{Attribute, JoinPolicy, OwnRole, Permission, Settings};

@@ -166,6 +166,8 @@ pub const DRAFTS_MAX: usize = 100;
 pub const FRIENDS_MAX: usize = 1_000;
 /// Users whose presence one request asks for.
 pub const PRESENCE_USERS_MAX: usize = 100;
+/// Users whose profiles one request asks for.
+pub const PROFILES_MAX: usize = 100;
 /// Users whose presence a session is told of: what fits no screen need not be known.
 pub const WATCHED_USERS_MAX: usize = 1_000;
 /// A session is told of presence at most once in this, in ms: what changes meanwhile is told together.

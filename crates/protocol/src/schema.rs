@@ -23,6 +23,7 @@ use crate::{
     members::{Banned, Link, MemberProfile},
     personal::{Draft, FriendAction, FriendState, NotificationLevel, Personal},
     presence::{PresenceOf, PresenceState, RichPresence},
+    profile::UserProfile,
     report::ReportReason,
     settings::{Attribute, JoinPolicy, OwnRole, Permission, Settings},
 };
@@ -95,6 +96,7 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<ChildSummary>(),
     record::<Personal>(),
     record::<Draft>(),
+    record::<UserProfile>(),
     record::<PresenceOf>(),
     record::<RichPresence>(),
     record::<Revision>(),

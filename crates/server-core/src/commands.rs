@@ -59,6 +59,7 @@ impl Node {
                 | ClientFrame::BansRequest(_)
                 | ClientFrame::LinksRequest(_)
                 | ClientFrame::ChildrenRequest(_)
+                | ClientFrame::ProfilesRequest(_)
         );
         if session.early && !is_read {
             self.refuse(key, origin, Code::NotInEarlyData, 0, nonce);
@@ -159,6 +160,7 @@ impl Node {
             | ClientFrame::SetDraft(_)
             | ClientFrame::Friend(_)
             | ClientFrame::Report(_)
+            | ClientFrame::SetProfile(_)
             | ClientFrame::SetReceipts(_) => ConversationId::default(),
             _ => {
                 self.refuse(key, origin, Code::UnknownRequest, 0, frame.nonce());

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fireside_protocol::{
     Code, ConversationId, EntryKind, FolderId, FriendAction, FriendState, Nonce, Personal,
-    RecordKey, Sequence, UserId, WallMs, decode, encode,
+    RecordKey, Sequence, Settings, UserId, UserProfile, WallMs, decode, encode,
     frames::{UserRecord, UserRecordKind},
     limits::{DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX},
     personal::Draft,
@@ -57,6 +57,11 @@ pub enum OwnChange {
         other: UserId,
         /// What about it.
         action: FriendAction,
+    },
+    /// What the user says of themselves.
+    Profile {
+        /// What changes.
+        change: Box<Settings>,
     },
     /// Whether others are told how far the user has read.
     Receipts {
@@ -194,6 +199,19 @@ pub fn carry_out<R: OwnReader>(
         OwnChange::Friend { other, action } => {
             befriend(reader, me, other, *action, now, &mut writes)?
         }
+        OwnChange::Profile { change } => {
+            let mut record = UserRecord::new(UserRecordKind::Profile, now);
+            let held = reader.record(me, &record.key())?;
+            let mut profile = profile_of(me, held.as_ref());
+            if let Err(code) = profile.apply(change) {
+                return Ok(Err(code));
+            }
+            record.gone = profile.is_bare();
+            if !record.gone {
+                record.body = encode(&profile).into();
+            }
+            put_bounded(reader, me, record, 1, &mut writes)?
+        }
         OwnChange::Receipts { on } => {
             let mut record = UserRecord::new(UserRecordKind::Receipts, now);
             record.value = u64::from(!on);
@@ -221,6 +239,14 @@ pub fn friend_of(record: &UserRecord) -> Option<&UserId> {
     let friend = u64::from(FriendState::Friend.number());
     let is_one = record.kind == UserRecordKind::Friend && !record.gone && record.value == friend;
     record.user.as_ref().filter(|_| is_one)
+}
+
+/// What a user says of themselves, by their record; the name is not kept in it.
+#[must_use]
+pub fn profile_of(user: &UserId, record: Option<&UserRecord>) -> UserProfile {
+    let live = record.filter(|record| !record.gone);
+    live.and_then(|record| decode(&record.body).ok())
+        .unwrap_or_else(|| UserProfile::new(user.clone(), String::new()))
 }
 
 /// What a record of the user's own settings says; nothing, if there is none.

@@ -39,6 +39,9 @@ pub(crate) fn own_change(me: &UserId, frame: &ClientFrame) -> Option<Result<OwnC
                 action: frame.action,
             })
         }
+        ClientFrame::SetProfile(frame) => frame.change().map(|change| OwnChange::Profile {
+            change: Box::new(change),
+        }),
         ClientFrame::SetReceipts(frame) => Ok(OwnChange::Receipts { on: frame.on }),
         _ => return None,
     })

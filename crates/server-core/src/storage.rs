@@ -13,6 +13,7 @@ use fireside_protocol::{
         PinsRequest, RevisionsPage, RevisionsRequest, UserLogPage, UserRecord,
     },
     personal::{ReadersPage, ReadersRequest},
+    profile::ProfilesPage,
 };
 
 use crate::{
@@ -145,6 +146,8 @@ pub enum Op {
         /// What.
         request: LinksRequest,
     },
+    /// Reads what users say of themselves; of those who ever logged in.
+    Profiles(Vec<UserId>),
     /// Reads when users logged in last.
     LastSeen(Vec<UserId>),
     /// Reads what a message said before; `NotFound` for who may not see it, `Forbidden` for who may not look back.
@@ -587,6 +590,8 @@ pub enum Reply {
     Item(Box<Option<Item>>),
     /// Of [`Op::LoadMember`].
     Member(Box<Option<MemberRow>>),
+    /// Of [`Op::Profiles`].
+    Profiles(ProfilesPage),
     /// Of [`Op::Children`].
     Children(ChildrenPage),
     /// Of [`Op::Page`].

@@ -3,7 +3,7 @@
 use fireside_protocol::{
     ClientFrame, Code, Lane, Now, ServerFrame, UserId, UserSequence, WallMs,
     frames::{HeadsPage, HeadsRequest, UserLogPage},
-    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX, MEMBER_PREFIX_BYTES_MAX},
+    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX, MEMBER_PREFIX_BYTES_MAX, PROFILES_MAX},
 };
 
 use crate::{
@@ -138,6 +138,18 @@ impl Node {
                 now: now.wall_ms,
             },
             ClientFrame::LinksRequest(request) => Op::Links { user, request },
+            ClientFrame::ProfilesRequest(request) => {
+                if request.users.is_empty() || request.users.len() > PROFILES_MAX {
+                    let code = if request.users.is_empty() {
+                        Code::ArgumentInvalid
+                    } else {
+                        Code::TooManyNamed
+                    };
+                    self.refuse(key, origin, code, 0, None);
+                    return;
+                }
+                Op::Profiles(request.users)
+            }
             ClientFrame::ChildrenRequest(request) => Op::Children { user, request },
             ClientFrame::ReadersRequest(request) => Op::Readers { user, request },
             ClientFrame::RevisionsRequest(request) => Op::Revisions { user, request },
@@ -166,6 +178,7 @@ impl Node {
             Ok(Reply::Pins(page)) => ServerFrame::PinsPage(page),
             Ok(Reply::Bans(page)) => ServerFrame::BansPage(page),
             Ok(Reply::Links(page)) => ServerFrame::LinksPage(page),
+            Ok(Reply::Profiles(page)) => ServerFrame::ProfilesPage(page),
             Ok(Reply::Children(page)) => ServerFrame::ChildrenPage(page),
             Ok(Reply::Readers(page)) => ServerFrame::ReadersPage(page),
             Ok(Reply::Revisions(page)) => ServerFrame::RevisionsPage(page),

@@ -17,9 +17,10 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use bytes::Bytes;
 use fireside_protocol::{
     Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, RecordKey, Rev,
-    Sequence, Settings, UserId, UserSequence, WallMs, encode,
+    Sequence, Settings, UserId, UserProfile, UserSequence, WallMs, encode,
     frames::{Device, DevicesPage, Link, Revision, UserLogPage, UserRecord, UserRecordKind},
     limits,
+    profile::ProfilesPage,
 };
 use fireside_server_core::{
     Breaks, children,
@@ -256,6 +257,19 @@ impl Database {
                 blocks: self.pairs(|(by, of)| (*by == user).then_some(of)),
                 blocked_by: self.pairs(|(by, of)| (*of == user).then_some(by)),
             })),
+            Op::Profiles(users) => {
+                let known = users.into_iter().filter_map(|user| {
+                    let held = self.users.get(&user)?;
+                    let key = user_record(UserRecordKind::Profile, 0).key();
+                    Some(UserProfile {
+                        name: held.name.clone(),
+                        ..own_rules::profile_of(&user, held.log.get(&key))
+                    })
+                });
+                Reply::Profiles(ProfilesPage {
+                    profiles: known.collect(),
+                })
+            }
             Op::LastSeen(users) => Reply::LastSeen(
                 users
                     .into_iter()

@@ -64,6 +64,7 @@ pub(crate) enum Why {
     Links(ConversationId),
     Children(ConversationId),
     Thread,
+    WhoIs,
     Link(ConversationId),
     Revisions,
     Devices,
@@ -395,6 +396,7 @@ impl App {
                 self.open_popup(title, lines);
             }
             (Why::Readers, Completion::Readers { users, of }) => self.show_readers(&users, of),
+            (Why::WhoIs, Completion::Profiles(profiles)) => self.show_profiles(&profiles),
             (Why::Who, Completion::Presence(users)) => self.show_presence(&users),
             (Why::Devices, Completion::Devices(devices)) => {
                 let lines = devices

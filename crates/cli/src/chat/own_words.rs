@@ -36,6 +36,12 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/hide", "", "nobody is to see that you are there"),
     ("/who", "users…", "are they there?"),
     (
+        "/about",
+        "text",
+        "what others read of you; nothing: no more",
+    ),
+    ("/whois", "users…", "what they say of themselves"),
+    (
         "/readers",
         "[n]",
         "who has read your last (n-th last) message",
@@ -67,6 +73,8 @@ pub(crate) enum OwnLine {
     Readers(usize),
     Presence(PresenceState, String),
     Who(Vec<UserId>),
+    About(String),
+    WhoIs(Vec<UserId>),
     /// Which text from the end, and why.
     Report(usize, String),
 }
@@ -120,10 +128,15 @@ pub(crate) fn parse(
             rest.to_owned(),
         )),
         "/hide" => Some(OwnLine::Presence(PresenceState::Invisible, String::new())),
-        "/who" => {
+        "/about" => Some(OwnLine::About(rest.to_owned())),
+        "/who" | "/whois" => {
             let names = rest.split([' ', ',']).filter(|name| !name.is_empty());
             let users: Option<Vec<UserId>> = names.map(&user).collect();
-            users.filter(|users| !users.is_empty()).map(OwnLine::Who)
+            let users = users.filter(|users| !users.is_empty());
+            users.map(match command {
+                "/who" => OwnLine::Who,
+                _ => OwnLine::WhoIs,
+            })
         }
         "/readers" if rest.is_empty() => Some(OwnLine::Readers(1)),
         "/readers" => (rest.parse().ok())

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, Entry, EntryKind, FolderId, FriendAction, Personal, ReportReason,
-    Sequence, Tombstone, UserId, decode,
+    Attribute, Code, ConversationId, Entry, EntryKind, FolderId, FriendAction, Personal,
+    ReportReason, Sequence, Settings, Tombstone, UserId, UserProfile, decode,
     frames::{UserRecord, UserRecordKind},
-    limits::{DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX, REPORTS_PER_DAY_MAX},
+    limits::{ATTRIBUTES_MAX, DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX, REPORTS_PER_DAY_MAX},
     personal::{Draft, ReadersRequest},
 };
 use fireside_server_core::{
@@ -35,6 +35,7 @@ pub(super) const CHECKS: &[Check] = &[
         friends_bounded,
     ),
     ("receipts are off or not", receipts),
+    ("what users say of themselves is read by all", profiles),
     ("who has read a message is said to who may know", readers),
     (
         "a report keeps what was seen, whatever becomes of it",
@@ -44,6 +45,68 @@ pub(super) const CHECKS: &[Check] = &[
     ("when users were seen last", last_seen),
     ("long drafts stay within a page of a reload", long_drafts),
 ];
+
+fn profiles(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let set = |description: Option<&str>, key: &str| OwnChange::Profile {
+        change: Box::new(Settings {
+            description: description.map(str::to_owned),
+            attributes: vec![Attribute {
+                key: key.to_owned(),
+                value: "4".to_owned(),
+            }],
+            ..Settings::default()
+        }),
+    };
+    w.put_device(&ann, 1, "Ann");
+    w.put_device(&bob, 1, "Bob");
+    let made = w.own(&ann, set(Some("a bard"), "level"));
+    assert_eq!(made.records[0].1.kind, UserRecordKind::Profile);
+    w.own(&ann, set(None, "guild"));
+    w.reopen();
+    assert_eq!(
+        w.own(&ann, set(None, "guild")).records,
+        [],
+        "it is so already"
+    );
+    let users = vec![bob.clone(), user("nobody"), ann.clone()];
+    let Reply::Profiles(page) = w.one(Op::Profiles(users)) else {
+        panic!("profiles are answered with profiles");
+    };
+    let keys = |profile: &UserProfile| {
+        profile
+            .attributes
+            .iter()
+            .map(|it| it.key.clone())
+            .collect::<Vec<_>>()
+    };
+    let shown: Vec<_> = page
+        .profiles
+        .iter()
+        .map(|it| {
+            (
+                it.user.clone(),
+                it.name.as_str(),
+                it.description.as_str(),
+                keys(it),
+            )
+        })
+        .collect();
+    let both = vec!["guild".to_owned(), "level".to_owned()];
+    assert_eq!(
+        shown,
+        [
+            (bob, "Bob", "", Vec::new()),
+            (ann.clone(), "Ann", "a bard", both)
+        ]
+    );
+    assert_eq!(w.held(&ann, UserRecordKind::Profile).len(), 1);
+    for n in 0..ATTRIBUTES_MAX - 2 {
+        w.own(&ann, set(None, &format!("more{n}")));
+    }
+    let full = w.own(&ann, set(None, "one too many"));
+    assert_eq!(full.outcome, Outcome::Refused(Code::ArgumentInvalid));
+}
 
 impl World {
     fn own(&mut self, who: &UserId, change: OwnChange) -> OwnSet {

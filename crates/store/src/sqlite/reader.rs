@@ -3,13 +3,14 @@
 use std::collections::{HashSet, VecDeque};
 
 use fireside_protocol::{
-    Code, ConversationId, Entry, Nonce, Rev, Sequence, UserId, WallMs,
+    Code, ConversationId, Entry, Nonce, Rev, Sequence, UserId, UserProfile, WallMs,
     frames::{Device, DevicesPage, Link, Revision, UserRecord, UserRecordKind},
+    profile::ProfilesPage,
 };
 use fireside_server_core::{
     children::children,
     log,
-    own::friend_of,
+    own::{friend_of, profile_of},
     rights::EntryMeta,
     storage::{
         ConversationRow, Item, LoadedConversation, LoadedUser, LogReader, MEETINGS_READ_MAX,
@@ -129,6 +130,7 @@ impl Snapshot<'_> {
             }
             Op::Devices(user) => Ok(Reply::Devices(self.devices(user)?)),
             Op::Reports(after, limit) => Ok(Reply::Reports(reports(self.conn, *after, *limit)?)),
+            Op::Profiles(users) => Ok(Reply::Profiles(self.profiles(users)?)),
             Op::LastSeen(users) => Ok(Reply::LastSeen(self.last_seen(users)?)),
             Op::Page { user, request } => Ok(log::page(self, user, request)?
                 .map_or(Reply::NotFound, |page| Reply::Page(Box::new(page)))),
@@ -290,6 +292,28 @@ impl Snapshot<'_> {
     ) -> Result<ConversationRow, Trouble> {
         (row.last, row.ordinal, row.last_at) = log_end(self.conn, number)?;
         Ok(row)
+    }
+
+    fn profiles(&self, users: &[UserId]) -> Result<ProfilesPage, Trouble> {
+        let mut profiles = Vec::with_capacity(users.len());
+        for user in users {
+            let name = self.row(
+                "SELECT name FROM users WHERE id = ?1",
+                &[&user.as_str()],
+                |row| Ok(text(row, 0)?.to_owned()),
+            )?;
+            let Some(name) = name else { continue };
+            let record = self.row(
+                "SELECT body FROM user_log WHERE user = ?1 AND kind = ?2 AND gone = 0",
+                &[&user.as_str(), &UserRecordKind::Profile.number()],
+                |row| decode_body::<UserRecord>(blob(row, 0)?),
+            )?;
+            profiles.push(UserProfile {
+                name,
+                ..profile_of(user, record.as_ref())
+            });
+        }
+        Ok(ProfilesPage { profiles })
     }
 
     fn last_seen(&self, users: &[UserId]) -> Result<Vec<(UserId, WallMs)>, Trouble> {

@@ -3,8 +3,8 @@
 use anyhow::{Result, bail};
 use fireside_client_core::{Command, NewMessage, event::Completion, view::ConversationRow};
 use fireside_protocol::{
-    Content, ConversationId, ConversationKind, JoinPolicy, NotificationLevel, OwnRole, Permission,
-    Personal, Role as Rank, Settings, TextContent,
+    Attribute, Content, ConversationId, ConversationKind, JoinPolicy, NotificationLevel, OwnRole,
+    Permission, Personal, Role as Rank, Settings, TextContent,
 };
 
 use super::{
@@ -178,6 +178,32 @@ pub(super) const SCENES: &[Scene] = &[
             let may = (theirs.row(place.group))
                 .is_some_and(|row| row.capabilities & Permission::Pin.bit() != 0);
             Ok(scout && may)
+        },
+    },
+    Scene {
+        name: "user profile",
+        act: |stage, _| {
+            let set = Command::SetProfile {
+                description: Some("a bard".to_owned()),
+                picture: Some("lute".to_owned()),
+                attributes: vec![Attribute {
+                    key: "level".to_owned(),
+                    value: "40".to_owned(),
+                }],
+            };
+            stage.call(Role::Bob, set)?;
+            Ok(())
+        },
+        shows: |stage, role, _| {
+            let users = vec![Stage::user(Role::Bob)?];
+            let found = stage.device(role)?.asks(&Command::Profiles { users });
+            Ok(match found {
+                Some(Completion::Profiles(all)) => all.iter().any(|it| {
+                    let level = it.attributes.iter().any(|it| it.value == "40");
+                    it.name == "bob's name" && it.picture == "lute" && level
+                }),
+                _ => false,
+            })
         },
     },
     Scene {

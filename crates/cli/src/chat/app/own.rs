@@ -8,7 +8,7 @@ use fireside_client_core::{
 };
 use fireside_protocol::{
     ConversationId, FolderId, FriendAction, FriendState, NotificationLevel, Personal,
-    PresenceState, ReportReason, UserId,
+    PresenceState, ReportReason, UserId, UserProfile,
     personal::MUTED_FOR_EVER,
     presence::{PresenceOf, SetPresence},
 };
@@ -42,6 +42,30 @@ impl App {
             }
             _ => {}
         }
+    }
+
+    pub(super) fn show_profiles(&mut self, profiles: &[UserProfile]) {
+        let mut lines = Vec::new();
+        for profile in profiles {
+            let name = match &*profile.name {
+                "" => profile.user.to_string(),
+                name => format!("{}  ({})", profile.user, safe_line(name)),
+            };
+            lines.push(name);
+            let about = profile.description.lines().filter(|line| !line.is_empty());
+            lines.extend(about.map(|line| format!("  {}", safe_line(line))));
+            for one in &profile.attributes {
+                lines.push(format!(
+                    "  {}: {}",
+                    safe_line(&one.key),
+                    safe_line(&one.value)
+                ));
+            }
+        }
+        if lines.is_empty() {
+            lines.push("nobody of that name was ever here".to_owned());
+        }
+        self.open_popup("About".to_owned(), lines);
     }
 
     pub(super) fn run_own(&mut self, line: OwnLine) {
@@ -99,6 +123,19 @@ impl App {
                 self.act(Command::SetPresence(Box::new(presence)), why);
             }
             OwnLine::Who(users) => self.act(Command::Presence { users }, Why::Who),
+            OwnLine::About(text) => {
+                let said = match &*text {
+                    "" => "you say nothing of yourself",
+                    _ => "everybody can read it: /whois",
+                };
+                let command = Command::SetProfile {
+                    description: Some(text),
+                    picture: None,
+                    attributes: Vec::new(),
+                };
+                self.act(command, Why::Say(said.to_owned()));
+            }
+            OwnLine::WhoIs(users) => self.act(Command::Profiles { users }, Why::WhoIs),
             OwnLine::Receipts(on) => {
                 let text = if on {
                     "others see how far you have read"
