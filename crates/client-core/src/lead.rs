@@ -7,7 +7,7 @@ use fireside_protocol::{
         MembersRequest, Mute, OpenThread, RevokeLink, SetMember,
     },
     limits::{INVITES_PER_REQUEST_MAX, MEMBER_PREFIX_BYTES_MAX},
-    text::normalise_name,
+    text::check_name,
 };
 
 use crate::Command;
@@ -26,7 +26,7 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
             }
             ClientFrame::CreateGroup(CreateGroup {
                 nonce,
-                name: normalise_name(&name).map_err(|error| error.code())?,
+                name: (check_name(&name).map_err(|error| error.code())?).to_owned(),
                 invite,
                 history_for_joiners: 0,
                 kind: Some(ConversationKind::Meeting),
@@ -129,7 +129,7 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
             user,
             profile,
         } => {
-            let profile = profile.normalised()?;
+            let profile = profile.checked()?;
             ClientFrame::SetMember(SetMember {
                 nonce,
                 conversation,
