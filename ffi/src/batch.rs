@@ -28,6 +28,8 @@ use crate::{
 const KEPT_ELEMENTS_MAX: usize = 4_096;
 /// Bytes of text that are kept for the next tick.
 const KEPT_TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Users whose text is found again: to look through more takes longer than to copy a name.
+const USERS_KNOWN_MAX: usize = 16;
 
 /// What a tick delivered.
 #[derive(Default)]
@@ -41,6 +43,8 @@ pub(crate) struct Batch {
     reactions: Vec<fireside_reaction>,
     reaction_users: Vec<fireside_span>,
     text: Vec<u8>,
+    /// Users whose text was laid out last, with their text: who writes in a burst is laid out once.
+    users: Vec<(UserId, fireside_span)>,
 }
 
 impl Batch {
@@ -61,6 +65,7 @@ impl Batch {
         again(&mut self.reactions, KEPT_ELEMENTS_MAX);
         again(&mut self.reaction_users, KEPT_ELEMENTS_MAX);
         again(&mut self.text, KEPT_TEXT_BYTES_MAX);
+        self.users.clear();
     }
 
     /// Events laid out so far.
@@ -102,7 +107,7 @@ impl Batch {
     }
 
     /// Lays out an event; a view's changes become an event each.
-    pub(crate) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: &Event) {
         match event {
             Event::MessageReceived {
                 conversation,
@@ -114,9 +119,9 @@ impl Batch {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_MESSAGE_RECEIVED,
                     conversation: id(conversation.0),
-                    sequence,
-                    at_ms: at,
-                    user: self.user(&sender),
+                    sequence: *sequence,
+                    at_ms: *at,
+                    user: self.user(sender),
                     text: text
                         .as_deref()
                         .map_or_else(fireside_span::default, |text| self.text(text)),
@@ -130,21 +135,21 @@ impl Batch {
                 generation,
                 diffs,
             } => {
-                for diff in &diffs {
+                for diff in diffs {
                     let event = fireside_event {
                         kind: c::FIRESIDE_EVENT_TIMELINE,
                         conversation: id(conversation.0),
-                        generation,
+                        generation: *generation,
                         ..self.change(diff, Self::timeline_row, |batch| batch.timeline_rows.len())
                     };
                     self.events.push(event);
                 }
             }
             Event::Conversations { generation, diffs } => {
-                for diff in &diffs {
+                for diff in diffs {
                     let event = fireside_event {
                         kind: c::FIRESIDE_EVENT_CONVERSATIONS,
-                        generation,
+                        generation: *generation,
                         ..self.change(diff, Self::conversation_row, |batch| {
                             batch.conversation_rows.len()
                         })
@@ -160,8 +165,8 @@ impl Batch {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_TYPING,
                     conversation: id(conversation.0),
-                    user: self.user(&user),
-                    flag: u32::from(on),
+                    user: self.user(user),
+                    flag: u32::from(*on),
                     ..fireside_event::default()
                 };
                 self.events.push(event);
@@ -169,34 +174,34 @@ impl Batch {
             Event::Completed { request, result } => {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_COMPLETED,
-                    request,
+                    request: *request,
                     ..match result {
-                        Ok(completion) => self.completion(&completion),
-                        Err(error) => self.failure(&error),
+                        Ok(completion) => self.completion(completion),
+                        Err(error) => self.failure(error),
                     }
                 };
                 self.events.push(event);
             }
             Event::State(state) => {
-                let event = self.state(&state);
+                let event = self.state(state);
                 self.events.push(event);
             }
             Event::TokenExpiring { in_ms } => self.events.push(fireside_event {
                 kind: c::FIRESIDE_EVENT_TOKEN_EXPIRING,
-                delay_ms: in_ms,
+                delay_ms: *in_ms,
                 ..fireside_event::default()
             }),
             Event::MemoryMode { reason } => {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_MEMORY_MODE,
-                    text: self.text(&reason),
+                    text: self.text(reason),
                     ..fireside_event::default()
                 };
                 self.events.push(event);
             }
             Event::Missed { count } => self.events.push(fireside_event {
                 kind: c::FIRESIDE_EVENT_MISSED,
-                count: count.try_into().unwrap_or(u32::MAX),
+                count: (*count).try_into().unwrap_or(u32::MAX),
                 ..fireside_event::default()
             }),
             Event::Invited {
@@ -207,8 +212,8 @@ impl Batch {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_INVITED,
                     conversation: id(conversation.0),
-                    user: self.user(&by),
-                    text: self.text(&name),
+                    user: self.user(by),
+                    text: self.text(name),
                     ..fireside_event::default()
                 };
                 self.events.push(event);
@@ -277,7 +282,17 @@ impl Batch {
     }
 
     fn user(&mut self, user: &UserId) -> fireside_span {
-        self.text(user.as_str())
+        // By where they are, not by what they say: the client knows a user once, and nobody else's text comes there while one is kept.
+        let here = |known: &&(UserId, _)| std::ptr::eq(known.0.as_str(), user.as_str());
+        if let Some((_, span)) = self.users.iter().find(here) {
+            return *span;
+        }
+        let span = self.text(user.as_str());
+        if self.users.len() >= USERS_KNOWN_MAX {
+            self.users.clear();
+        }
+        self.users.push((user.clone(), span));
+        span
     }
 
     fn change<Row>(

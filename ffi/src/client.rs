@@ -235,7 +235,7 @@ pub unsafe extern "C" fn fireside_client_tick(
         batch.clear();
         let tick = host
             .client
-            .tick(events, time, &mut |event| batch.push(event));
+            .read(events, time, &mut |event| batch.push(event));
         host.take_answers(&mut batch);
         // SAFETY: checked above to be null or aligned; the caller says that it can be written to.
         unsafe { input::write(left, tick.left) };

@@ -10,10 +10,10 @@ use bevy_ecs::{
     lifecycle::{Discard, Insert},
     observer::On,
     prelude::ReflectComponent,
-    query::{Changed, With},
+    query::{Changed, QueryState, With},
     resource::Resource,
     system::{Commands, Query, Res, ResMut},
-    world::Ref,
+    world::{Ref, World},
 };
 use bevy_reflect::Reflect;
 use fireside_client::{
@@ -261,7 +261,7 @@ pub(crate) fn start_client(
             Err(error) => {
                 tracing::error!(%error, "a chat client could not be started");
                 let error = Arc::new(error);
-                commands.queue(move |world: &mut bevy_ecs::world::World| {
+                commands.queue(move |world: &mut World| {
                     world.trigger(ClientFailed {
                         client: entity,
                         error,
@@ -301,28 +301,39 @@ pub(crate) fn end_client(
 #[derive(Clone, Component, Copy, Debug)]
 pub(crate) struct WasOnline(pub(crate) bool);
 
+/// Clients whose status changed since the last frame.
+pub(crate) type StatusChanges = QueryState<
+    (
+        Entity,
+        Ref<'static, ConnectionStatus>,
+        Option<&'static WasOnline>,
+    ),
+    (With<ChatClient>, Changed<ConnectionStatus>),
+>;
+
 /// Turns changes of [`ConnectionStatus`] into [`Connected`] and [`Disconnected`].
-pub(crate) fn note_status_changes(
-    changed: Query<
-        (Entity, Ref<ConnectionStatus>, Option<&WasOnline>),
-        (With<ChatClient>, Changed<ConnectionStatus>),
-    >,
-    mut commands: Commands,
-) {
-    for (client, status, was) in &changed {
-        let was = was.is_some_and(|was| was.0);
-        let is = status.is_online();
-        if status.is_added() && !is || was == is {
+pub(crate) fn note_status_changes(world: &mut World, changes: &mut StatusChanges) {
+    let came_or_went =
+        |(client, status, was): (Entity, Ref<'_, ConnectionStatus>, Option<&WasOnline>)| {
+            let was = was.is_some_and(|was| was.0);
+            let is = status.is_online();
+            let new = status.is_added() && !is;
+            (!new && was != is).then(|| (client, ConnectionStatus::clone(&status)))
+        };
+    // Mostly empty, and then nothing is allocated.
+    let changed: Vec<(Entity, ConnectionStatus)> =
+        changes.iter(world).filter_map(came_or_went).collect();
+    for (client, status) in changed {
+        // An observer may have despawned it meanwhile.
+        let Ok(mut entity) = world.get_entity_mut(client) else {
             continue;
-        }
-        commands.entity(client).insert(WasOnline(is));
+        };
+        let is = status.is_online();
+        entity.insert(WasOnline(is));
         if is {
-            commands.trigger(Connected { client });
+            world.trigger(Connected { client });
         } else {
-            commands.trigger(Disconnected {
-                client,
-                status: ConnectionStatus::clone(&status),
-            });
+            world.trigger(Disconnected { client, status });
         }
     }
 }

@@ -184,51 +184,111 @@ pub struct Timeline {
     generation: u64,
 }
 
-/// A reset is shared with whoever made it: rows are copied only when one of them changes.
+/// A reset is shared with whoever made it, and stays where it is: what comes after it is held beside, and only the order of rows changes.
 #[derive(Clone, Debug, Default)]
 struct Rows {
-    reset: Option<Arc<[TimelineRow]>>,
-    /// Without a reset, in one piece. What comes at the end and goes at the beginning moves no other row.
-    own: VecDeque<TimelineRow>,
+    reset: Arc<[TimelineRow]>,
+    /// Rows that came since.
+    since: Vec<TimelineRow>,
+    /// Places in `since` that are not shown any more.
+    free: Vec<u32>,
+    /// Where each row is: in the reset, or, with numbers above those of the reset, in `since`.
+    order: VecDeque<u32>,
+}
+
+/// The rows of a [`Timeline`], oldest first.
+#[derive(Clone, Copy, Debug)]
+pub struct TimelineRows<'a>(&'a Rows);
+
+impl<'a> TimelineRows<'a> {
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.order.len()
+    }
+
+    /// There are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.order.is_empty()
+    }
+
+    /// The row at a place, from 0 for the oldest.
+    #[must_use]
+    pub fn get(self, index: usize) -> Option<&'a TimelineRow> {
+        self.0.at(*self.0.order.get(index)?)
+    }
+
+    /// The oldest row.
+    #[must_use]
+    pub fn first(self) -> Option<&'a TimelineRow> {
+        self.get(0)
+    }
+
+    /// The newest row.
+    #[must_use]
+    pub fn last(self) -> Option<&'a TimelineRow> {
+        self.iter().next_back()
+    }
+
+    /// From the oldest to the newest.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = &'a TimelineRow> + Clone {
+        let order = self.0.order.iter();
+        order.filter_map(move |place| self.0.at(*place))
+    }
 }
 
 impl Timeline {
     /// The rows, oldest first. A row's number (`row`) stays the same from the echo to the sent message and over every edit.
     #[must_use]
-    pub fn rows(&self) -> &[TimelineRow] {
-        match &self.rows.reset {
-            Some(rows) => rows,
-            None => self.rows.own.as_slices().0,
-        }
+    pub const fn rows(&self) -> TimelineRows<'_> {
+        TimelineRows(&self.rows)
     }
 
     /// Takes changes in; `false`: one did not fit, and a reset is on its way.
     pub(crate) fn apply(&mut self, generation: u64, diffs: &[Diff<TimelineRow>]) -> bool {
         self.generation = generation;
-        let fits = diffs.iter().all(|diff| self.rows.apply(diff));
-        self.rows.own.make_contiguous();
-        fits
+        diffs.iter().all(|diff| self.rows.apply(diff))
     }
 }
 
 impl Rows {
-    fn apply(&mut self, diff: &Diff<TimelineRow>) -> bool {
-        if let Diff::Reset { rows } = diff {
-            self.own.clear();
-            self.reset = Some(rows.clone());
-            return true;
+    fn at(&self, place: u32) -> Option<&TimelineRow> {
+        let place = place as usize;
+        match place.checked_sub(self.reset.len()) {
+            Some(place) => self.since.get(place),
+            None => self.reset.get(place),
         }
-        let rows = self.own();
+    }
+
+    fn apply(&mut self, diff: &Diff<TimelineRow>) -> bool {
+        let rows = self.order.len();
         match diff {
-            Diff::Insert { index, row } if *index <= rows.len() => rows.insert(*index, row.clone()),
-            Diff::Set { index, row } => match rows.get_mut(*index) {
-                Some(slot) => slot.clone_from(row),
+            Diff::Reset { rows } => {
+                self.reset = rows.clone();
+                self.since.clear();
+                self.free.clear();
+                self.order.clear();
+                self.order.extend(0..rows.len() as u32);
+            }
+            Diff::Insert { index, row } if *index <= rows => {
+                let place = self.keep(row);
+                self.order.insert(*index, place);
+            }
+            Diff::Set { index, row } if *index < rows => {
+                let place = self.keep(row);
+                if let Some(held) = self.order.get_mut(*index) {
+                    let before = std::mem::replace(held, place);
+                    self.forget(before);
+                }
+            }
+            Diff::Remove { index } => match self.order.remove(*index) {
+                Some(place) => self.forget(place),
                 None => return false,
             },
-            Diff::Remove { index } => return rows.remove(*index).is_some(),
-            Diff::Move { from, to } if *from < rows.len() && *to < rows.len() => {
-                if let Some(row) = rows.remove(*from) {
-                    rows.insert(*to, row);
+            Diff::Move { from, to } if *from < rows && *to < rows => {
+                if let Some(place) = self.order.remove(*from) {
+                    self.order.insert(*to, place);
                 }
             }
             _ => return false,
@@ -236,13 +296,24 @@ impl Rows {
         true
     }
 
-    fn own(&mut self) -> &mut VecDeque<TimelineRow> {
-        if let Some(reset) = self.reset.take() {
-            // With room at the end for as many again, before what is left of them must move to the beginning.
-            self.own.reserve(2 * reset.len());
-            self.own.extend(reset.iter().cloned());
+    /// Where a row is held from now on.
+    fn keep(&mut self, row: &TimelineRow) -> u32 {
+        let free = self.free.pop();
+        if let Some(place) = free
+            && let Some(held) = self.since.get_mut(place as usize)
+        {
+            held.clone_from(row);
+            return self.reset.len() as u32 + place;
         }
-        &mut self.own
+        self.since.push(row.clone());
+        (self.reset.len() + self.since.len() - 1) as u32
+    }
+
+    /// A row is shown no more.
+    fn forget(&mut self, place: u32) {
+        if let Some(place) = place.checked_sub(self.reset.len() as u32) {
+            self.free.push(place);
+        }
     }
 }
 
@@ -363,7 +434,8 @@ mod tests {
         for diff in &diffs {
             let fits = diff.apply(&mut mirror);
             assert_eq!(timeline.apply(1, std::slice::from_ref(diff)), fits);
-            assert_eq!(timeline.rows(), mirror);
+            assert!(timeline.rows().iter().eq(&mirror));
+            assert!(timeline.rows.since.len() <= 202, "places are used again");
         }
     }
 }

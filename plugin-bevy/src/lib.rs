@@ -23,8 +23,8 @@ pub use conditions::{
 };
 pub use conversation::{
     BelongsTo, ConversationId, ConversationIndex, ConversationKind, ConversationList,
-    ConversationOf, Conversations, Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers,
-    Unread,
+    ConversationOf, Conversations, Head, OnScreen, OwnRole, Peer, Timeline, TimelineRows, Title,
+    TypingUsers, Unread,
 };
 pub use events::{
     CallFinished, Connected, ConversationAdded, ConversationRemoved, Disconnected, HistoryLoaded,

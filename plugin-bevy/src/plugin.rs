@@ -6,8 +6,7 @@ use bevy_ecs::{entity::Entity, schedule::IntoScheduleConfigs, schedule::SystemSe
 use crate::{
     attention::{close_hidden, open_shown, tell_visibility},
     client::{
-        CatchUp, ChatClient, ConnectionStatus, FrameBudget, PrimaryClient, end_client,
-        note_status_changes, start_client,
+        CatchUp, ChatClient, ConnectionStatus, FrameBudget, PrimaryClient, end_client, start_client,
     },
     conversation::{
         ConversationId, ConversationIndex, ConversationKind, ConversationList, ConversationOf,
@@ -67,12 +66,8 @@ impl Plugin for FiresidePlugin {
             .add_observer(forget_conversation)
             .configure_sets(PreUpdate, FiresideSystems::Receive)
             .configure_sets(PostUpdate, FiresideSystems::Send)
-            .add_systems(
-                PreUpdate,
-                (receive, note_status_changes)
-                    .chain()
-                    .in_set(FiresideSystems::Receive),
-            )
+            // One system, although it does two things: each system and each point between two costs as much as an idle tick.
+            .add_systems(PreUpdate, receive.in_set(FiresideSystems::Receive))
             .add_systems(
                 PostUpdate,
                 (open_shown, close_hidden, tell_visibility)

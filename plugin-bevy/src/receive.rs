@@ -25,7 +25,10 @@ use fireside_client::{
 use fireside_protocol::UserId;
 
 use crate::{
-    client::{CatchUp, ChatClient, ConnectionStatus, FrameBudget, Link},
+    client::{
+        CatchUp, ChatClient, ConnectionStatus, FrameBudget, Link, StatusChanges,
+        note_status_changes,
+    },
     conversation::{
         BelongsTo, ConversationId, ConversationIndex, ConversationKind, ConversationList,
         ConversationOf, Head, OnScreen, OwnRole, Peer, Timeline, Title, TypingUsers, Unread, facts,
@@ -78,8 +81,11 @@ pub(crate) struct Scratch {
     finished: Vec<CallFinished>,
     typing: Vec<TypingChanged>,
     timelines: Vec<TimelineChanged>,
-    /// Conversations of the client being ticked that were looked up last: a busy frame is about few.
+    /// Conversations of the client being ticked that were looked up last: a busy frame is about few. They and their client are there:
+    /// this is cleared before anything that lets an observer run.
     recent: Vec<(ConversationId, Entity)>,
+    /// Where in `recent` the last one was found: the next is the same, or one soon after.
+    found: usize,
     lines: Lines,
 }
 
@@ -99,6 +105,7 @@ type Lines = Option<
 pub(crate) fn receive(
     world: &mut World,
     clients: &mut QueryState<(Entity, &Link, &FrameBudget), With<ChatClient>>,
+    changes: &mut StatusChanges,
     mut scratch: Local<Scratch>,
 ) {
     let mut ticked = std::mem::take(&mut scratch.clients);
@@ -107,10 +114,7 @@ pub(crate) fn receive(
     }));
     for (entity, client, events_max, time_max) in &ticked {
         client.tick(*events_max, *time_max, &mut |event| {
-            // An observer may have despawned the client meanwhile.
-            if world.get_entity(*entity).is_ok() {
-                scratch.take(world, *entity, event);
-            }
+            scratch.take(world, *entity, event);
         });
         scratch.recent.clear();
     }
@@ -118,6 +122,7 @@ pub(crate) fn receive(
     ticked.clear();
     scratch.clients = ticked;
     scratch.write(world);
+    note_status_changes(world, changes);
 }
 
 impl Scratch {
@@ -137,7 +142,7 @@ impl Scratch {
     }
 
     fn take(&mut self, world: &mut World, client: Entity, event: Event) {
-        match event {
+        let event = match event {
             Event::MessageReceived {
                 conversation,
                 sequence,
@@ -145,7 +150,9 @@ impl Scratch {
                 text,
                 at,
             } => {
-                let conversation = self.find(world, client, conversation.into());
+                let Some(conversation) = self.find(world, client, conversation.into()) else {
+                    return;
+                };
                 self.received.push(MessageReceived {
                     client,
                     conversation,
@@ -158,26 +165,39 @@ impl Scratch {
                 if self.received.len() >= RECEIVED_AT_ONCE {
                     world.write_message_batch(self.received.drain(..));
                 }
+                return;
             }
+            other => other,
+        };
+        // An observer may have despawned the client meanwhile.
+        if world.get_entity(client).is_err() {
+            return;
+        }
+        self.recent.clear();
+        self.take_other(world, client, event);
+    }
+
+    /// Whatever there are few of in a frame. The client is there.
+    fn take_other(&mut self, world: &mut World, client: Entity, event: Event) {
+        match event {
             Event::Timeline {
                 conversation,
                 generation,
                 diffs,
             } => {
-                let entity = self.find(world, client, conversation.into());
-                self.timeline(world, entity, generation, diffs);
+                if let Some(entity) = self.find(world, client, conversation.into()) {
+                    self.timeline(world, entity, generation, diffs);
+                }
             }
-            Event::Conversations { diffs, .. } => {
-                self.recent.clear();
-                list(world, &mut self.lines, client, &diffs);
-            }
+            Event::Conversations { diffs, .. } => list(world, &mut self.lines, client, &diffs),
             Event::Typing {
                 conversation,
                 user,
                 on,
             } => {
-                let entity = self.find(world, client, conversation.into());
-                self.typing(world, entity, user, on);
+                if let Some(entity) = self.find(world, client, conversation.into()) {
+                    self.typing(world, entity, user, on);
+                }
             }
             Event::Completed { request, result } => self.completed(world, client, request, result),
             Event::State(state) => {
@@ -210,19 +230,26 @@ impl Scratch {
         }
     }
 
-    /// The entity of a conversation; a new one if it is not known yet (its list row is on its way).
-    fn find(&mut self, world: &mut World, client: Entity, id: ConversationId) -> Entity {
-        let known = self.recent.iter().find(|(known, _)| *known == id);
-        if let Some((_, entity)) = known.filter(|(_, entity)| world.get_entity(*entity).is_ok()) {
-            return *entity;
+    /// The entity of a conversation; a new one if it is not known yet (its list row is on its way). `None`: the client is gone.
+    fn find(&mut self, world: &mut World, client: Entity, id: ConversationId) -> Option<Entity> {
+        let begin = self.found.min(self.recent.len());
+        let (before, after) = self.recent.split_at(begin);
+        let mut recent = after.iter().chain(before).enumerate();
+        if let Some((far, (_, entity))) = recent.find(|(_, (known, _))| *known == id) {
+            self.found = (begin + far) % self.recent.len();
+            return Some(*entity);
         }
-        let entity = entity_of(world, client, id);
-        // Also when an entity in it is gone.
-        if known.is_some() || self.recent.len() >= RECENT_MAX {
-            self.recent.clear();
+        world.get_entity(client).ok()?;
+        if let Some(entity) = world.resource::<ConversationIndex>().get(client, id) {
+            if self.recent.len() >= RECENT_MAX {
+                self.recent.clear();
+            }
+            self.recent.push((id, entity));
+            return Some(entity);
         }
-        self.recent.push((id, entity));
-        entity
+        // Observers are told of a new one.
+        self.recent.clear();
+        Some(world.spawn((id, ConversationOf(client))).id())
     }
 
     fn timeline(
@@ -286,13 +313,15 @@ impl Scratch {
                 }),
                 _,
             ) => {
-                let conversation = self.find(world, client, (*conversation).into());
-                world.trigger(MessageSent {
-                    conversation,
-                    request,
-                    nonce: *nonce,
-                    sequence: *sequence,
-                });
+                if let Some(conversation) = self.find(world, client, (*conversation).into()) {
+                    self.recent.clear();
+                    world.trigger(MessageSent {
+                        conversation,
+                        request,
+                        nonce: *nonce,
+                        sequence: *sequence,
+                    });
+                }
             }
             (
                 Ok(Completion::Loaded {

@@ -309,6 +309,22 @@ fn quinn_stays_at_the_edges() {
     breaches(&found);
 }
 
+/// Its tables are a twentieth of the client's library, and the server must do it in any case.
+#[test]
+fn the_client_leaves_nfc_to_the_server() {
+    let mut found = Vec::new();
+    for folder in ["crates/client-core/src", "crates/client/src", "ffi/src"] {
+        for (path, text) in sources(&root().join(folder)) {
+            for (n, line) in code_lines(&text) {
+                if line.contains("normalise_name") || line.contains(".normalised(") {
+                    found.push(format!("{}:{n} brings a text into NFC", path.display()));
+                }
+            }
+        }
+    }
+    breaches(&found);
+}
+
 #[test]
 fn bevy_stays_in_its_plugin_and_its_examples() {
     let metadata = metadata();

@@ -1,7 +1,7 @@
 //! What a device holds of one conversation, and how entries, skips, heads and pages change it. `docs/model.md`, "What a device
 //! holds", has the rules; nothing here knows about links, disks or views.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -165,7 +165,7 @@ pub(crate) struct Conversation {
     /// When the user left or was removed, as far as seen in this session: a head from before says otherwise.
     pub(crate) left_at: WallMs,
     /// In a group that is open: who tells how far they have read, from which number on they count, and how far they are.
-    pub(crate) readers: BTreeMap<UserId, (Sequence, Sequence)>,
+    pub(crate) readers: Map<UserId, (Sequence, Sequence)>,
     /// Messages counted live.
     pub(crate) recent: Recent,
     /// Pages that brought nothing, in a row.
@@ -194,7 +194,7 @@ impl Conversation {
             unsure: false,
             late: None,
             left_at: 0,
-            readers: BTreeMap::new(),
+            readers: Map::default(),
             recent: Recent::default(),
             pull_failures: 0,
             pull_not_before: 0,

@@ -7,10 +7,18 @@ use fireside_protocol::{
         MembersRequest, Mute, OpenThread, RevokeLink, SetMember,
     },
     limits::{INVITES_PER_REQUEST_MAX, MEMBER_PREFIX_BYTES_MAX},
-    text::normalise_name,
+    text::check_name,
 };
 
 use crate::Command;
+
+/// A name as it is sent: the server brings it into NFC.
+fn checked_name(name: &str) -> Result<String, Code> {
+    match check_name(name) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(error) => Err(error.code()),
+    }
+}
 
 /// The frame of such a command; what the server would refuse in any case is refused at once.
 pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code> {
@@ -26,7 +34,7 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
             }
             ClientFrame::CreateGroup(CreateGroup {
                 nonce,
-                name: normalise_name(&name).map_err(|error| error.code())?,
+                name: checked_name(&name)?,
                 invite,
                 history_for_joiners: 0,
                 kind: Some(ConversationKind::Meeting),
@@ -42,7 +50,7 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
             }
             ClientFrame::CreateGroup(CreateGroup {
                 nonce,
-                name: normalise_name(&name).map_err(|error| error.code())?,
+                name: checked_name(&name)?,
                 invite,
                 history_for_joiners: 0,
                 kind: Some(ConversationKind::Community),
@@ -59,7 +67,7 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
             by_default,
         } => ClientFrame::CreateGroup(CreateGroup {
             nonce,
-            name: normalise_name(&name).map_err(|error| error.code())?,
+            name: checked_name(&name)?,
             invite: Vec::new(),
             history_for_joiners: 0,
             kind: Some(ConversationKind::Channel),
@@ -78,7 +86,7 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
             target: message,
             name: match name.as_str() {
                 "" => name,
-                name => normalise_name(name).map_err(|error| error.code())?,
+                name => checked_name(name)?,
             },
         }),
         Command::Children {
@@ -129,7 +137,7 @@ pub(crate) fn frame(command: Command, nonce: Nonce) -> Result<ClientFrame, Code>
             user,
             profile,
         } => {
-            let profile = profile.normalised()?;
+            let profile = profile.checked()?;
             ClientFrame::SetMember(SetMember {
                 nonce,
                 conversation,

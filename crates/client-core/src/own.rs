@@ -21,7 +21,9 @@ use crate::{
     Command, CommandError, Event, RequestId, Session,
     conversation::Conversation,
     heads::CONVERSATIONS_MAX,
+    id_set::Numbers,
     outbox::Outbox,
+    sorted::Map,
     timers::Timer,
     view::{DraftRow, FolderRow, FriendRow, PersonalRow},
 };
@@ -51,12 +53,12 @@ struct InputBox {
 pub(crate) struct Own {
     /// The newest record of each key, also of what is gone, so that an older one that comes later changes nothing.
     records: BTreeMap<RecordKey, UserRecord>,
-    boxes: BTreeMap<ConversationId, InputBox>,
+    boxes: Map<ConversationId, InputBox>,
     folders_changed: bool,
     friends_changed: bool,
     receipts_changed: bool,
     /// What each conversation counts for the badge, if anything.
-    counts: BTreeMap<ConversationId, u64>,
+    counts: Numbers,
     badge: u64,
     /// As the game has it.
     badge_told: u64,
@@ -390,7 +392,7 @@ impl Session {
             return Err(Code::LimitReached);
         }
         let before = self.own.draft(id, &self.outbox);
-        let held = self.own.boxes.entry(id).or_default();
+        let held = self.own.boxes.or_default(id);
         held.draft.clone_from(&shown);
         if before == shown {
             return Ok(());
@@ -447,7 +449,7 @@ impl Session {
             }
         }
         let shown = self.own.draft(id, &self.outbox);
-        let held = self.own.boxes.entry(id).or_default();
+        let held = self.own.boxes.or_default(id);
         held.in_use = on;
         held.draft = shown;
         self.list.touch(id);
@@ -556,17 +558,24 @@ impl Session {
         }
         if std::mem::take(&mut self.own.folders_changed) {
             let records = self.own.of_kind(UserRecordKind::Folder);
-            let mut folders: Vec<FolderRow> = records
-                .filter_map(|record| {
-                    Some(FolderRow {
-                        folder: record.folder?,
-                        name: record.name.as_str().into(),
-                        order: record.value,
-                    })
-                })
-                .take(FOLDERS_MAX)
-                .collect();
-            folders.sort_by_key(|folder| (folder.order, folder.folder));
+            let mut folders: Vec<FolderRow> = Vec::new();
+            for record in records.take(FOLDERS_MAX) {
+                let Some(folder) = record.folder else {
+                    continue;
+                };
+                let order = record.value;
+                let place =
+                    folders.partition_point(|other| (other.order, other.folder) < (order, folder));
+                let name = record.name.as_str().into();
+                folders.insert(
+                    place,
+                    FolderRow {
+                        folder,
+                        name,
+                        order,
+                    },
+                );
+            }
             return Some(Event::Folders(folders.into()));
         }
         if std::mem::take(&mut self.own.friends_changed) {

@@ -1,14 +1,12 @@
 //! Presence: what this user says of themselves, and what others say. Kept in memory; said anew after each log-in.
 
-use std::collections::BTreeMap;
-
 use fireside_protocol::{
     ClientFrame, Code, Now, UserId,
     limits::{PRESENCE_USERS_MAX, WATCHED_USERS_MAX},
     presence::{PresenceOf, PresencePage, PresenceRequest, SetPresence},
 };
 
-use crate::{Event, RequestId, Session, event::Completion};
+use crate::{Event, RequestId, Session, event::Completion, sorted::Map};
 
 /// Own presence, and others' that the game was not told of yet.
 #[derive(Debug, Default)]
@@ -16,13 +14,13 @@ pub(crate) struct Presence {
     /// As the game last said it.
     own: Option<Box<SetPresence>>,
     /// The newest of each user, for the game to poll.
-    events: BTreeMap<UserId, PresenceOf>,
+    events: Map<UserId, Box<PresenceOf>>,
 }
 
 impl Session {
     /// The game says whether its user is there. Without a link it is said with the next log-in.
     pub(crate) fn set_presence(&mut self, presence: &SetPresence) -> Result<(), Code> {
-        let presence = Box::new(presence.normalised()?);
+        let presence = Box::new(presence.checked()?);
         self.presence.own = Some(presence);
         self.presence_connected();
         Ok(())
@@ -61,12 +59,12 @@ impl Session {
     pub(crate) fn on_presence(&mut self, presence: PresenceOf) {
         let events = &mut self.presence.events;
         if events.len() < WATCHED_USERS_MAX || events.contains_key(&presence.user) {
-            events.insert(presence.user.clone(), presence);
+            events.insert(presence.user.clone(), Box::new(presence));
         }
     }
 
     pub(crate) fn poll_presence(&mut self) -> Option<Event> {
         let (_, presence) = self.presence.events.pop_first()?;
-        Some(Event::Presence(Box::new(presence)))
+        Some(Event::Presence(presence))
     }
 }

@@ -1,10 +1,8 @@
 //! When what is due.
 
-use std::collections::BTreeMap;
-
 use fireside_protocol::{ConversationId, UserId};
 
-use crate::RequestId;
+use crate::{RequestId, sorted::Map};
 
 /// What a timer is for. One of each at most.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -43,28 +41,29 @@ pub(crate) enum Timer {
     Mute,
 }
 
-/// A number by a timer with another number: one kind of tree for both uses.
-type Tree = BTreeMap<(u64, Timer), u64>;
-
-/// All timers that run.
+/// All timers that run: tens, and a few hundred when everything is under way at once.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
-    /// By when it is due; the number means nothing.
-    queue: Tree,
-    /// By (0, timer): when it is due.
-    when: Tree,
+    /// When each is due.
+    when: Map<Timer, u64>,
+    /// When the first is.
+    next: Option<u64>,
 }
 
 impl Timers {
     /// Sets or moves it.
     pub(crate) fn set(&mut self, timer: Timer, at_ms: u64) {
-        self.clear(&timer);
-        for (tree, key, value) in [
-            (&mut self.when, (0, timer.clone()), at_ms),
-            (&mut self.queue, (at_ms, timer), 0),
-        ] {
-            tree.insert(key, value);
+        let before = self.when.insert(timer, at_ms);
+        if before.is_some() && before == self.next {
+            self.look();
+        } else {
+            self.next = Some(self.next.map_or(at_ms, |next| next.min(at_ms)));
         }
+    }
+
+    /// Finds when the first is due.
+    fn look(&mut self) {
+        self.next = self.when.values().copied().min();
     }
 
     /// Sets it unless it comes sooner already; whether it did.
@@ -77,10 +76,9 @@ impl Timers {
     }
 
     pub(crate) fn clear(&mut self, timer: &Timer) {
-        let mut key = (0, timer.clone());
-        if let Some(at) = self.when.remove(&key) {
-            key.0 = at;
-            self.queue.remove(&key);
+        let at = self.when.remove(timer);
+        if at.is_some() && at == self.next {
+            self.look();
         }
     }
 
@@ -89,21 +87,19 @@ impl Timers {
     }
 
     fn at(&self, timer: &Timer) -> Option<u64> {
-        self.when.get(&(0, timer.clone())).copied()
+        self.when.get(timer).copied()
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.queue.first_key_value().map(|((at, _), _)| *at)
+        self.next
     }
 
     /// Takes the next timer that is due.
     pub(crate) fn pop(&mut self, now_ms: u64) -> Option<Timer> {
-        if self.next_at()? > now_ms {
-            return None;
-        }
-        let ((_, timer), _) = self.queue.pop_first()?;
-        let key = (0, timer);
-        self.when.remove(&key);
-        Some(key.1)
+        let next = self.next.filter(|next| *next <= now_ms)?;
+        let (timer, _) = self.when.iter().find(|(_, at)| **at == next)?;
+        let timer = timer.clone();
+        self.clear(&timer);
+        Some(timer)
     }
 }

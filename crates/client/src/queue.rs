@@ -46,7 +46,7 @@ pub(crate) type Wake = Box<dyn Fn() + Send>;
 /// without locks takes longer for each, and waits for a thread that was interrupted within them just the same.
 struct Queue<T> {
     limit: usize,
-    /// So that an idle tick takes no lock.
+    /// How many, those that were taken over and not delivered included. So that an idle tick takes no lock.
     waiting: AtomicUsize,
     events: Mutex<VecDeque<T>>,
 }
@@ -94,11 +94,11 @@ impl<T> Queue<T> {
     /// Gives it back if there was no room.
     fn offer(&self, event: T) -> Result<(), T> {
         let mut events = self.lock();
-        if events.len() >= self.limit {
+        if self.is_full() {
             return Err(event);
         }
         events.push_back(event);
-        self.waiting.store(events.len(), Ordering::SeqCst);
+        self.waiting.fetch_add(1, Ordering::SeqCst);
         Ok(())
     }
 
@@ -106,12 +106,35 @@ impl<T> Queue<T> {
         if self.len() == 0 {
             return None;
         }
-        let mut events = self.lock();
-        let event = events.pop_front();
-        // Before a look at `starved` the tick has a fence for all of them.
-        self.waiting.store(events.len(), Ordering::Release);
+        let event = self.lock().pop_front();
+        self.taken(usize::from(event.is_some()));
         event
     }
+
+    /// Takes over all events for an empty queue, with as much room as this one had. They wait until they are [`Queue::taken`].
+    fn take_all(&self, empty: &mut VecDeque<T>) {
+        std::mem::swap(&mut *self.lock(), empty);
+    }
+
+    /// So many events wait no more.
+    fn taken(&self, count: usize) {
+        self.waiting.fetch_sub(count, Ordering::SeqCst);
+    }
+}
+
+/// What the game does with events.
+pub(crate) enum Game<'a> {
+    /// They are its own.
+    Takes(&'a mut dyn FnMut(Event)),
+    /// It looks at them.
+    Reads(&'a mut dyn FnMut(&Event)),
+}
+
+/// Notices that a tick took over and did not deliver yet, behind those that were read.
+struct Taken {
+    events: VecDeque<Event>,
+    /// How many were read and wait for the others.
+    read: usize,
 }
 
 /// Shared by the handles and the client's thread.
@@ -128,6 +151,10 @@ pub(crate) struct Queues {
     states: AtomicUsize,
     views: Queue<Event>,
     notices: Queue<Event>,
+    /// Notices that a tick took over.
+    taken: Mutex<Taken>,
+    /// What was read, for the client's thread to free: it allocated it.
+    spent: Mutex<VecDeque<Event>>,
     ephemeral: Queue<Event>,
     /// Eighths of events that the lowest class may take; kept between ticks, so that ticks of one event are fair too.
     low_credit: AtomicUsize,
@@ -158,6 +185,11 @@ impl Queues {
             states: AtomicUsize::new(0),
             views: Queue::new(VIEW_EVENTS_MAX),
             notices: Queue::new(NOTICES_MAX),
+            taken: Mutex::new(Taken {
+                events: VecDeque::with_capacity(NOTICES_MAX),
+                read: 0,
+            }),
+            spent: Mutex::new(VecDeque::with_capacity(NOTICES_MAX)),
             ephemeral: Queue::new(EPHEMERAL_MAX),
             low_credit: AtomicUsize::new(0),
             starved: AtomicBool::new(false),
@@ -195,24 +227,24 @@ impl Queues {
         Ok(request)
     }
 
-    pub(crate) fn tick(
-        &self,
-        max_events: usize,
-        max_time: Duration,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Tick {
+    pub(crate) fn tick(&self, max_events: usize, max_time: Duration, mut game: Game<'_>) -> Tick {
         // Before the queues are looked at: what comes in from now on wakes again.
         self.woken.store(false, Ordering::SeqCst);
         self.answered.store(false, Ordering::SeqCst);
         let start = Instant::now();
-        // Looking at the clock costs as much as a small event: it is done for the first events and then for every few.
+        // Looking at the clock costs as much as a small event: it is done for the first events and then for every few. How many may
+        // come before the next look; 0: it is late.
         let mut look_at = 0;
-        let mut late = |eighths: u32, delivered: usize, used: usize| {
+        let mut run = |eighths: u32, delivered: usize, used: usize| {
             if delivered >= CLOCK_EVERY && used < look_at {
-                return false;
+                return look_at - used;
             }
             look_at = used + CLOCK_EVERY;
-            start.elapsed() >= max_time / 8 * eighths
+            match start.elapsed() >= max_time / 8 * eighths {
+                true => 0,
+                false if delivered < CLOCK_EVERY => 1,
+                false => CLOCK_EVERY,
+            }
         };
         let queues = [
             &self.completions,
@@ -235,22 +267,25 @@ impl Queues {
             };
             for queue in &queues[..lowest] {
                 // The first event is always delivered: even a budget of nothing gets on.
-                while used < max_events - reserve && (delivered == 0 || !late(7, delivered, used)) {
-                    let Some(weight) = self.deliver(queue, on_event) else {
+                while used < max_events - reserve {
+                    let run = run(7, delivered, used).max(usize::from(delivered == 0));
+                    let most = run.min(max_events - reserve - used);
+                    let Some((count, weight)) = self.deliver(queue, most, &mut game) else {
                         break;
                     };
-                    delivered += 1;
+                    delivered += count;
                     used += weight;
                 }
             }
             let mut low = 0;
-            while used < max_events
-                && (delivered == 0 || !late(8, delivered, used) || (low_due && low == 0))
-            {
-                let Some(weight) = self.deliver(queues[lowest], on_event) else {
+            while used < max_events {
+                let first = delivered == 0 || low_due && low == 0;
+                let run = run(8, delivered, used).max(usize::from(first));
+                let most = run.min(max_events - used);
+                let Some((count, weight)) = self.deliver(queues[lowest], most, &mut game) else {
                     break;
                 };
-                delivered += 1;
+                delivered += count;
                 used += weight;
                 low += weight;
             }
@@ -273,9 +308,17 @@ impl Queues {
         }
     }
 
-    /// The weight of the event that was delivered, if there was one.
-    fn deliver(&self, queue: &Queue<Event>, on_event: &mut dyn FnMut(Event)) -> Option<usize> {
-        let event = queue.pop()?;
+    /// Delivers up to `most` events of a queue; how many they were and what they weigh, or `None` if there were none.
+    fn deliver(
+        &self,
+        queue: &Queue<Event>,
+        most: usize,
+        game: &mut Game<'_>,
+    ) -> Option<(usize, usize)> {
+        if std::ptr::eq(queue, &self.notices) {
+            return self.deliver_notices(most, game);
+        }
+        let event = (most > 0).then(|| queue.pop()).flatten()?;
         let weight = event.weight();
         if event.class() == EventClass::Completion {
             match event {
@@ -283,8 +326,58 @@ impl Queues {
                 _ => self.states.fetch_sub(1, Ordering::SeqCst),
             };
         }
-        on_event(event);
-        Some(weight)
+        match game {
+            Game::Takes(on_event) => on_event(event),
+            Game::Reads(on_event) => {
+                on_event(&event);
+                if let Some(mut spent) = self.spent.try_lock().filter(|it| it.len() < NOTICES_MAX) {
+                    spent.push_back(event);
+                }
+            }
+        }
+        Some((1, weight))
+    }
+
+    /// Of notices there are many in a burst: they are taken over all at once, and none of them takes a lock. Each weighs one.
+    fn deliver_notices(&self, most: usize, game: &mut Game<'_>) -> Option<(usize, usize)> {
+        if most == 0 || self.notices.len() == 0 {
+            return None;
+        }
+        // Held by a tick within a tick: that one does not overtake it.
+        let mut taken = self.taken.try_lock()?;
+        let Taken { events, read } = &mut *taken;
+        if events.is_empty() {
+            self.notices.take_all(events);
+        }
+        let count = most.min(events.len() - *read);
+        self.notices.taken(count);
+        match game {
+            Game::Takes(on_event) => {
+                // Left by a tick that only read.
+                events.drain(..std::mem::take(read));
+                events.drain(..count).for_each(on_event);
+            }
+            Game::Reads(on_event) => {
+                let begin = *read;
+                *read += count;
+                events.range(begin..*read).for_each(on_event);
+                if *read == events.len() {
+                    *read = 0;
+                    if let Some(mut spent) = self.spent.try_lock() {
+                        std::mem::swap(&mut *spent, events);
+                    }
+                    // Mostly nothing is left: only if the client's thread was not there since the last ones.
+                    events.clear();
+                }
+            }
+        }
+        (count > 0).then_some((count, count))
+    }
+
+    /// Frees, on the client's thread, what was read. `spare` is empty, and so is what it gets.
+    fn free_spent(&self, spare: &mut VecDeque<Event>) {
+        std::mem::swap(&mut *self.spent.lock(), spare);
+        spare.clear();
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -422,8 +515,9 @@ fn cancelled() -> CallError {
 }
 
 /// Moves events from the core into the queues; what finds no room waits here (bounded) or in the core.
-#[derive(Default)]
 pub(crate) struct Outlet {
+    /// Empty, with room: takes the place of what the game has read.
+    spare: VecDeque<Event>,
     missed: u64,
     ephemeral: VecDeque<(EphemeralKey, Event)>,
 }
@@ -434,6 +528,16 @@ enum EphemeralKey {
     Other,
 }
 
+impl Default for Outlet {
+    fn default() -> Self {
+        Self {
+            spare: VecDeque::with_capacity(NOTICES_MAX),
+            missed: 0,
+            ephemeral: VecDeque::new(),
+        }
+    }
+}
+
 impl Outlet {
     /// Moves what there is room for. `poll` gives the core's next event of a class. `true` if anything moved.
     pub(crate) fn pump(
@@ -441,6 +545,7 @@ impl Outlet {
         queues: &Queues,
         mut poll: impl FnMut(EventClass) -> Option<Event>,
     ) -> bool {
+        queues.free_spent(&mut self.spare);
         let mut moved = false;
         loop {
             if queues.states.load(Ordering::SeqCst) >= STATES_MAX {

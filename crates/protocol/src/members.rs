@@ -11,7 +11,7 @@ use crate::{
     limits::ATTRIBUTES_MAX,
     record,
     settings::{Attribute, Settings},
-    text::normalise_name,
+    text::{TextError, check_name, normalise_name},
 };
 
 /// The secret of an invite link: 16 bytes that nobody can guess. Its `Debug` shows nothing of it, so that no log does.
@@ -244,12 +244,24 @@ impl MemberProfile {
     /// # Errors
     /// `name_invalid` for the name, `argument_invalid` for attributes outside their limits and for no change at all.
     pub fn normalised(&self) -> Result<Self, Code> {
+        self.with_name(normalise_name)
+    }
+
+    /// As a client sends it: like [`MemberProfile::normalised`], but the server brings the name into NFC ([`check_name`]).
+    ///
+    /// # Errors
+    /// As [`MemberProfile::normalised`]; what is too long only in NFC is left to the server.
+    pub fn checked(&self) -> Result<Self, Code> {
+        self.with_name(|name| check_name(name).map(ToOwned::to_owned))
+    }
+
+    fn with_name(&self, text: fn(&str) -> Result<String, TextError>) -> Result<Self, Code> {
         if self.name.is_none() && self.attributes.is_none() {
             return Err(Code::ArgumentInvalid);
         }
         let name = match &self.name {
             Some(name) if !name.trim().is_empty() => {
-                Some(normalise_name(name).map_err(|error| error.code())?)
+                Some(text(name).map_err(|error| error.code())?)
             }
             Some(_) => Some(String::new()),
             None => None,
@@ -264,7 +276,7 @@ impl MemberProfile {
                     attributes: attributes.clone(),
                     ..Settings::default()
                 };
-                let mut attributes = change.normalised()?.attributes;
+                let mut attributes = change.checked()?.attributes;
                 attributes.retain(|attribute| !attribute.value.is_empty());
                 Some(attributes)
             }

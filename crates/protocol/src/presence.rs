@@ -7,7 +7,7 @@ use crate::{
     ids::WallMs,
     limits::JOIN_SECRET_BYTES_MAX,
     open_enum, record,
-    text::{is_reaction_key, normalise_name},
+    text::{TextError, check_name, is_reaction_key, normalise_name},
 };
 
 open_enum! {
@@ -96,10 +96,22 @@ impl SetPresence {
     /// # Errors
     /// `name_invalid` for a text over the limits of a name, `argument_invalid` for anything else outside its range.
     pub fn normalised(&self) -> Result<Self, Code> {
+        self.with_texts(normalise_name)
+    }
+
+    /// As a client sends it: like [`SetPresence::normalised`], but the server brings its texts into NFC ([`check_name`]).
+    ///
+    /// # Errors
+    /// As [`SetPresence::normalised`]; what is too long only in NFC is left to the server.
+    pub fn checked(&self) -> Result<Self, Code> {
+        self.with_texts(|text| check_name(text).map(ToOwned::to_owned))
+    }
+
+    fn with_texts(&self, name: fn(&str) -> Result<String, TextError>) -> Result<Self, Code> {
         let mut said = self.clone();
         let line = |text: &mut String| {
             if !text.is_empty() {
-                *text = normalise_name(text).map_err(|error| error.code())?;
+                *text = name(text).map_err(|error| error.code())?;
             }
             Ok::<(), Code>(())
         };

@@ -34,7 +34,7 @@ fn text(batch: &Batch, span: fireside_span) -> &str {
 #[test]
 fn each_change_is_an_event_with_its_rows() {
     let mut batch = Batch::default();
-    batch.push(Event::Timeline {
+    batch.push(&Event::Timeline {
         conversation: ConversationId([9; 16]),
         generation: 4,
         diffs: vec![
@@ -109,13 +109,13 @@ fn a_batch_is_used_again_and_a_burst_is_given_back() {
         at: 2,
     };
     for _ in 0..100 {
-        batch.push(message("hello"));
+        batch.push(&message("hello"));
     }
     let (events, bytes) = (batch.events.capacity(), batch.text.capacity());
     batch.clear();
     assert_eq!(batch.len(), 0);
     for _ in 0..100 {
-        batch.push(message("again"));
+        batch.push(&message("again"));
     }
     assert_eq!(
         (batch.events.capacity(), batch.text.capacity()),
@@ -123,7 +123,7 @@ fn a_batch_is_used_again_and_a_burst_is_given_back() {
     );
     assert_eq!(text(&batch, batch.events[99].text), "again");
     for _ in 0..10_000 {
-        batch.push(message(&"x".repeat(200)));
+        batch.push(&message(&"x".repeat(200)));
     }
     batch.clear();
     assert!(batch.events.capacity() <= KEPT_ELEMENTS_MAX);
@@ -135,7 +135,7 @@ fn codes_that_only_this_library_may_say_are_not_taken_from_a_server() {
     let mut batch = Batch::default();
     for number in [0, 1, 127] {
         let code = Code::Unknown(number);
-        batch.push(Event::Completed {
+        batch.push(&Event::Completed {
             request: 1,
             result: Err(CallError {
                 code,
@@ -148,7 +148,7 @@ fn codes_that_only_this_library_may_say_are_not_taken_from_a_server() {
         assert_eq!(event.status, status::FIRESIDE_STATUS_BAD_BODY);
     }
     // A newer server's code keeps its number.
-    batch.push(Event::Completed {
+    batch.push(&Event::Completed {
         request: 1,
         result: Err(CallError {
             code: Code::Unknown(999),
@@ -181,7 +181,7 @@ fn reactions_of_rows_lie_in_arrays_of_their_own() {
         marked(vec![reaction("🎉", false, &["cyd"])]),
     ];
     let mut batch = Batch::default();
-    batch.push(Event::Completed {
+    batch.push(&Event::Completed {
         request: 3,
         result: Ok(Completion::Pins { rows, more: true }),
     });
@@ -205,4 +205,46 @@ fn reactions_of_rows_lie_in_arrays_of_their_own() {
     assert_eq!(shown, ["👍 ann+bob 1", "gg bob 0", "🎉 cyd 0"]);
     batch.clear();
     assert!(batch.reactions.is_empty() && batch.reaction_users.is_empty());
+}
+
+#[test]
+fn who_writes_in_a_burst_is_laid_out_once() {
+    let mut batch = Batch::default();
+    let people: Vec<UserId> = (0..3 * USERS_KNOWN_MAX)
+        .map(|n| user(&format!("user-{n}")))
+        .collect();
+    let message = |sender: &UserId| Event::MessageReceived {
+        conversation: ConversationId([9; 16]),
+        sequence: 1,
+        sender: sender.clone(),
+        text: None,
+        at: 0,
+    };
+    for _ in 0..2 {
+        for _ in 0..50 {
+            batch.push(&message(&people[0]));
+            batch.push(&message(&people[1]));
+        }
+        assert_eq!(batch.text, b"user-0user-1");
+        // Another one of the same name in another place is somebody who was not laid out yet, and more than are known are right too.
+        batch.push(&message(&user("user-0")));
+        people
+            .iter()
+            .for_each(|sender| batch.push(&message(sender)));
+        people
+            .iter()
+            .for_each(|sender| batch.push(&message(sender)));
+        let names: Vec<&str> = batch
+            .events
+            .iter()
+            .map(|event| text(&batch, event.user))
+            .collect();
+        let (burst, rest) = names.split_at(100);
+        assert!(burst.chunks(2).all(|pair| pair == ["user-0", "user-1"]));
+        assert_eq!(rest[0], "user-0");
+        let expected: Vec<&str> = people.iter().chain(&people).map(UserId::as_str).collect();
+        assert_eq!(rest[1..], expected);
+        batch.clear();
+        assert!(batch.users.is_empty());
+    }
 }

@@ -458,10 +458,9 @@ fn finished(stage: &mut Stage, client: Entity, request: RequestId) -> anyhow::Re
 
 /// The texts of a timeline.
 fn texts(world: &World, conversation: Entity) -> Vec<String> {
-    let rows = world
-        .get::<Timeline>(conversation)
-        .map_or(&[][..], Timeline::rows);
-    let texts = rows.iter().filter_map(|row| match &row.body {
+    let timeline = world.get::<Timeline>(conversation).into_iter();
+    let rows = timeline.flat_map(|timeline| timeline.rows().iter());
+    let texts = rows.filter_map(|row| match &row.body {
         Body::Text(text) => Some(text.to_string()),
         _ => None,
     });

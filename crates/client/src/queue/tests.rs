@@ -64,7 +64,7 @@ impl Fake {
 
 fn ticked(link: &Queues, max: usize) -> (Vec<Event>, Tick) {
     let mut events = Vec::new();
-    let tick = link.tick(max, LONG, &mut |event| events.push(event));
+    let tick = link.tick(max, LONG, Game::Takes(&mut |event| events.push(event)));
     (events, tick)
 }
 
@@ -130,18 +130,89 @@ fn time_is_a_budget_too() {
     let (link, mut outlet) = (Queues::new(), Outlet::default());
     Fake::of((0..100).map(view)).pump(&mut outlet, &link);
     let mut count = 0;
-    let tick = link.tick(usize::MAX / 2, Duration::from_millis(5), &mut |_| {
-        count += 1;
-        let end = Instant::now() + Duration::from_millis(2);
-        while Instant::now() < end {
-            std::hint::spin_loop();
-        }
-    });
+    let tick = link.tick(
+        usize::MAX / 2,
+        Duration::from_millis(5),
+        Game::Takes(&mut |_| {
+            count += 1;
+            let end = Instant::now() + Duration::from_millis(2);
+            while Instant::now() < end {
+                std::hint::spin_loop();
+            }
+        }),
+    );
     assert_eq!(tick.delivered, count);
     assert!((1..=4).contains(&count), "{count} events of 2 ms in 5 ms");
     assert_eq!(tick.left, VIEW_EVENTS_MAX - count);
-    let tick = link.tick(10, Duration::ZERO, &mut |_| ());
+    let tick = link.tick(10, Duration::ZERO, Game::Takes(&mut |_| ()));
     assert_eq!(tick.delivered, 1, "even no time gets on");
+}
+
+#[test]
+fn who_only_reads_leaves_the_freeing_to_the_clients_thread() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let name = user("somebody");
+    let said = |sequence| Event::MessageReceived {
+        conversation: ConversationId([1; 16]),
+        sequence,
+        sender: name.clone(),
+        text: Some(format!("message {sequence}").into()),
+        at: 0,
+    };
+    let mut core = Fake::of((0..100).map(said));
+    core.add([view(7)]);
+    core.pump(&mut outlet, &link);
+    let mut seen = Vec::new();
+    let mut read = |max| {
+        let tick = link.tick(
+            max,
+            LONG,
+            Game::Reads(&mut |event| seen.push(event.clone())),
+        );
+        (tick.delivered, tick.left)
+    };
+    assert_eq!(read(31), (31, 70));
+    assert_eq!(read(30), (30, 40));
+    // What comes meanwhile comes behind them, and who takes goes on where who reads has been.
+    core.add((100..110).map(said));
+    core.pump(&mut outlet, &link);
+    let (taken, tick) = ticked(&link, 20);
+    assert_eq!((taken.len(), tick.left), (20, 30));
+    seen.extend(taken);
+    let mut read = |max| {
+        let tick = link.tick(
+            max,
+            LONG,
+            Game::Reads(&mut |event| seen.push(event.clone())),
+        );
+        (tick.delivered, tick.left)
+    };
+    assert_eq!(read(100), (30, 0));
+    let expected: Vec<Event> = std::iter::once(view(7)).chain((0..110).map(said)).collect();
+    assert_eq!(seen, expected);
+    drop((seen, expected));
+    let held = link.spent.lock().len();
+    assert!(held > 0, "the game's thread freed them");
+    core.pump(&mut outlet, &link);
+    assert!(link.spent.lock().is_empty() && outlet.spare.is_empty());
+    assert!(link.spent.lock().capacity() >= NOTICES_MAX && outlet.spare.capacity() >= NOTICES_MAX);
+}
+
+#[test]
+fn a_tick_within_a_tick_does_not_overtake_it() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    Fake::of((0..20).map(notice)).pump(&mut outlet, &link);
+    let mut order = Vec::new();
+    let tick = link.tick(
+        100,
+        LONG,
+        Game::Takes(&mut |event| {
+            assert_eq!(ticked(&link, 100).0, Vec::new());
+            order.push(event);
+        }),
+    );
+    assert_eq!((tick.delivered, tick.left), (20, 0));
+    assert_eq!(order, (0..20).map(notice).collect::<Vec<_>>());
 }
 
 #[test]

@@ -146,7 +146,7 @@ fn follow(
     {
         return;
     }
-    let looks = timeline.map_or_else(Vec::new, |timeline| looks(timeline.rows(), &me));
+    let looks = timeline.map_or_else(Vec::new, |timeline| looks(timeline.rows().iter(), &me));
     if looks.len() == log.rows.len() && looks.iter().eq(log.rows.iter().map(|(_, look)| look)) {
         return;
     }
@@ -217,10 +217,9 @@ fn follow(
 }
 
 /// How the rows look; of settled own messages only the newest of each state says so.
-fn looks(rows: &[TimelineRow], me: &Me) -> Vec<Look> {
+fn looks<'a>(rows: impl DoubleEndedIterator<Item = &'a TimelineRow>, me: &Me) -> Vec<Look> {
     let mut said: Vec<MessageState> = Vec::new();
     let mut looks: Vec<Look> = rows
-        .iter()
         .rev()
         .map(|row| {
             let own = row.sender == me.user;
@@ -302,7 +301,7 @@ mod tests {
             row(6, "wren", MessageState::Sending),
             row(7, "wren", MessageState::Sending),
         ];
-        let marked: Vec<u64> = looks(&rows, &me)
+        let marked: Vec<u64> = looks(rows.iter(), &me)
             .into_iter()
             .filter(|look| look.marked)
             .map(|look| look.row.row)
