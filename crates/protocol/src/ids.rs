@@ -2,10 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
+use sha2::{Digest, Sha256};
+
 use crate::{
     Code,
     codec::{DecodeError, Reader, Wire, write_bin, write_str},
-    digest::sha256,
     limits::USER_ID_BYTES_MAX,
 };
 
@@ -140,13 +141,14 @@ impl ConversationId {
     }
 
     fn derive(label: &[u8], parts: &[&[u8]]) -> Self {
-        let mut message = label.to_vec();
+        let mut hash = Sha256::new();
+        hash.update(label);
         for part in parts {
-            message.push(part.len() as u8);
-            message.extend_from_slice(part);
+            hash.update([part.len() as u8]);
+            hash.update(part);
         }
         let mut id = [0; 16];
-        id.copy_from_slice(&sha256(&message)[..16]);
+        id.copy_from_slice(&hash.finalize()[..16]);
         Self(id)
     }
 }

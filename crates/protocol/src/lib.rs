@@ -3,7 +3,6 @@
 pub mod code;
 pub mod codec;
 pub mod content;
-mod digest;
 pub mod entry;
 pub mod envelope;
 #[doc(hidden)]
