@@ -41,6 +41,8 @@ pub(crate) enum Timer {
     Draft(ConversationId),
     /// The next mute ends.
     Mute,
+    /// A message in an open timeline ends.
+    Ends(ConversationId),
 }
 
 /// A number by a timer with another number: one kind of tree for both uses.
