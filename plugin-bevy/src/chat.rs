@@ -324,7 +324,7 @@ impl Chat<'_, '_> {
         merged: Option<String>,
     ) -> Result<RequestId, ChatError> {
         self.about(from, |from| ClientCommand::Forward {
-            to: Recipient::Conversation(to),
+            to: Recipient::Conversation(to.into()),
             from,
             messages,
             merged,

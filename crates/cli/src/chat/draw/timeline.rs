@@ -292,10 +292,7 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
         lines.push(Line::styled(text, DIM));
     }
     if let Some(from) = details.and_then(|details| details.forwarded.as_ref()) {
-        let text = format!(
-            "   ↪ forwarded, of {}",
-            crate::chat::wrap::safe_line(from.user.as_str())
-        );
+        let text = format!("   ↪ forwarded, of {}", safe_line(from.user.as_str()));
         lines.push(Line::styled(text, DIM));
     }
     // A bar to the left of what names this user: a shape, and a colour besides.
