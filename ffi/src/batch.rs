@@ -357,6 +357,7 @@ impl Batch {
                 flat.text = self.text(text);
             }
             Body::Recalled => flat.body = c::FIRESIDE_BODY_RECALLED,
+            Body::Expired => flat.body = c::FIRESIDE_BODY_EXPIRED,
             Body::Created(name) => {
                 flat.body = c::FIRESIDE_BODY_CREATED;
                 flat.text = self.text(name);

@@ -100,6 +100,8 @@ pub const FIRESIDE_BODY_REMOVED: u32 = 6;
 pub const FIRESIDE_BODY_ROLE: u32 = 7;
 /// Messages between two rows are not loaded yet.
 pub const FIRESIDE_BODY_HOLE: u32 = 8;
+/// Its time is over: nothing is left of it.
+pub const FIRESIDE_BODY_EXPIRED: u32 = 9;
 
 /// In the outbox.
 pub const FIRESIDE_MESSAGE_SENDING: u32 = 1;

@@ -103,6 +103,12 @@ pub const FIRESIDE_STATUS_NO_FRIEND_REQUEST: fireside_status = 320;
 pub const FIRESIDE_STATUS_TOO_MANY_REPORTS: fireside_status = 321;
 /// The poll is closed; no vote counts any more.
 pub const FIRESIDE_STATUS_POLL_CLOSED: fireside_status = 330;
+/// The time at which the message was to end had passed when it came; nothing was sent.
+pub const FIRESIDE_STATUS_MESSAGE_OVER: fireside_status = 331;
+/// A message ends within 366 days; what a conversation's messages live is 5 s to 366 days, or 0.
+pub const FIRESIDE_STATUS_LIFETIME_INVALID: fireside_status = 332;
+/// This can not be forwarded: it is gone, it ends, or it only means something where it was said.
+pub const FIRESIDE_STATUS_NOT_FORWARDABLE: fireside_status = 333;
 /// The text is empty.
 pub const FIRESIDE_STATUS_TEXT_EMPTY: fireside_status = 400;
 /// The text is over 4,000 characters or 16 KiB.

@@ -216,6 +216,7 @@ const OWED: &[&str] = &[
     "Command::SetLive",
     "Command::AnswerCard",
     "Command::Delete",
+    "Command::Forward",
     "Command::Revisions",
     "Completion::Revisions",
 ];

@@ -311,6 +311,26 @@ impl Chat<'_, '_> {
         })
     }
 
+    /// Sends copies of messages (their numbers, ascending, at most 100) of one conversation to another: all in one with a heading, or with
+    /// `merged` as `None` the one as a message of its own kind. The server makes the copies. It needs a network: offline it fails at once.
+    ///
+    /// # Errors
+    /// [`ChatError`].
+    pub fn forward(
+        &mut self,
+        from: Entity,
+        messages: Vec<Sequence>,
+        to: ConversationId,
+        merged: Option<String>,
+    ) -> Result<RequestId, ChatError> {
+        self.about(from, |from| ClientCommand::Forward {
+            to: Recipient::Conversation(to.into()),
+            from,
+            messages,
+            merged,
+        })
+    }
+
     /// Deletes messages for this user alone, on all their devices: at most 100 numbers.
     ///
     /// # Errors

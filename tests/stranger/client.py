@@ -35,7 +35,7 @@ ANSWER_TIMEOUT = 20.0
 # Kinds, by the page's names.
 CLIENT = {
     "Hello": 1, "Resume": 2, "Ping": 3, "SetToken": 4, "Attention": 5, "Send": 16, "Edit": 17, "Recall": 18, "Read": 19, "React": 22, "Pin": 23,
-    "Vote": 24, "ClosePoll": 25, "SetLive": 26, "Answer": 27, "Delete": 28,
+    "Vote": 24, "ClosePoll": 25, "SetLive": 26, "Answer": 27, "Delete": 28, "Forward": 29,
     "Delivered": 20, "Typing": 21, "CreateGroup": 32, "Invite": 33, "Join": 34, "Leave": 35, "RemoveMember": 36, "SetRole": 37,
     "Block": 38, "RevokeDevice": 39, "SetConversation": 40, "AnswerRequest": 41, "Dissolve": 42, "Mute": 43,
     "Ban": 44, "SetMember": 45, "CreateLink": 46, "RevokeLink": 47, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,

@@ -86,6 +86,17 @@ pub enum Command {
         /// These, at most 100.
         numbers: Vec<Sequence>,
     },
+    /// Sends copies of messages to another conversation. The server makes them, so they need not be on this device.
+    Forward {
+        /// Where to.
+        to: Recipient,
+        /// Where the messages are.
+        from: ConversationId,
+        /// Their numbers, ascending, 1 to 100.
+        messages: Vec<Sequence>,
+        /// All of them in one message with this heading (may be empty); `None`: the one as a message of its own kind.
+        merged: Option<String>,
+    },
     /// What a message said before it was edited or recalled, for who may recall others' messages.
     Revisions {
         /// Where.

@@ -94,6 +94,12 @@ impl Session {
                 message,
                 values,
             } => self.answer_card(request, conversation, message, values, now)?,
+            Command::Forward {
+                to,
+                from,
+                messages,
+                merged,
+            } => self.forward(request, to, from, messages, merged, now)?,
             Command::Delete {
                 conversation,
                 upto,

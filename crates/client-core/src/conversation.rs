@@ -314,6 +314,8 @@ impl Conversation {
             change.kind,
             EntryKind::Edit
                 | EntryKind::Recall
+                | EntryKind::Expire
+                | EntryKind::Withdraw
                 | EntryKind::React
                 | EntryKind::Pin
                 | EntryKind::Vote

@@ -84,6 +84,7 @@ pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
         && spans.is_empty()
         && poll.is_none()
         && thread.is_none()
+        && header.forwarded.is_none()
     {
         return None;
     }
@@ -95,6 +96,7 @@ pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
         priority: header.priority,
         expires: header.expires,
         thread,
+        forwarded: header.forwarded.clone(),
         poll: poll.map(|poll| {
             let none = Votes::none();
             let votes = votes.unwrap_or(&none);

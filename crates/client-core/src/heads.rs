@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, Role, Sequence, Settings, UserId, decode,
+    ConversationId, ConversationKind, Entry, EntryKind, Role, Sequence, Settings, Tombstone,
+    UserId, decode,
     frames::Head,
     limits::{NAME_BYTES_MAX, PICTURE_BYTES_MAX, UNREAD_COUNT_MAX},
 };
@@ -24,6 +25,8 @@ pub(crate) struct Recent {
     messages: VecDeque<(Sequence, Counted)>,
     /// The largest number that was dropped.
     floor: Sequence,
+    /// The last number that took something off the counts.
+    faded: Sequence,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,6 +45,7 @@ impl Conversation {
             return Counted::Own;
         }
         match &entry.header {
+            Some(_) if entry.tombstone == Some(Tombstone::Expired) => Counted::Silent,
             Some(header) if !header.silent => {
                 Counted::Unread(me.map_or(header.mention_all, |me| names(header, me, role)))
             }
@@ -74,13 +78,14 @@ impl Conversation {
         {
             preview.apply(entry);
         }
+        let fades = self.fades(entry);
         if number <= self.counted_to {
             // A head overtook it; an older head may still come, which lacks it.
             self.remember(entry, me);
             return true;
         }
         let dense = number - self.counted_to == 1;
-        let moves = !entry.kind.is_facet_change();
+        let moves = !entry.kind.is_quiet_change();
         if self.counted_to == 0 && moves {
             // Before the first entry it is this device's own time, which may be ahead of the server's.
             self.head.at = 0;
@@ -95,9 +100,29 @@ impl Conversation {
             self.remember(entry, me);
             self.head.preview = Some(short(entry));
         }
-        // A recall takes its mentions along.
-        let mentions_fade = entry.kind == EntryKind::Recall && self.head.mentions > 0;
-        dense && !mentions_fade
+        // What has expired does not count any more; a recall takes its mentions along.
+        match entry.kind {
+            EntryKind::Expire if fades => dense && self.recount(me),
+            EntryKind::Recall => dense && !(fades && self.head.mentions > 0),
+            _ => dense,
+        }
+    }
+
+    /// Whether an entry may take something off the counts. What was remembered of its item is put right.
+    fn fades(&mut self, entry: &Entry) -> bool {
+        let expires = entry.kind == EntryKind::Expire;
+        if !expires && entry.kind != EntryKind::Recall {
+            return false;
+        }
+        let recent = &mut self.recent;
+        recent.faded = recent.faded.max(entry.sequence);
+        if expires
+            && let Ok(at) = (recent.messages).binary_search_by_key(&entry.target, |(of, _)| *of)
+            && let Some((_, counted @ Counted::Unread(_))) = recent.messages.get_mut(at)
+        {
+            *counted = Counted::Silent;
+        }
+        entry.target > self.head.read && self.head.unread > 0
     }
 
     /// Keeps what a live message counts for, in the order of numbers, once.
@@ -180,7 +205,8 @@ impl Conversation {
             sure = self
                 .live
                 .contains_all(said_to.saturating_add(1), self.counted_to)
-                && self.recent.floor <= said_to;
+                && self.recent.floor <= said_to
+                && self.recent.faded <= said_to;
             if !sure {
                 self.head.unread = old.unread;
                 self.head.mentions = old.mentions;

@@ -13,6 +13,7 @@ mod conversation;
 mod conversations;
 mod details;
 mod diff;
+mod expiry;
 mod heads;
 mod id_set;
 mod lead;

@@ -5,9 +5,10 @@ use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, ConversationKind, Header, Now, Sequence, UserId,
     content::{AnswerValue, CustomContent},
     frames::{
-        Answer, ClosePoll, Delete, Edit, RevisionsPage, RevisionsRequest, Send, SetLive, Vote,
+        Answer, ClosePoll, Delete, Edit, Forward, RevisionsPage, RevisionsRequest, Send, SetLive,
+        Vote,
     },
-    limits::{CONTENT_BYTES_MAX, DELETES_PER_REQUEST_MAX},
+    limits::{CONTENT_BYTES_MAX, DELETES_PER_REQUEST_MAX, FORWARD_COPIES_MAX},
 };
 
 use crate::{
@@ -46,6 +47,7 @@ impl NewMessage {
             mention_all: self.mention_all,
             mention_roles: self.mention_roles,
             expires: self.expires,
+            forwarded: None,
         };
         Ok((header.clone(), checked(&self.content, &header)?))
     }
@@ -245,6 +247,31 @@ impl Session {
             conversation,
             upto,
             numbers,
+        });
+        self.ask(request, frame, now)
+    }
+
+    pub(crate) fn forward(
+        &mut self,
+        request: RequestId,
+        to: Recipient,
+        from: ConversationId,
+        messages: Vec<Sequence>,
+        merged: Option<String>,
+        now: Now,
+    ) -> Result<(), Code> {
+        if messages.is_empty() || messages.len() > FORWARD_COPIES_MAX {
+            return Err(Code::ArgumentInvalid);
+        }
+        let (conversation, peer) = self.address(to)?;
+        let frame = ClientFrame::Forward(Forward {
+            nonce: self.nonce(),
+            conversation,
+            peer,
+            from,
+            numbers: messages,
+            merged: merged.is_some(),
+            title: merged.unwrap_or_default(),
         });
         self.ask(request, frame, now)
     }

@@ -142,7 +142,9 @@ impl Session {
 
     pub(crate) fn on_call_ack(&mut self, request: RequestId, ack: &Ack) {
         let call = self.calls.waiting.get(&request);
-        let made = match call.and_then(|call| call.frame.as_deref()) {
+        let frame = call.and_then(|call| call.frame.as_deref());
+        let forwarded = matches!(frame, Some(ClientFrame::Forward(_)));
+        let made = match frame {
             // The ack names the conversation that it belongs to.
             Some(ClientFrame::CreateGroup(frame)) if frame.parent.is_some() => {
                 (self.me.as_ref()).map(|me| ConversationId::made(me, frame.nonce))
@@ -153,9 +155,15 @@ impl Session {
             }
             _ => None,
         };
-        let completion = match made {
-            Some(conversation) => Completion::Created { conversation },
-            None => (ack.link).map_or(Completion::Done, |code| Completion::Link { code }),
+        let completion = match (made, ack.conversation) {
+            (Some(conversation), _) => Completion::Created { conversation },
+            (None, Some(conversation)) if forwarded => Completion::Sent {
+                conversation,
+                nonce: ack.nonce,
+                sequence: ack.sequence,
+                at: ack.at,
+            },
+            _ => (ack.link).map_or(Completion::Done, |code| Completion::Link { code }),
         };
         if let Some(conversation) = made.or(ack.conversation)
             && !self.conversations.contains_key(&conversation)

@@ -80,6 +80,7 @@ impl Session {
                     at: 0,
                     entry: None,
                     link: None,
+                    expires: 0,
                 }),
                 _ => {}
             },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use fireside_protocol::{
     Child, Content, Entry, EntryKind, FacetKind, MemberProfile, MessageKind, Reaction, Reactions,
-    Settings, TextContent, UserId,
+    Settings, TextContent, Tombstone, UserId,
     codec::{Reader, Wire},
     content::{AnswerContent, LiveState, Span},
     decode, encode,
@@ -45,8 +45,10 @@ pub(crate) fn body_of(entry: &Entry) -> Body {
 
 /// What an item says, and the spans of its text.
 pub(crate) fn read_item(entry: &Entry) -> (Body, Vec<Span>) {
-    if entry.tombstone.is_some() {
-        return (Body::Recalled, Vec::new());
+    match entry.tombstone {
+        None => {}
+        Some(Tombstone::Expired) => return (Body::Expired, Vec::new()),
+        Some(_) => return (Body::Recalled, Vec::new()),
     }
     let member = || entry.member.as_ref();
     let body = match entry.kind {

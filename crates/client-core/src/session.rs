@@ -208,6 +208,7 @@ impl Session {
             Timer::Call(request) => self.on_call_timeout(request),
             Timer::Draft(id) => self.say_draft(id, now),
             Timer::Mute => self.on_mute_due(),
+            Timer::Ends(id) => self.timeline_dirty(id),
         }
     }
 

@@ -488,7 +488,7 @@ impl Session {
             row.read_by = self.read_by(conversation, item.entry.sequence);
         }
         let mut edited_spans = None;
-        if me == Some(&item.entry.sender) && row.body != Body::Recalled {
+        if me == Some(&item.entry.sender) && !row.body.is_gone() {
             let (number, nonce) = (item.entry.sequence, item.entry.nonce);
             let kind = item.entry.header.as_ref().map(|header| header.kind);
             match self.outbox.pending_change(conversation.id(), number, nonce) {
@@ -506,7 +506,7 @@ impl Session {
                 None => {}
             }
         }
-        if row.body == Body::Recalled {
+        if self.hides(&item.entry, &mut row) || row.body.is_gone() {
             return row;
         }
         let pending = self.outbox.pending_facets(conversation.id(), &item.entry);
@@ -618,19 +618,17 @@ impl Session {
                 let held = self.conversations.get(&id)?;
                 held.quote(header.reply_to)
             });
-            let details = header
-                .filter(|_| body != Body::Recalled)
-                .and_then(|header| {
-                    details_of(Shown {
-                        header,
-                        body: &body,
-                        spans,
-                        votes: None,
-                        quote,
-                        thread: None,
-                        me: None,
-                    })
-                });
+            let details = header.filter(|_| !body.is_gone()).and_then(|header| {
+                details_of(Shown {
+                    header,
+                    body: &body,
+                    spans,
+                    votes: None,
+                    quote,
+                    thread: None,
+                    me: None,
+                })
+            });
             TimelineRow {
                 row: outgoing.record.row,
                 sequence: None,
@@ -660,6 +658,7 @@ impl Session {
             let loading = (self.conversations.get(&id))
                 .is_some_and(|held| held.late.is_some() && held.items.is_empty());
             let rows = self.timeline_rows(id, anchor);
+            self.watch_ends(id, &rows);
             let Some(timeline) = self.timelines.get_mut(&id) else {
                 continue;
             };

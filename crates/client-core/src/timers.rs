@@ -39,6 +39,8 @@ pub(crate) enum Timer {
     Draft(ConversationId),
     /// The next mute ends.
     Mute,
+    /// A message in an open timeline ends.
+    Ends(ConversationId),
 }
 
 /// All timers that run: tens, and a few hundred when everything is under way at once.

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use fireside_protocol::{
     Child, Code, Content, ConversationId, ConversationKind, FolderId, FriendState, MemberProfile,
     Nonce, NotificationLevel, Role, Sequence, Settings, UserId, WallMs,
-    content::{AnswerContent, Span},
+    content::{AnswerContent, Forwarded, Span},
 };
 
 /// Rows a timeline view holds at most: what a screen shows, with room to scroll.
@@ -232,6 +232,8 @@ pub struct Details {
     pub thread: Option<ConversationId>,
     /// Of a poll: how it stands.
     pub poll: Option<PollRow>,
+    /// It was forwarded: whose it was.
+    pub forwarded: Option<Box<Forwarded>>,
 }
 
 /// A message that is answered, as it is now.
@@ -252,7 +254,7 @@ pub struct Quote {
 pub enum QuoteState {
     /// It is here.
     Held,
-    /// It was taken back.
+    /// It was taken back, or its time is over.
     Recalled,
     /// It is not loaded, or is not to be seen.
     NotLoaded,
@@ -307,6 +309,8 @@ pub enum Body {
     Answer(Arc<AnswerContent>),
     /// Taken back.
     Recalled,
+    /// Its time is over.
+    Expired,
     /// The conversation was made, with this name.
     Created(Arc<str>),
     /// The sender made a channel in this community.
@@ -333,6 +337,14 @@ pub enum Body {
     Hole,
     /// A kind this build does not know.
     Unknown,
+}
+
+impl Body {
+    /// Nothing is left of the message.
+    #[must_use]
+    pub const fn is_gone(&self) -> bool {
+        matches!(self, Self::Recalled | Self::Expired)
+    }
 }
 
 /// How far a message is.

@@ -86,6 +86,9 @@ codes! {
     320 NoFriendRequest "no_friend_request" false "the named user does not ask to be your friend (any more)";
     321 TooManyReports "too_many_reports" false "too many reports in a day; those that came are looked at";
     330 PollClosed "poll_closed" false "the poll is closed; no vote counts any more";
+    331 MessageOver "message_over" false "the time at which the message was to end had passed when it came; nothing was sent";
+    332 LifetimeInvalid "lifetime_invalid" false "a message ends within 366 days; what a conversation's messages live is 5 s to 366 days, or 0";
+    333 NotForwardable "not_forwardable" false "this can not be forwarded: it is gone, it ends, or it only means something where it was said";
     // 4xx: the content
     400 TextEmpty "text_empty" false "the text is empty";
     401 TextTooLong "text_too_long" false "the text is over 4,000 characters or 16 KiB";

@@ -13,7 +13,10 @@ use crate::{
 };
 
 mod check;
+mod merged;
 mod plain;
+
+pub use merged::{Copied, Forwarded, MergedContent};
 
 open_enum! {
     /// What a span does to its part of a text.
@@ -391,6 +394,8 @@ pub enum Content {
     Live(CustomContent),
     /// Something of the game's.
     Item(ItemContent),
+    /// What was said elsewhere.
+    Merged(MergedContent),
 }
 
 impl Content {
@@ -413,6 +418,7 @@ impl Content {
             MessageKind::Card => decode(content).map(Self::Card),
             MessageKind::Live => decode(content).map(Self::Live),
             MessageKind::Item => decode(content).map(Self::Item),
+            MessageKind::Merged => decode(content).map(Self::Merged),
             MessageKind::Unknown(_) => return Err(Code::KindUnsupported),
         };
         read.map_err(|_| Code::ContentInvalid)
@@ -434,6 +440,7 @@ impl Content {
             Self::Poll(content) => encode(content),
             Self::Card(content) => encode(content),
             Self::Item(content) => encode(content),
+            Self::Merged(content) => encode(content),
         };
         bytes.into()
     }
@@ -455,6 +462,7 @@ impl Content {
             Self::Card(_) => MessageKind::Card,
             Self::Live(_) => MessageKind::Live,
             Self::Item(_) => MessageKind::Item,
+            Self::Merged(_) => MessageKind::Merged,
         }
     }
 
@@ -463,7 +471,7 @@ impl Content {
     pub const fn is_editable(&self) -> bool {
         !matches!(
             self,
-            Self::Poll(_) | Self::Live(_) | Self::Sticker(_) | Self::System(_)
+            Self::Poll(_) | Self::Live(_) | Self::Sticker(_) | Self::System(_) | Self::Merged(_)
         )
     }
 

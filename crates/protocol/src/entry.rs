@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::{
     ConversationId, Nonce, UserId, Wire,
     codec::decode,
+    content::Forwarded,
     ids::{Ordinal, Rev, Sequence, WallMs},
     open_enum, record,
 };
@@ -74,6 +75,11 @@ open_enum! {
         36 Vote,
         /// The author of a live object changed its state.
         37 Live,
+        /// An earlier message's time was over: nothing is left of it. The server's, in the name of its author.
+        38 Expire,
+        /// What an earlier message forwarded was taken back by an admin where it was said: the `tombstone`, or the content without it. The
+        /// server's, in the name of who forwarded it.
+        39 Withdraw,
         /// A thread was opened under a message.
         40 Thread,
     }
@@ -86,11 +92,20 @@ impl EntryKind {
         matches!(self.number(), 32..=63)
     }
 
-    /// Whether it changes facets of an item and not its body: such a change moves no conversation in a list. Unknown kinds from 34 to 47
-    /// are of this sort too.
+    /// Whether it changes an item without moving its conversation in a list: what changes facets, and the end of a message's time. Unknown
+    /// kinds from 34 to 47 are of this sort too.
     #[must_use]
-    pub const fn is_facet_change(self) -> bool {
+    pub const fn is_quiet_change(self) -> bool {
         matches!(self.number(), 34..=47)
+    }
+
+    /// Whether it changes the body of an item.
+    #[must_use]
+    pub const fn is_body_change(self) -> bool {
+        matches!(
+            self,
+            Self::Edit | Self::Recall | Self::Expire | Self::Withdraw
+        )
     }
 }
 
@@ -113,6 +128,8 @@ open_enum! {
         7 Location,
         /// [`CustomContent`](crate::content::CustomContent).
         8 Custom,
+        /// [`MergedContent`](crate::content::MergedContent): what was said elsewhere. The server makes it of what a `Forward` names.
+        9 Merged,
         /// [`SystemContent`](crate::content::SystemContent): only the server and the game's backend write these.
         10 System,
         /// [`PollContent`](crate::content::PollContent); its votes are a facet.
@@ -146,6 +163,8 @@ open_enum! {
         1 Recalled,
         /// An admin took it back.
         2 RecalledByAdmin,
+        /// Its time was over. It does not count as unread.
+        3 Expired,
     }
 }
 
@@ -234,8 +253,10 @@ record! {
         opt "ma" mention_all: bool,
         /// Roles named in the text, at most [`MENTION_ROLES_MAX`](crate::limits::MENTION_ROLES_MAX): all who have one.
         opt "mr" mention_roles: Vec<Role>,
-        /// When the message ends; 0 never.
+        /// When the message ends by the server's clock; 0 never. It ends earlier where the conversation's `lifetime_ms` says so.
         opt "ex" expires: WallMs,
+        /// It was forwarded: whose it was. Only the server says so.
+        opt "fw" forwarded: Option<Box<Forwarded>>,
     }
 }
 
@@ -252,6 +273,7 @@ impl Header {
             mention_all: false,
             mention_roles: Vec::new(),
             expires: 0,
+            forwarded: None,
         }
     }
 }
@@ -325,6 +347,14 @@ impl Entry {
         self.kind == EntryKind::Message && self.header.as_ref().is_some_and(|header| !header.silent)
     }
 
+    /// When it ends, while there is something left of it to end; 0 never.
+    #[must_use]
+    pub fn ends(&self) -> WallMs {
+        let header = self.header.as_ref();
+        let message = self.kind == EntryKind::Message && self.tombstone.is_none();
+        header.filter(|_| message).map_or(0, |it| it.expires)
+    }
+
     /// The number of the last change of the body.
     #[must_use]
     pub const fn body_rev(&self) -> Rev {
@@ -348,7 +378,7 @@ impl Entry {
         debug_assert_eq!(change.target, self.sequence, "a change of another item");
         let number = change.sequence;
         let (rev, body_rev) = (self.rev(), self.body_rev());
-        let is_body = matches!(change.kind, EntryKind::Edit | EntryKind::Recall);
+        let is_body = change.kind.is_body_change();
         let mut newer = number > if is_body { body_rev } else { rev };
         match change.kind {
             EntryKind::Edit if newer => {
@@ -359,6 +389,11 @@ impl Entry {
                 let tombstone = change.tombstone.or(Some(Tombstone::Recalled));
                 self.become_tombstone(tombstone);
             }
+            EntryKind::Expire if newer => self.become_tombstone(Some(Tombstone::Expired)),
+            EntryKind::Withdraw if newer => match change.tombstone {
+                None => self.content = change.content.clone(),
+                tombstone => self.become_tombstone(tombstone),
+            },
             // Another kind may be a later server's: the new number is kept, so that a page brings the state.
             _ => {}
         }

@@ -24,10 +24,12 @@ use crate::{
 };
 
 mod children;
+mod forward;
 mod life;
 mod pages;
 
 pub use children::{ChildSummary, ChildrenPage, ChildrenRequest, OpenThread};
+pub use forward::Forward;
 pub use life::{
     Answer, ClosePoll, Delete, Revision, RevisionsPage, RevisionsRequest, SetLive, Vote,
 };
@@ -476,6 +478,8 @@ record! {
         opt "en" entry: Option<Raw>,
         /// Of a new invite link: its secret.
         opt "lk" link: Option<LinkCode>,
+        /// Of a message: when it ends; 0 never. Sooner than it was sent with where the conversation's `lifetime_ms` says so.
+        opt "ex" expires: WallMs,
     }
 }
 record! {
@@ -743,6 +747,7 @@ frames! {
         26 SetLive Chat,
         27 Answer Chat,
         28 Delete Chat,
+        29 Forward Chat,
         32 CreateGroup Chat,
         33 Invite Chat,
         34 Join Chat,
@@ -854,6 +859,7 @@ impl ClientFrame {
             Self::SetLive(f) => Some(f.nonce),
             Self::Answer(f) => Some(f.nonce),
             Self::Delete(f) => Some(f.nonce),
+            Self::Forward(f) => Some(f.nonce),
             Self::CreateGroup(f) => Some(f.nonce),
             Self::Invite(f) => Some(f.nonce),
             Self::Join(f) => Some(f.nonce),

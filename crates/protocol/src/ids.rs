@@ -173,6 +173,28 @@ impl Nonce {
         Self(ConversationId::derive(b"fireside/end/1", &[&conversation.0]).0)
     }
 
+    /// The name of the command by which the server ends a message whose time is over, the same at every try and on every node.
+    ///
+    /// SHA-256 over `fireside/expire/1`, one length byte and the conversation, one length byte and the message's number (8 bytes,
+    /// big-endian); the first 16 bytes.
+    #[must_use]
+    pub fn expiry_of(conversation: ConversationId, message: Sequence) -> Self {
+        let number = message.to_be_bytes();
+        Self(ConversationId::derive(b"fireside/expire/1", &[&conversation.0, &number]).0)
+    }
+
+    /// The name of the command by which the server takes copies out of a message, the same at every try and on every node: of the first
+    /// of them.
+    ///
+    /// SHA-256 over `fireside/withdraw/1`, one length byte and the conversation, one length byte and the message's number (8 bytes,
+    /// big-endian), one length byte and the copy's place (4 bytes, big-endian); the first 16 bytes.
+    #[must_use]
+    pub fn withdrawal_of(conversation: ConversationId, message: Sequence, place: u32) -> Self {
+        let (number, place) = (message.to_be_bytes(), place.to_be_bytes());
+        let parts: [&[u8]; 3] = [&conversation.0, &number, &place];
+        Self(ConversationId::derive(b"fireside/withdraw/1", &parts).0)
+    }
+
     /// The wall clock it was made at, in ms since 1970, as the client claims.
     #[must_use]
     pub fn wall_ms(self) -> u64 {

@@ -55,6 +55,10 @@ pub const ITEM_DATA_BYTES_MAX: usize = 1_024;
 pub const LIVE_DATA_BYTES_MAX: usize = 2 * 1024;
 /// A live object makes an entry at most once in this, in ms: the log must not be flooded.
 pub const LIVE_INTERVAL_MS: u64 = 5_000;
+/// Messages forwarded together; in bytes a merged message is bounded as any.
+pub const FORWARD_COPIES_MAX: usize = 100;
+/// Messages that a forwarded one goes back to, those of what was forwarded before included: each is a row.
+pub const FORWARD_SOURCES_MAX: usize = 200;
 /// What a poll offers at least.
 pub const POLL_OPTIONS_MIN: usize = 2;
 /// What a poll offers at most.
@@ -136,6 +140,10 @@ pub const DEFAULT_CHANNELS_MAX: usize = 20;
 pub const CHILDREN_PAGE_MAX: u32 = 100;
 /// Longest slow mode, in ms: 6 h.
 pub const SLOW_MODE_MS_MAX: u32 = 6 * 3600 * 1000;
+/// What a conversation's messages live at least where it is limited, in ms: somebody must have had the time to read them.
+pub const LIFETIME_MS_MIN: u64 = 5_000;
+/// How far ahead a message may end, and what a conversation's messages live at most where it is limited, in ms: 366 days.
+pub const LIFETIME_MS_MAX: u64 = 366 * 24 * 3600 * 1000;
 /// Members of a group unless the server's settings say otherwise.
 pub const GROUP_MEMBERS_MAX: usize = 200;
 /// Members of a public conversation unless the server's settings say otherwise.

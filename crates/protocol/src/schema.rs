@@ -8,9 +8,9 @@ use crate::{
     codec::{Field, Record},
     content::{
         AnswerContent, AnswerValue, Attachment, CardContent, CardElement, CardOption, CardPage,
-        CustomContent, EarthPlace, ElementKind, ItemContent, ItemLink, LiveState, LocationContent,
-        MediaContent, OptionVotes, PollContent, Span, SpanKind, StickerContent, SystemContent,
-        TextContent, Votes, WorldPlace,
+        Copied, CustomContent, EarthPlace, ElementKind, Forwarded, ItemContent, ItemLink,
+        LiveState, LocationContent, MediaContent, MergedContent, OptionVotes, PollContent, Span,
+        SpanKind, StickerContent, SystemContent, TextContent, Votes, WorldPlace,
     },
     entry::{
         Child, ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange,
@@ -83,6 +83,9 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<AnswerContent>(),
     record::<AnswerValue>(),
     record::<ItemContent>(),
+    record::<MergedContent>(),
+    record::<Copied>(),
+    record::<Forwarded>(),
     record::<Facet>(),
     record::<Reactions>(),
     record::<Reaction>(),

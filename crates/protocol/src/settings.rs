@@ -8,7 +8,8 @@ use crate::{
     ids::WallMs,
     limits::{
         ATTRIBUTE_KEY_BYTES_MAX, ATTRIBUTE_VALUE_BYTES_MAX, ATTRIBUTES_MAX, DESCRIPTION_BYTES_MAX,
-        DESCRIPTION_GRAPHEMES_MAX, OWN_ROLES_MAX, PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
+        DESCRIPTION_GRAPHEMES_MAX, LIFETIME_MS_MAX, LIFETIME_MS_MIN, OWN_ROLES_MAX,
+        PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
     },
     open_enum, record,
     text::{TextError, check_name, is_direction, normalise_name},
@@ -149,6 +150,8 @@ record! {
         opt "bd" by_default: Option<bool>,
         /// Roles of its own, by number ascending. In a change: those that change.
         opt "rs" roles: Vec<OwnRole>,
+        /// What messages sent from now on live, in ms: they end so long after they were sent, or sooner if they say so; 0: for ever.
+        opt "lt" lifetime_ms: Option<u64>,
     }
 }
 
@@ -171,6 +174,7 @@ impl Default for Settings {
             ends: None,
             by_default: None,
             roles: Vec::new(),
+            lifetime_ms: None,
         }
     }
 }
@@ -179,7 +183,7 @@ impl Settings {
     /// The change in its stored form: texts in NFC, attributes by key, each once.
     ///
     /// # Errors
-    /// `name_invalid` for the name, `argument_invalid` for anything else outside its range.
+    /// `name_invalid` for the name, `lifetime_invalid` for the lifetime, `argument_invalid` for anything else outside its range.
     pub fn normalised(&self) -> Result<Self, Code> {
         self.with_texts(normalise_name, normalise_description)
     }
@@ -262,6 +266,10 @@ impl Settings {
         {
             return Err(Code::ArgumentInvalid);
         }
+        let lifetimes = LIFETIME_MS_MIN..=LIFETIME_MS_MAX;
+        if (change.lifetime_ms).is_some_and(|ms| ms != 0 && !lifetimes.contains(&ms)) {
+            return Err(Code::LifetimeInvalid);
+        }
         Ok(change)
     }
 
@@ -288,6 +296,7 @@ impl Settings {
         set(&mut self.admin_permissions, &change.admin_permissions);
         set(&mut self.ends, &change.ends);
         set(&mut self.by_default, &change.by_default);
+        set(&mut self.lifetime_ms, &change.lifetime_ms);
         for attribute in &change.attributes {
             let place = self
                 .attributes
@@ -421,6 +430,13 @@ mod tests {
             let refused = Err(Code::ArgumentInvalid);
             assert_eq!(change.normalised(), refused, "{change:?}");
             assert_eq!(change.checked(), refused, "{change:?}");
+        }
+        for ms in [LIFETIME_MS_MIN - 1, LIFETIME_MS_MAX + 1] {
+            let change = Settings {
+                lifetime_ms: Some(ms),
+                ..Settings::default()
+            };
+            assert_eq!(change.normalised(), Err(Code::LifetimeInvalid));
         }
         let nameless = Settings {
             name: Some(String::new()),

@@ -13,7 +13,7 @@ use fireside_protocol::{
     codec::Field,
     content::{
         AnswerContent, CardContent, CustomContent, ItemContent, LiveState, LocationContent,
-        MediaContent, PollContent, StickerContent, SystemContent, Votes,
+        MediaContent, MergedContent, PollContent, StickerContent, SystemContent, Votes,
     },
     decode, encode,
     envelope::encode_frame,
@@ -178,13 +178,14 @@ const LATER: &[(&str, &[&str])] = &[
     ("Header", &["mention_roles"]),
     ("MembersRequest", &["asked", "prefix"]),
     ("Join", &["link"]),
-    ("Ack", &["link"]),
+    ("Ack", &["link", "expires"]),
     ("Member", &["muted_until", "name_here", "attributes"]),
     ("MemberChange", &["until"]),
-    ("Settings", &["ends", "by_default", "roles"]),
+    ("Settings", &["ends", "by_default", "roles", "lifetime_ms"]),
     ("UserRecord", &["folder", "body"]),
     ("Receipt", &["joined", "gone"]),
     ("TextContent", &["spans"]),
+    ("Header", &["forwarded"]),
 ];
 
 /// How much of a record a golden line has.
@@ -314,6 +315,7 @@ fn contents() -> Vec<Json> {
         "PollContent",
         "CardContent",
         "ItemContent",
+        "MergedContent",
         "AnswerContent",
         "Reactions",
         "Pinned",
@@ -630,6 +632,7 @@ fn contents_decode_and_encode_to_their_bytes() {
             "PollContent" => same::<PollContent>(&bytes),
             "CardContent" => same::<CardContent>(&bytes),
             "ItemContent" => same::<ItemContent>(&bytes),
+            "MergedContent" => same::<MergedContent>(&bytes),
             "AnswerContent" => same::<AnswerContent>(&bytes),
             "Reactions" => same::<Reactions>(&bytes),
             "Pinned" => same::<Pinned>(&bytes),

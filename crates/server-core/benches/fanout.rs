@@ -83,6 +83,7 @@ impl Bench {
             child: None,
             create: Some(NewConversation {
                 kind,
+                parent: None,
                 name: String::new(),
                 creator: members[0].clone(),
                 history_for_joiners: 0,

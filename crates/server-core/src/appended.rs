@@ -102,6 +102,7 @@ impl Node {
                 job.tries += 1;
                 job.item = None;
                 job.elsewhere = None;
+                job.originals = None;
                 job.hidden = None;
                 if job.tries >= DECISIONS_MAX {
                     self.give_up(job, Code::Overloaded, BUSY_RETRY_MS);
@@ -127,6 +128,7 @@ impl Node {
                         sequence,
                         ordinal,
                         at,
+                        expires: 0,
                     };
                     self.finish(&job, answer_of(nonce, outcome));
                 } else {
@@ -327,6 +329,7 @@ pub(crate) fn answer_of(nonce: Nonce, outcome: Outcome) -> ServerFrame {
             sequence,
             ordinal,
             at,
+            expires,
         } => ServerFrame::Ack(Ack {
             nonce,
             conversation,
@@ -335,6 +338,7 @@ pub(crate) fn answer_of(nonce: Nonce, outcome: Outcome) -> ServerFrame {
             at,
             entry: None,
             link: None,
+            expires,
         }),
         Outcome::Refused(code) => ServerFrame::Refused(Refused::new(code)),
     }

@@ -135,6 +135,7 @@ impl Node {
                     sequence: 0,
                     ordinal: 0,
                     at: 0,
+                    expires: 0,
                 };
                 self.finish(job, answer_of(frame.nonce, outcome));
                 self.revoke(&job.user, frame.device);

@@ -53,6 +53,7 @@ impl Loss {
                         at,
                         entry: None,
                         link: None,
+                        expires: 0,
                     }),
                     None if frame.lane() == Lane::Page => Refused::new(Code::NotFound).into(),
                     None => ServerFrame::Done(Done { reserved: 0 }),
@@ -148,4 +149,12 @@ pub struct Breaks {
     pub answers_for_all: bool,
     /// What a user deleted for themselves comes back.
     pub deleted_comes_back: bool,
+    /// What is over stays after a restart: a node ends only the messages it saw come.
+    pub expiry_forgotten: bool,
+    /// What an admin took back stays where it was forwarded to.
+    pub copies_stay: bool,
+    /// Whoever is a member forwards what they do not see.
+    pub forward_unseen: bool,
+    /// What has expired counts as unread.
+    pub expired_unread: bool,
 }

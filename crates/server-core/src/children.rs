@@ -351,6 +351,7 @@ impl Node {
                     sequence: 0,
                     ordinal: 0,
                     at: 0,
+                    expires: 0,
                 },
                 entries: child.entries,
                 version: child.version,

@@ -10,6 +10,7 @@ use crate::{
     answers::{BUSY_RETRY_MS, DRAINING_RETRY_MS, OVERLOAD_RETRY_MS},
     conversation::ConversationKey,
     decide::{Case, Decision, Plan},
+    expiry::MessageEnd,
     job::{Flight, Job, Pending, Task, command_of, peers},
     meetings::MeetingEnd,
     node::{Node, Origin, SessionKey, refused},
@@ -83,7 +84,8 @@ impl Node {
             ClientFrame::Send(_)
             | ClientFrame::Edit(_)
             | ClientFrame::Recall(_)
-            | ClientFrame::Answer(_) => {}
+            | ClientFrame::Answer(_)
+            | ClientFrame::Forward(_) => {}
             _ => {
                 let rate = self.config.rate_requests_per_s;
                 let at = now.monotonic_ms;
@@ -133,6 +135,7 @@ impl Node {
             ClientFrame::SetLive(frame) => frame.conversation,
             ClientFrame::Answer(frame) => frame.conversation,
             ClientFrame::Delete(frame) => frame.conversation,
+            ClientFrame::Forward(frame) => frame.conversation,
             ClientFrame::Read(frame) => frame.conversation,
             ClientFrame::CreateGroup(frame) => {
                 let made = ConversationId::made(&user, frame.nonce);
@@ -292,8 +295,13 @@ impl Node {
             };
             job.user = by;
         }
+        if matches!(job.task, Task::Expire(_))
+            && let Some(by) = MessageEnd::by(job.item.as_ref())
+        {
+            job.user = by;
+        }
         let frame = match &job.task {
-            Task::End(_) => None,
+            Task::End(_) | Task::Expire(_) => None,
             Task::Receipts => return self.receipts_to(conversation, &job, now),
             Task::Frame(ClientFrame::Read(frame)) => {
                 let upto = frame.upto;
@@ -313,6 +321,7 @@ impl Node {
             now,
             item: job.item.as_ref(),
             elsewhere: job.elsewhere.as_ref(),
+            originals: job.originals.as_ref(),
             hidden: job.hidden.as_deref(),
             secret: self.secret,
             paid: job.paid,
@@ -321,6 +330,10 @@ impl Node {
             (Some(frame), _) => case.decide(frame),
             (None, Task::End(end)) => match end.decide(&case) {
                 Some(plan) => Decision::Append(plan),
+                None => return,
+            },
+            (None, Task::Expire(end)) => match end.decide(&case) {
+                Some(decision) => decision,
                 None => return,
             },
             (None, _) => return,
@@ -335,21 +348,15 @@ impl Node {
             }
             Decision::Refuse(code) => self.refuse_for_good(conversation, job, code, now),
             Decision::Later(code, wait_ms) => self.give_up(job, code, wait_ms),
-            Decision::Item(_) | Decision::Member(..) => {
-                let id = slot.id;
+            wanted @ (Decision::Item(_) | Decision::Member(..) | Decision::Originals) => {
+                let Some(op) = read_of(wanted, &job, slot.id) else {
+                    return;
+                };
                 let work = slot.work();
                 work.pins += 1;
                 if let Some(nonce) = job.nonce() {
                     work.undecided.push((job.user.clone(), nonce));
                 }
-                let op = match decision {
-                    Decision::Member(conversation, user) => Op::LoadMember { conversation, user },
-                    Decision::Item(target) => Op::LoadItem {
-                        conversation: id,
-                        target,
-                    },
-                    _ => return,
-                };
                 self.submit(op, Pending::Item(conversation, job), now);
             }
             Decision::Blocks(users) => self.ask_blocks(conversation, job, users, now),
@@ -457,6 +464,7 @@ impl Node {
                 sequence,
                 ordinal,
                 at: at.max(now.wall_ms),
+                expires: 0,
             };
             self.finish(&job, crate::appended::answer_of(command.nonce, outcome));
             job.acked = true;
@@ -539,6 +547,23 @@ impl Node {
         };
         let pending = Pending::Append(Box::new(flight));
         self.submit(Op::Append(Box::new(append)), pending, now);
+    }
+}
+
+/// What is read for a decision.
+fn read_of(wanted: Decision, job: &Job, conversation: ConversationId) -> Option<Op> {
+    match (wanted, &job.task) {
+        (Decision::Item(target), _) => Some(Op::LoadItem {
+            conversation,
+            target,
+        }),
+        (Decision::Member(conversation, user), _) => Some(Op::LoadMember { conversation, user }),
+        (Decision::Originals, Task::Frame(ClientFrame::Forward(frame))) => Some(Op::Originals {
+            user: job.user.clone(),
+            conversation: frame.from,
+            numbers: frame.numbers.clone(),
+        }),
+        _ => None,
     }
 }
 

@@ -3,15 +3,16 @@
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, ConversationKind, EntryKind, Header, MessageKind,
-    Nonce, Now, Permission, Role, Tombstone, UserId,
+    Nonce, Now, Permission, Role, Tombstone, UserId, WallMs,
     frames::{Edit, Pin, React, Recall, Send, UserRecord, UserRecordKind},
-    limits::{CONTENT_BYTES_MAX, PINS_MAX},
+    limits::{CONTENT_BYTES_MAX, LIFETIME_MS_MAX, PINS_MAX},
     text::is_reaction_key,
 };
 
 use crate::{
     config::NodeConfig,
     facets::{self, FacetOp},
+    forward::Original,
     groups,
     links::LinkSecret,
     loaded::Loaded,
@@ -37,6 +38,8 @@ pub(crate) struct Case<'a> {
     pub(crate) item: Option<&'a Option<Item>>,
     /// The record asked for by [`Decision::Member`].
     pub(crate) elsewhere: Option<&'a Option<MemberRow>>,
+    /// The answer to [`Decision::Originals`].
+    pub(crate) originals: Option<&'a Result<Vec<Original>, Code>>,
     /// The answer to [`Decision::Blocks`]: who of those named blocks or is blocked by `me`.
     pub(crate) hidden: Option<&'a [UserId]>,
     /// What link codes are made with.
@@ -58,6 +61,8 @@ pub(crate) enum Decision {
     Item(Target),
     /// Undecided without this user's record in another conversation.
     Member(ConversationId, UserId),
+    /// Undecided without the messages that are to be forwarded.
+    Originals,
     /// Undecided without the blocks between these and the asker.
     Blocks(Vec<UserId>),
 }
@@ -80,6 +85,7 @@ impl Case<'_> {
     pub(crate) fn decide(&self, frame: &ClientFrame) -> Decision {
         let decided = match frame {
             ClientFrame::Send(send) => self.send(send),
+            ClientFrame::Forward(forward) => self.forward(forward),
             ClientFrame::Edit(edit) => self.edit(edit),
             ClientFrame::Recall(recall) => self.recall(recall),
             ClientFrame::React(react) => self.react(react),
@@ -97,22 +103,39 @@ impl Case<'_> {
 
     fn send(&self, send: &Send) -> Result<Decision, Code> {
         let content = check_content(&send.header, &send.content)?;
-        let mut plan = Plan::default();
-        let mut entry = NewEntry {
-            header: Some(send.header.clone()),
+        let header = Header {
+            expires: self.expires(send.header.expires)?,
+            ..send.header.clone()
+        };
+        let entry = NewEntry {
+            header: Some(header),
             content: own(&send.content),
             nonce: Some(send.nonce),
             ..self.entry(EntryKind::Message)
         };
-        if self.state.is_group() {
+        if self.state.is_group() && matches!(content, Content::Card(_)) {
             self.may_write(&send.header.mention_roles, send.header.mention_all)?;
-            if matches!(content, Content::Card(_)) {
-                self.may(Permission::Cards)?;
+            self.may(Permission::Cards)?;
+        }
+        self.post(entry, send.nonce, send.peer.as_ref())
+    }
+
+    /// Adds a message, if the asker may write, and makes the direct conversation that it is the first of.
+    pub(crate) fn post(
+        &self,
+        mut entry: NewEntry,
+        nonce: Nonce,
+        peer: Option<&UserId>,
+    ) -> Result<Decision, Code> {
+        let mut plan = Plan::default();
+        if self.state.is_group() {
+            if let Some(header) = &entry.header {
+                self.may_write(&header.mention_roles, header.mention_all)?;
             }
             if let Some(wait_ms) = self.slow_wait_ms() {
                 match self.item {
                     // A repeat of what was taken already is no second message: its own answer is due.
-                    None => return self.target(0, Some(send.nonce)),
+                    None => return self.target(0, Some(nonce)),
                     Some(None) => return Ok(Decision::Later(Code::SlowMode, wait_ms)),
                     Some(Some(_)) => {}
                 }
@@ -120,22 +143,45 @@ impl Case<'_> {
             plan.entries.push(entry);
             return Ok(Decision::Append(plan));
         }
-        if send.peer.is_some() {
+        if peer.is_some() {
             // A wrong one is refused whether the conversation is there or not.
-            self.named_peer(send)?;
+            self.named_peer(peer)?;
         }
         entry.private = self.state.is_blocked();
         match &self.state.row {
-            None => self.begin_direct(send, entry.private, &mut plan)?,
-            Some(_) => self.join_direct(send, entry.private, &mut plan)?,
+            None => self.begin_direct(peer, entry.private, &mut plan)?,
+            Some(_) => self.join_direct(peer, entry.private, &mut plan)?,
         }
         plan.entries.push(entry);
         Ok(Decision::Append(plan))
     }
 
+    /// When a message ends: as it says, or sooner where the conversation's messages live so long and no longer.
+    pub(crate) fn expires(&self, wished: WallMs) -> Result<WallMs, Code> {
+        let now = self.now.wall_ms;
+        if wished != 0 && wished <= now {
+            return Err(Code::MessageOver);
+        }
+        if wished > now.saturating_add(LIFETIME_MS_MAX) {
+            return Err(Code::LifetimeInvalid);
+        }
+        let row = self.state.row.as_ref();
+        let lifetime = row.and_then(|row| row.settings.lifetime_ms).unwrap_or(0);
+        Ok(match (wished, lifetime) {
+            (_, 0) => wished,
+            (0, ms) => now.saturating_add(ms),
+            (_, ms) => wished.min(now.saturating_add(ms)),
+        })
+    }
+
     /// The first message makes the conversation. A peer it is withheld from is not let in, only noted.
-    fn begin_direct(&self, send: &Send, private: bool, plan: &mut Plan) -> Result<(), Code> {
-        let peer = self.named_peer(send)?;
+    fn begin_direct(
+        &self,
+        peer: Option<&UserId>,
+        private: bool,
+        plan: &mut Plan,
+    ) -> Result<(), Code> {
+        let peer = self.named_peer(peer)?;
         let mut members = vec![(self.me.clone(), Role::Member)];
         plan.records
             .push(self.membership(self.me, Some(Role::Member)));
@@ -160,9 +206,14 @@ impl Case<'_> {
     }
 
     /// In a conversation that began withheld, whoever was left out comes in with their own message or the first they may see.
-    fn join_direct(&self, send: &Send, private: bool, plan: &mut Plan) -> Result<(), Code> {
+    fn join_direct(
+        &self,
+        peer: Option<&UserId>,
+        private: bool,
+        plan: &mut Plan,
+    ) -> Result<(), Code> {
         let newcomer = if self.state.role(self.me).is_none() {
-            self.named_peer(send)?;
+            self.named_peer(peer)?;
             self.me
         } else {
             let mut others = self.state.members.iter();
@@ -183,8 +234,8 @@ impl Case<'_> {
     }
 
     /// The peer, if the conversation is the direct one of the asker with them.
-    fn named_peer<'a>(&self, send: &'a Send) -> Result<&'a UserId, Code> {
-        let peer = send.peer.as_ref().ok_or(Code::NotFound)?;
+    fn named_peer<'a>(&self, peer: Option<&'a UserId>) -> Result<&'a UserId, Code> {
+        let peer = peer.ok_or(Code::NotFound)?;
         if peer == self.me {
             Err(Code::ArgumentInvalid)
         } else if ConversationId::direct(self.me, peer) == self.id {
@@ -213,6 +264,10 @@ impl Case<'_> {
         }
         // The kind of a message never changes, and whom it names neither: those it told of it were told.
         let header = item.entry.header.as_ref().ok_or(Code::NotFound)?;
+        if header.forwarded.is_some() {
+            // It is another's word.
+            return Err(Code::KindUnsupported);
+        }
         if !check_content(header, &edit.content)?.is_editable() {
             return Err(Code::KindUnsupported);
         }
@@ -376,6 +431,8 @@ impl Case<'_> {
             keeps_revision: self.config.keep_revisions,
             tombstone: None,
             member: None,
+            sources: Vec::new(),
+            withdraws: Vec::new(),
         }
     }
 
@@ -406,8 +463,8 @@ fn check_content(header: &Header, content: &Bytes) -> Result<Content, Code> {
     if content.len() > CONTENT_BYTES_MAX {
         return Err(Code::ContentTooLarge);
     }
-    if header.kind == MessageKind::System {
-        // Only the server and the game's backend speak for the game.
+    if matches!(header.kind, MessageKind::System | MessageKind::Merged) {
+        // Only the server and the game's backend speak for the game, and only the server for others.
         return Err(Code::KindUnsupported);
     }
     let content = Content::decode(header.kind, content)?;

@@ -10,7 +10,7 @@ use fireside_protocol::{
 use crate::{
     log::{Viewer, blocked_by},
     permissions,
-    rights::{EntryMeta, visible},
+    rights::{EntryMeta, Reader, visible},
     storage::{ConversationRow, LogReader, MemberRow, StoreError, StoredEntry},
 };
 
@@ -123,8 +123,8 @@ struct Newest {
 fn newest(reader: &mut impl LogReader, viewer: &Viewer) -> Result<Newest, StoreError> {
     let entries = reader.entries_below(viewer.id, viewer.horizon + 1, NEWEST_ENTRIES)?;
     let ordinal = entries.first().map_or(0, |entry| entry.meta.ordinal);
-    // A reaction or a pin moves no conversation up.
-    let moves = |meta: &EntryMeta| !meta.kind.is_facet_change() && visible(meta, &viewer.rights);
+    // A reaction or a pin moves no conversation up, nor does a message whose time is over.
+    let moves = |meta: &EntryMeta| !meta.kind.is_quiet_change() && visible(meta, &viewer.rights);
     let seen = entries.iter().find(|entry| moves(&entry.meta));
     let mut at = seen.map(|entry| entry.meta.at);
     let mut below = entries.last().map_or(0, |entry| entry.meta.sequence);
@@ -267,7 +267,7 @@ fn unread(
         let ends = meta.sequence <= floor
             || (meta.kind == EntryKind::Message && meta.sender == *user)
             || unread > UNREAD_COUNT_MAX;
-        if !ends && meta.countable && visible(meta, &viewer.rights) {
+        if !ends && is_counted(meta, &viewer.rights) {
             unread += 1;
             mentions += u32::from(meta.names(user, role));
         }
@@ -290,6 +290,11 @@ fn unread(
         on = metas.iter().all(&mut count);
     }
     Ok((unread, mentions))
+}
+
+/// Whether a reader has a message to read there.
+fn is_counted(meta: &EntryMeta, reader: &Reader) -> bool {
+    meta.countable && !meta.expired && visible(meta, reader)
 }
 
 /// The same by ordinals, whatever the number of messages between. `None` where it takes a look at each: several memberships, messages
@@ -319,7 +324,7 @@ fn tallied_unread(
         return Ok(None);
     }
     let counts = tally.apart.iter().filter(|meta| meta.countable);
-    let (seen, withheld): (Vec<_>, Vec<_>) = counts.partition(|meta| visible(meta, rights));
+    let (seen, withheld): (Vec<_>, Vec<_>) = counts.partition(|meta| is_counted(meta, rights));
     let mentions = seen
         .iter()
         .filter(|meta| meta.names(&rights.user, role))

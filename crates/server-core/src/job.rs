@@ -1,9 +1,13 @@
 //! A command on its way, and what each reply of the store is for.
 
-use fireside_protocol::{ClientFrame, ConversationId, Nonce, Now, UserId, UserSequence, WallMs};
+use fireside_protocol::{
+    ClientFrame, Code, ConversationId, Nonce, Now, UserId, UserSequence, WallMs,
+};
 
 use crate::{
     conversation::ConversationKey,
+    expiry::MessageEnd,
+    forward::Original,
     meetings::MeetingEnd,
     node::{Origin, SessionKey},
     storage::{Command, Item, LinkOp, MemberRow, NewConversation, Shape},
@@ -28,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) item: Option<Option<Item>>,
     /// A member's record in another conversation, read for the decision.
     pub(crate) elsewhere: Option<Option<MemberRow>>,
+    /// What is to be forwarded.
+    pub(crate) originals: Option<Result<Vec<Original>, Code>>,
     /// Who of those named blocks or is blocked by the user.
     pub(crate) hidden: Option<Vec<UserId>>,
     /// Reads of blocks still to come.
@@ -45,6 +51,8 @@ pub(crate) enum Task {
     Receipts,
     /// A meeting is over: by its time, or because nobody was there for so long.
     End(MeetingEnd),
+    /// A message is over.
+    Expire(MessageEnd),
 }
 
 impl Job {
@@ -60,6 +68,7 @@ impl Job {
             acked: false,
             item: None,
             elsewhere: None,
+            originals: None,
             hidden: None,
             asked: 0,
             ask: 0,
@@ -69,7 +78,7 @@ impl Job {
     /// Nobody waits for an answer.
     pub(crate) const fn is_silent(&self) -> bool {
         match self.task {
-            Task::Receipts | Task::End(_) => true,
+            Task::Receipts | Task::End(_) | Task::Expire(_) => true,
             Task::Frame(ClientFrame::Delivered(_)) => self.origin.request == 0,
             Task::Frame(_) => false,
         }
@@ -80,6 +89,7 @@ impl Job {
             Task::Frame(frame) => frame.nonce(),
             Task::Receipts => None,
             Task::End(end) => Some(end.nonce()),
+            Task::Expire(end) => Some(end.nonce()),
         }
     }
 
@@ -107,6 +117,7 @@ impl Job {
                     | ClientFrame::Edit(_)
                     | ClientFrame::Recall(_)
                     | ClientFrame::Answer(_)
+                    | ClientFrame::Forward(_)
             )
         )
     }
@@ -149,6 +160,7 @@ pub(crate) enum Pending {
     BehindHeads(SessionKey),
     Revoke(Box<Job>),
     Meetings,
+    Expiring,
     Own(Box<Job>),
     Report(Box<Job>),
     /// Of whom.
@@ -182,12 +194,11 @@ pub(crate) fn command_of(job: &Job, now: Now) -> Option<Command> {
 
 /// The two users of the direct conversation that a job may make.
 pub(crate) fn peers(job: &Job) -> Option<(UserId, UserId)> {
-    match &job.task {
-        Task::Frame(ClientFrame::Send(send)) => {
-            let peer = send.peer.as_ref()?;
-            (ConversationId::direct(&job.user, peer) == send.conversation)
-                .then(|| (job.user.clone(), peer.clone()))
-        }
-        _ => None,
-    }
+    let (peer, conversation) = match &job.task {
+        Task::Frame(ClientFrame::Send(frame)) => (frame.peer.as_ref()?, frame.conversation),
+        Task::Frame(ClientFrame::Forward(frame)) => (frame.peer.as_ref()?, frame.conversation),
+        _ => return None,
+    };
+    (ConversationId::direct(&job.user, peer) == conversation)
+        .then(|| (job.user.clone(), peer.clone()))
 }

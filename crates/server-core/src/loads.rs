@@ -58,6 +58,7 @@ impl Node {
             Pending::BehindHeads(key) => self.behind_heads(key, result, now),
             Pending::Revoke(job) => self.revoked(&job, result),
             Pending::Meetings => self.meetings_read(result, now),
+            Pending::Expiring => self.expired_read(result, now),
             Pending::Presence(key, origin, users) => {
                 self.presence_read(key, origin, users, result, now);
             }
@@ -227,6 +228,10 @@ impl Node {
             }
             Ok(Reply::Member(member)) => {
                 job.elsewhere = Some(*member);
+                self.run(conversation, job, now);
+            }
+            Ok(Reply::Originals(originals)) => {
+                job.originals = Some(originals);
                 self.run(conversation, job, now);
             }
             Ok(_) => self.give_up(job, Code::StorageUnavailable, BUSY_RETRY_MS),

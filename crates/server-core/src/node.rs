@@ -16,6 +16,7 @@ use foldhash::fast::RandomState;
 use crate::{
     answers::DRAINING_RETRY_MS,
     conversation::Conversations,
+    expiry::Expiries,
     job::Pending,
     links::LinkSecret,
     meetings::Meetings,
@@ -135,6 +136,7 @@ pub struct Node {
     pub(crate) clock: Now,
     pub(crate) timers: Timers,
     pub(crate) meetings: Meetings,
+    pub(crate) expiries: Expiries,
     pub(crate) secret: Option<LinkSecret>,
     pub(crate) out: Output,
     pub(crate) counters: Counters,
@@ -166,6 +168,7 @@ impl Node {
             },
             timers: Timers::default(),
             meetings: Meetings::default(),
+            expiries: Expiries::default(),
             secret: None,
             out: Output::default(),
             counters: Counters::default(),
@@ -188,6 +191,7 @@ impl Node {
         if !self.config.breaks.timer_lost {
             self.read_meetings(None, now);
         }
+        self.look_for_expired(now);
     }
 
     /// A session whose log-in the gateway has checked. The answer is `Welcome` or `Refused` (then [`Node::poll_disconnect`]).
@@ -260,6 +264,7 @@ impl Node {
     /// Something the bus brought, own publications included.
     pub fn handle_published(&mut self, published: Published, now: Now) {
         self.clock = now;
+        self.note_expiries(&published, now);
         self.deliver(published, now);
     }
 
@@ -273,6 +278,7 @@ impl Node {
                 Due::Receipts(conversation) => self.flush_receipts(conversation, now),
                 Due::Meeting(conversation) => self.look_at_meeting(conversation, now),
                 Due::ReadMeetings => self.read_meetings(None, now),
+                Due::Expiries => self.look_for_expired(now),
                 // Below, with the others.
                 Due::Marks => {}
                 Due::Presence(session) => self.on_presence(session, now),

@@ -453,6 +453,7 @@ fn marked_answer(job: &Job, conversation: ConversationId) -> ServerFrame {
         at: 0,
         entry: None,
         link: None,
+        expires: 0,
     })
 }
 

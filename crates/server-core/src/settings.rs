@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationKind, EntryKind, JoinPolicy, Now, Permission, Settings, encode,
+    ClientFrame, Code, ConversationKind, EntryKind, JoinPolicy, Now, Permission, Settings, encode,
     frames::SetConversation,
 };
 
@@ -84,6 +84,7 @@ fn needed(change: &Settings) -> impl Iterator<Item = Permission> {
         || change.members_max.is_some()
         || change.history_for_joiners.is_some()
         || change.forget_on_leave.is_some()
+        || change.lifetime_ms.is_some()
         || change.ends.is_some()
         || change.by_default.is_some();
     let none = !(profile || permissions || rules);
@@ -101,7 +102,7 @@ impl Node {
     pub(crate) fn slow(&mut self, conversation: ConversationKey, job: &mut Job, now: Now) {
         let is_message = matches!(
             job.task,
-            Task::Frame(fireside_protocol::ClientFrame::Send(_))
+            Task::Frame(ClientFrame::Send(_) | ClientFrame::Forward(_))
         );
         let slot = self.conversations.get_mut(conversation);
         let Some(loaded) = slot.and_then(|slot| slot.loaded.as_mut()) else {

@@ -18,6 +18,7 @@ use fireside_protocol::{
 
 use crate::{
     facets::FacetOp,
+    forward::Original,
     own::{OwnSet, SetOwn},
     reports::{NewReport, StoredReport},
     rights::EntryMeta,
@@ -178,10 +179,39 @@ pub enum Op {
         /// After this one.
         after: Option<ConversationId>,
     },
+    /// Reads messages to forward them, as `user` may see them.
+    Originals {
+        /// For whom.
+        user: UserId,
+        /// Where.
+        conversation: ConversationId,
+        /// Which.
+        numbers: Vec<Sequence>,
+    },
+    /// Reads which messages are to end by a time, the first to end first, and which copies are to be taken out: at most
+    /// [`EXPIRIES_READ_MAX`] of each.
+    Expiring {
+        /// By when.
+        upto: WallMs,
+    },
 }
 
 /// Meetings read at once when a node starts.
 pub const MEETINGS_READ_MAX: usize = 1_000;
+
+/// Messages that are over, read at once.
+pub const EXPIRIES_READ_MAX: usize = 200;
+
+/// Messages that are over, and when to look again.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Expiring {
+    /// Those that are to end by the time asked for.
+    pub due: Vec<(ConversationId, Sequence)>,
+    /// When the first of those that are not among them ends; 0: there is none.
+    pub next: WallMs,
+    /// Copies of what an admin took back: the message they are in, and their places in it.
+    pub withdrawn: Vec<(ConversationId, Sequence, Vec<u32>)>,
+}
 
 impl Op {
     /// Whether it goes through the writer.
@@ -330,12 +360,30 @@ pub struct NewEntry {
     pub target: Option<(Sequence, Rev)>,
     /// Of a change of a facet: carried out on what the item has then, by [`facets::carry_out`](crate::facets::carry_out).
     pub facet: Option<FacetOp>,
-    /// Of an edit or recall: what the item said before is kept for moderators.
+    /// Of an edit or recall: what the item said before is kept for moderators. When a message expires, nothing of it is.
     pub keeps_revision: bool,
     /// Of a recall.
     pub tombstone: Option<Tombstone>,
     /// Of a member item; carried out with this entry's number.
     pub member: Option<MemberOp>,
+    /// Of a forwarded message: what it is copied from.
+    pub sources: Vec<Source>,
+    /// Of an entry that takes copies out of a message: their places.
+    pub withdraws: Vec<u32>,
+}
+
+/// What a part of a message is copied from. An admin's recall of it marks the copy; it is read by [`Op::Expiring`] until an entry takes it out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Source {
+    /// The part's place, from 0.
+    pub place: u32,
+    /// Where it was said.
+    pub conversation: ConversationId,
+    /// Its number.
+    pub sequence: Sequence,
+    /// The rev of its body that was read; another one now, a tombstone, or a mark on one of its own copies: [`Appended::Stale`]. `None`: not
+    /// looked at, for it is copied by way of another.
+    pub rev: Option<Rev>,
 }
 
 /// A change of a member's record.
@@ -612,6 +660,10 @@ pub enum Reply {
     Links(LinksPage),
     /// Of [`Op::Meetings`]: each with when it ends by itself, 0 never.
     Meetings(Vec<(ConversationId, WallMs)>),
+    /// Of [`Op::Originals`].
+    Originals(Result<Vec<Original>, Code>),
+    /// Of [`Op::Expiring`].
+    Expiring(Expiring),
     /// Of [`Op::LastSeen`]: of those who ever did.
     LastSeen(Vec<(UserId, WallMs)>),
     /// Of [`Op::Readers`].
@@ -691,6 +743,8 @@ pub enum Outcome {
         ordinal: Ordinal,
         /// When.
         at: WallMs,
+        /// When that message ends; 0: never, or it is none.
+        expires: WallMs,
     },
     /// Refused for good.
     Refused(Code),

@@ -21,6 +21,8 @@ pub(crate) enum Due {
     Meeting(ConversationId),
     /// Meetings that could not be read.
     ReadMeetings,
+    /// Messages that are over are looked for.
+    Expiries,
     /// The session's presence: it said nothing, or its status ends.
     Presence(SessionKey),
     /// The session is told of others' presence.

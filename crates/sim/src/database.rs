@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use bytes::Bytes;
 use fireside_protocol::{
     Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, RecordKey, Rev,
-    Sequence, Settings, UserId, UserProfile, UserSequence, WallMs, encode,
+    Sequence, Settings, Tombstone, UserId, UserProfile, UserSequence, WallMs, encode,
     frames::{Device, DevicesPage, Link, Revision, UserLogPage, UserRecord, UserRecordKind},
     limits,
     profile::ProfilesPage,
@@ -25,14 +25,15 @@ use fireside_protocol::{
 use fireside_server_core::{
     Breaks, children,
     facets::{self, FacetOp},
+    forward::originals,
     log, own as own_rules,
     reports::StoredReport,
     rights::{EntryMeta, Interval, role_set},
     storage::{
-        Append, Appended, BlockSet, ChildDone, ChildOp, Command, ConversationRow, Done, Effect,
-        Item, LoadedConversation, LoadedUser, LogReader, MEETINGS_READ_MAX, Mark, MemberOp,
-        MemberRow, NewConversation, NewEntry, NewUserRecord, Op, Outcome, Parent, PutDevice, Reply,
-        SetBlock, StoreError, StoredEntry, Tally, Target,
+        Append, Appended, BlockSet, ChildDone, ChildOp, Command, ConversationRow, Done,
+        EXPIRIES_READ_MAX, Effect, Expiring, Item, LoadedConversation, LoadedUser, LogReader,
+        MEETINGS_READ_MAX, Mark, MemberOp, MemberRow, NewConversation, NewEntry, NewUserRecord, Op,
+        Outcome, Parent, PutDevice, Reply, SetBlock, StoreError, StoredEntry, Tally, Target,
     },
 };
 
@@ -46,6 +47,7 @@ pub struct Database {
     reports: Vec<StoredReport>,
     /// Built-in faults.
     pub breaks: Breaks,
+    copies: Vec<CopyRow>,
     /// Outcomes made before the last restart are not found (a built-in fault).
     forgotten: BTreeSet<(UserId, Nonce)>,
 }
@@ -72,6 +74,16 @@ struct Stored {
     revisions: Vec<Revision>,
     /// When it came to say what it says now, if not from the first.
     body_at: Option<WallMs>,
+}
+
+/// A part of a message that is copied from another.
+#[derive(Clone, Debug)]
+struct CopyRow {
+    source: (ConversationId, Sequence),
+    message: (ConversationId, Sequence),
+    place: u32,
+    /// It is to go.
+    due: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -233,6 +245,7 @@ impl Database {
                         sequence: 0,
                         ordinal: 0,
                         at: command.now,
+                        expires: 0,
                     },
                 );
                 Reply::Done
@@ -331,6 +344,15 @@ impl Database {
                 None => Reply::NotFound,
             },
             Op::Meetings { after } => Reply::Meetings(self.meetings(after)),
+            Op::Originals {
+                user,
+                conversation,
+                numbers,
+            } => {
+                let reader = self.forwards_as(user, conversation, &numbers);
+                Reply::Originals(originals(self, &reader, conversation, &numbers)?)
+            }
+            Op::Expiring { upto } => Reply::Expiring(self.expiring(upto)),
             Op::Revisions { user, request } => match log::revisions(self, &user, &request)? {
                 Ok(page) => Reply::Revisions(page),
                 Err(Code::Forbidden) => Reply::Forbidden,
@@ -343,6 +365,44 @@ impl Database {
                     .map_or_else(Vec::new, |known| known.devices.clone()),
             }),
         })
+    }
+
+    /// A built-in fault: what a user forwards is looked at as its author sees it.
+    fn forwards_as(&self, user: UserId, id: ConversationId, numbers: &[Sequence]) -> UserId {
+        let first = numbers.first().filter(|_| self.breaks.forward_unseen);
+        let found = self.conversations.get(&id);
+        let item = first.and_then(|n| found?.get(*n));
+        item.map_or(user, |item| item.meta.sender.clone())
+    }
+
+    fn withdrawn(&self) -> Vec<(ConversationId, Sequence, Vec<u32>)> {
+        let mut due: BTreeMap<(ConversationId, Sequence), BTreeSet<u32>> = BTreeMap::new();
+        for copy in self.copies.iter().filter(|copy| copy.due) {
+            due.entry(copy.message).or_default().insert(copy.place);
+        }
+        let due = due.into_iter().take(EXPIRIES_READ_MAX);
+        due.map(|((id, n), places)| (id, n, places.into_iter().collect()))
+            .collect()
+    }
+
+    fn expiring(&self, upto: WallMs) -> Expiring {
+        let entries = self.conversations.iter();
+        let entries = entries.flat_map(|(id, c)| c.entries.iter().map(move |it| (*id, &it.meta)));
+        let ends = entries.filter(|(_, meta)| meta.expires != 0);
+        let mut ends: Vec<_> = ends
+            .map(|(id, meta)| (meta.expires, id, meta.sequence))
+            .collect();
+        ends.sort_unstable();
+        let due = ends.iter().take_while(|(expires, ..)| *expires <= upto);
+        let due: Vec<_> = due
+            .take(EXPIRIES_READ_MAX)
+            .map(|(_, id, number)| (*id, *number))
+            .collect();
+        Expiring {
+            next: ends.get(due.len()).map_or(0, |(expires, ..)| *expires),
+            due,
+            withdrawn: self.withdrawn(),
+        }
     }
 
     fn meetings(&self, after: Option<ConversationId>) -> Vec<(ConversationId, WallMs)> {
@@ -432,6 +492,7 @@ impl Database {
             sequence: 0,
             ordinal: 0,
             at: block.command.now,
+            expires: 0,
         };
         self.remember(&block.command, outcome);
         let changed = if block.on {

@@ -2,6 +2,8 @@
 //! user should see. It gets a [`Record`] of what was to be seen from outside and no more; `verdict.rs` compares.
 
 mod below;
+mod expiry;
+pub mod forward;
 mod members;
 pub mod own;
 mod verdict;
@@ -34,6 +36,10 @@ struct Item {
     audience: Option<UserId>,
     /// Of which kind a message is.
     says: Option<MessageKind>,
+    /// What it was forwarded from.
+    copies: Option<forward::Copies>,
+    /// Another than its author took it back.
+    taken_back: bool,
     given: Moment,
 }
 
@@ -48,7 +54,11 @@ struct Log {
     /// All numbers: time, and of a change its item.
     numbers: BTreeMap<Sequence, (u64, Option<Sequence>)>,
     /// Those that moved nothing up in a list.
-    marks: BTreeSet<Sequence>,
+    quiet: BTreeSet<Sequence>,
+    /// What messages live from now on, in ms; 0: for ever.
+    lifetime: u64,
+    /// Numbers that nobody got anything of: ends of what nobody sees.
+    unseen_ends: u64,
     members: BTreeMap<UserId, Member>,
     read: BTreeMap<UserId, Sequence>,
     /// What users deleted for themselves.
@@ -67,6 +77,8 @@ pub struct Oracle<'a> {
     /// Age to which a message may be changed, in ms, with what clocks may jump.
     window_ms: u64,
     logs: BTreeMap<ConversationId, Log>,
+    /// What clients got of what nobody asked for.
+    ends: expiry::Ends,
     /// Acknowledged commands on blocks and memberships.
     rights: Vec<Acked<'a>>,
     below: below::Below<'a>,
@@ -82,6 +94,7 @@ impl<'a> Oracle<'a> {
             record,
             window_ms,
             logs: BTreeMap::new(),
+            ends: expiry::seen(record),
             rights: rights.collect(),
             below: below::Below::new(record),
         };
@@ -104,6 +117,8 @@ impl<'a> Oracle<'a> {
         }
         oracle.end_meetings(wall)?;
         oracle.end_children()?;
+        oracle.end_messages(wall)?;
+        oracle.check_forwards()?;
         for by in record.acked().map(|acked| acked.by) {
             if let (Act::Delete(upto, some), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place))
             {
@@ -133,8 +148,10 @@ impl<'a> Oracle<'a> {
     fn add(&self, log: &mut Log, acked: Acked<'_>) -> Check {
         let (by, n, me, mut look) = (acked.by, acked.sequence, &acked.by.user, acked.look());
         look.role = self.below.role(by.place, n).or(look.role);
-        let (mine, says) = (log.rank(me), matches!(by.act, Act::Say(..)));
+        let mine = log.rank(me);
+        let says = matches!(by.act, Act::Say(..) | Act::Forward(..));
         self.check_led(log, acked)?;
+        self.check_end(log, acked)?;
         let before = log.numbers.last_key_value();
         let (last, at) = before.map_or((0, 0), |(n, (at, _))| (*n, *at));
         log.ordinal += u64::from(says && !look.silent);
@@ -151,7 +168,7 @@ impl<'a> Oracle<'a> {
             Act::Channel(_) => mine > 1,
             // Cards are for those who lead.
             Act::Say(_, MessageKind::Card, _) => log.direct || mine > 1,
-            Act::Say(..) => log.direct || mine > u16::from(log.frozen),
+            Act::Say(..) | Act::Forward(..) => log.direct || mine > u16::from(log.frozen),
             Act::Answer(..) => {
                 let card = log.items.get(&self.record.target(by));
                 let card = card.filter(|card| card.now.text.is_some());
@@ -161,9 +178,10 @@ impl<'a> Oracle<'a> {
                 (log.history, log.led.open, log.led.ends) = (*history, *open, *ends);
                 n == 1
             }
-            Act::Set(frozen, history) => {
+            Act::Set(frozen, history, lifetime) => {
                 let (now, seen) = (&mut log.frozen, &mut log.history);
                 (*now, *seen) = (frozen.unwrap_or(*now), history.unwrap_or(*seen));
+                log.lifetime = lifetime.unwrap_or(log.lifetime);
                 mine > 1
             }
             Act::Leave => mine > 0,
@@ -179,12 +197,18 @@ impl<'a> Oracle<'a> {
         let answers = matches!(by.act, Act::Answer(..));
         let card = log.items.get(&self.record.target(by));
         let card = card.filter(|_| answers && !closed);
+        let (copies, kind) = self.copies_of(acked).unzip();
+        if copies.is_some() {
+            look.text = Some(self.told(by.place, n, n).unwrap_or_default());
+        }
         let item = Item {
             private: closed || answers,
+            copies,
+            taken_back: false,
             audience: card.map(|card| card.now.sender.clone()),
             says: match by.act {
                 Act::Say(_, kind, _) => Some(kind),
-                _ => None,
+                _ => kind.flatten(),
             },
             given: by.given,
             states: BTreeMap::from([(n, look.clone())]),
@@ -211,7 +235,13 @@ impl<'a> Oracle<'a> {
             let admin = look.text.is_none() && mine > 1;
             now.text.is_some() && open && (admin || now.sender == *me && fresh)
         });
-        let Item { now, states, .. } = some!(item, "rights", "{acked:?} may not change {target}");
+        let Item {
+            now,
+            states,
+            taken_back,
+            ..
+        } = some!(item, "rights", "{acked:?} may not change {target}");
+        *taken_back |= look.text.is_none() && now.sender != *me;
         (now.rev, now.edited) = (n, look.text.is_some());
         now.text = look.text;
         if now.text.is_none() {
@@ -226,7 +256,7 @@ impl<'a> Oracle<'a> {
         let (n, me) = (acked.sequence, &acked.by.user);
         let (target, mine, direct) = (self.record.target(acked.by), log.rank(me), log.direct);
         log.numbers.insert(n, (acked.wall, Some(target)));
-        log.marks.insert(n);
+        log.quiet.insert(n);
         let fits_thread =
             (log.items.get(&target)).is_some_and(|item| Self::may_open(log, acked, item));
         let item = log.items.get_mut(&target).filter(|item| {

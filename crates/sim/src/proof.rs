@@ -61,6 +61,10 @@ pub const BREAKS: &[&str] = &[
     "vote-twice",
     "answers-for-all",
     "deleted-comes-back",
+    "expiry-forgotten",
+    "expired-unread",
+    "copies-stay",
+    "forward-unseen",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -86,6 +90,10 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("reaction-under-block") => server_breaks.reaction_under_block = true,
         Some("vote-twice") => server_breaks.vote_twice = true,
         Some("answers-for-all") => server_breaks.answers_for_all = true,
+        Some("copies-stay") => server_breaks.copies_stay = true,
+        Some("forward-unseen") => server_breaks.forward_unseen = true,
+        Some("expiry-forgotten") => server_breaks.expiry_forgotten = true,
+        Some("expired-unread") => server_breaks.expired_unread = true,
         Some("deleted-comes-back") => server_breaks.deleted_comes_back = true,
         Some("recall-keeps-facets") => server_breaks.recall_keeps_facets = true,
         Some("mute-ignored") => server_breaks.mute_ignored = true,

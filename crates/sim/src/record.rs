@@ -7,7 +7,7 @@ use fireside_client_core::view::{Body, MessageState, TimelineRow};
 use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, ConversationKind, Entry, EntryKind, FacetKind,
     FriendAction, JoinPolicy, LinkCode, MessageKind, Nonce, Ordinal, Personal, Pinned, Reactions,
-    RecordKey, Rev, Role, Sequence, UserId, WallMs,
+    RecordKey, Rev, Role, Sequence, Tombstone, UserId, WallMs,
     content::Votes,
     frames::{Ack, CreateGroup, Receipt, TypingOf, UserRecord, UserRecordKind},
     limits::UNREAD_COUNT_MAX,
@@ -23,6 +23,8 @@ pub const MS: Moment = 1 << 20;
 pub enum Act {
     /// A message of a kind, and whether it is silent.
     Say(String, MessageKind, bool),
+    /// Copies of messages of another place, in one message or the one alone.
+    Forward(ConversationId, Vec<Sequence>, bool),
     /// A new text for an item, named by number or by name.
     Edit(Sequence, Option<Nonce>, String),
     /// An item back.
@@ -65,8 +67,8 @@ pub enum Act {
     Remove(UserId),
     /// A role for another.
     SetRole(UserId, Role),
-    /// Only admins write from now on, joiners see so much from now on; both only if said.
-    Set(Option<bool>, Option<u64>),
+    /// Only admins write from now on, joiners see so much, messages live so many ms; each only if said.
+    Set(Option<bool>, Option<u64>, Option<u64>),
     /// Read up to here.
     Read(Sequence),
     /// Whom, and whether from now on.
@@ -103,6 +105,7 @@ impl Act {
                 | Self::Vote(..)
                 | Self::Close(..)
                 | Self::Answer(..)
+                | Self::Forward(..)
                 | Self::Delete(..)
                 | Self::OpenThread(_)
         )
@@ -164,6 +167,8 @@ pub struct Acked<'a> {
     pub ordinal: Ordinal,
     /// When, by the server.
     pub wall: WallMs,
+    /// When the message ends, by the answer; 0 never.
+    pub expires: WallMs,
 }
 
 impl Acked<'_> {
@@ -215,6 +220,8 @@ impl Acked<'_> {
             text: self.by.text(),
             silent: matches!(self.by.act, Act::Say(_, _, true)),
             edited: false,
+            ends: self.expires,
+            over: false,
             marks: Marks::default(),
         }
     }
@@ -320,6 +327,10 @@ pub struct Look {
     pub silent: bool,
     /// Its author changed it.
     pub edited: bool,
+    /// When it ends; 0 never.
+    pub ends: WallMs,
+    /// Its time was over.
+    pub over: bool,
     /// What others added; of a change: what it says of that.
     pub marks: Marks,
 }
@@ -328,8 +339,15 @@ impl Look {
     /// Of an entry, live or in a page.
     #[must_use]
     pub fn of(entry: &Entry) -> Self {
-        let text = matches!(entry.kind, EntryKind::Message | EntryKind::Edit);
+        let text = matches!(
+            entry.kind,
+            EntryKind::Message | EntryKind::Edit | EntryKind::Withdraw
+        );
         let text = text && entry.tombstone.is_none();
+        let kind = match entry.kind {
+            EntryKind::Withdraw => MessageKind::Merged,
+            _ => (entry.header.as_ref()).map_or(MessageKind::Text, |header| header.kind),
+        };
         Self {
             kind: entry.kind,
             sender: entry.sender.clone(),
@@ -338,12 +356,11 @@ impl Look {
             rev: entry.rev(),
             member: entry.member.as_ref().map(|change| change.user.clone()),
             role: entry.member.as_ref().and_then(|change| change.role),
-            text: text.then(|| {
-                let kind = entry.header.as_ref().map(|header| header.kind);
-                text_of(kind.unwrap_or(MessageKind::Text), &entry.content)
-            }),
+            text: text.then(|| text_of(kind, &entry.content)),
             silent: entry.header.as_ref().is_some_and(|header| header.silent),
             edited: entry.edited,
+            ends: entry.header.as_ref().map_or(0, |header| header.expires),
+            over: !entry.kind.is_change() && entry.tombstone == Some(Tombstone::Expired),
             marks: Marks::of(entry),
         }
     }
@@ -357,6 +374,7 @@ impl Look {
             role: None,
             // Nor does a row say of what was taken back how it was sent.
             silent: self.silent && self.text.is_some(),
+            ends: self.text.as_ref().map_or(0, |_| self.ends),
             marks: Marks {
                 // A row says that it is pinned, not by whom.
                 pinned: self.marks.pinned.as_ref().map(|_| self.sender.clone()),
@@ -373,7 +391,7 @@ impl Look {
             Body::Text(text) => (EntryKind::Message, None, Some(text.to_string())),
             Body::Content(content) => (EntryKind::Message, None, Some(content.plain_text())),
             Body::Answer(_) => (EntryKind::Answer, None, None),
-            Body::Recalled => (EntryKind::Message, None, None),
+            Body::Recalled | Body::Expired => (EntryKind::Message, None, None),
             Body::Created(_) => (EntryKind::Created, Some(row.sender.clone()), None),
             Body::Joined(user) => (EntryKind::Joined, Some(user.clone()), None),
             Body::Left(user) => (EntryKind::Left, Some(user.clone()), None),
@@ -399,6 +417,8 @@ impl Look {
             text,
             silent: row.details.as_ref().is_some_and(|details| details.silent),
             edited: row.edited,
+            ends: row.details.as_ref().map_or(0, |details| details.expires),
+            over: row.body == Body::Expired,
             marks: Marks {
                 reactions: (row.reactions.iter().flat_map(|all| all.iter()))
                     .map(|one| (one.key.to_string(), one.users.to_vec()))
@@ -528,6 +548,11 @@ impl Record {
                 f.after = None;
                 (f.conversation, Act::Answer(f.target, f.target_nonce))
             }
+            ClientFrame::Forward(f) => {
+                self.users.extend(f.peer.clone());
+                let act = Act::Forward(f.from, f.numbers.clone(), f.merged);
+                (f.conversation, act)
+            }
             ClientFrame::Delete(f) => (f.conversation, Act::Delete(f.upto, f.numbers.clone())),
             ClientFrame::CreateGroup(f) => {
                 let id = ConversationId::made(user, nonce);
@@ -549,7 +574,11 @@ impl Record {
             ClientFrame::SetRole(f) => (f.conversation, Act::SetRole(f.user.clone(), f.role)),
             ClientFrame::SetConversation(f) => (
                 f.conversation,
-                Act::Set(f.change.frozen, f.change.history_for_joiners),
+                Act::Set(
+                    f.change.frozen,
+                    f.change.history_for_joiners,
+                    f.change.lifetime_ms,
+                ),
             ),
             ClientFrame::Read(f) => (f.conversation, Act::Read(f.upto)),
             ClientFrame::Block(f) => (
@@ -703,6 +732,7 @@ impl Record {
                 sequence: ack.sequence,
                 ordinal: ack.ordinal,
                 wall: ack.at,
+                expires: ack.expires,
             }),
             _ => None,
         })

@@ -177,6 +177,8 @@ pub struct World {
     pub communities: usize,
     /// Channels made.
     pub channels: usize,
+    /// What somebody wanted to forward, the newest last.
+    pub(crate) forwarded: Vec<(ConversationId, Sequence)>,
     /// Where the live stream of a link stands per conversation.
     pub live: BTreeMap<(LinkKey, ConversationId), Option<Sequence>>,
     /// Live streams with a gap that no head has explained yet.
@@ -235,6 +237,7 @@ impl World {
             threads: BTreeSet::new(),
             communities: 0,
             channels: 0,
+            forwarded: Vec::new(),
             live: BTreeMap::new(),
             owed: BTreeMap::new(),
             violation: None,
@@ -493,6 +496,8 @@ impl World {
                 self.report.add("private entry", u64::from(meta.private));
                 match entry.kind {
                     EntryKind::Joined => self.report.count("joins"),
+                    EntryKind::Withdraw => self.report.count("copies taken out"),
+                    EntryKind::Expire => self.report.count("messages ended"),
                     EntryKind::Left | EntryKind::Removed => {
                         self.report.count("leaves and removals");
                     }

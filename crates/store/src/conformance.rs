@@ -23,7 +23,9 @@ mod blocks;
 mod changes;
 mod children;
 mod devices;
+mod expiry;
 mod facets;
+mod forward;
 mod harness;
 mod heads;
 mod lead;
@@ -59,6 +61,8 @@ pub fn run_all(make: &mut dyn FnMut() -> Box<dyn Harness>) -> usize {
         changes::CHECKS,
         facets::CHECKS,
         life::CHECKS,
+        expiry::CHECKS,
+        forward::CHECKS,
         members::CHECKS,
         shape::CHECKS,
         lead::CHECKS,

@@ -9,6 +9,7 @@
 
 mod append;
 mod children;
+mod expiry;
 mod links;
 mod members;
 mod names;

@@ -92,6 +92,8 @@ impl Pairs {
                     keeps_revision: false,
                     tombstone: None,
                     member: None,
+                    sources: Vec::new(),
+                    withdraws: Vec::new(),
                 }],
                 bumps_version: false,
                 members: Vec::new(),

@@ -3,6 +3,7 @@
 
 mod below;
 mod device;
+mod endings;
 mod page;
 mod places;
 mod stage;
@@ -53,7 +54,8 @@ pub fn run(scale: Scale) -> Result<()> {
         "only {} features",
         features.len()
     );
-    let scenes = talk::SCENES.iter().chain(places::SCENES);
+    let scenes = talk::SCENES.iter().chain(endings::SCENES);
+    let scenes = scenes.chain(places::SCENES);
     let scenes: Vec<&Scene> = scenes.chain(below::SCENES).collect();
     for scene in &scenes {
         let stands = features.iter().any(|feature| feature.scene == scene.name);

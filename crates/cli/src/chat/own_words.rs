@@ -147,7 +147,7 @@ pub(crate) fn parse(
 }
 
 /// `30m`, `8h`, `2d` in ms.
-fn span_ms(text: &str) -> Option<u64> {
+pub(super) fn span_ms(text: &str) -> Option<u64> {
     let unit = text.chars().next_back()?;
     let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
     let minutes: u64 = match unit {

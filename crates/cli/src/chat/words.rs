@@ -1,6 +1,10 @@
 //! What a line means: `/w bob hi` or plain text.
 
-use fireside_protocol::{Real, UserId, limits::USER_ID_BYTES_MAX, text::is_reaction_key};
+use fireside_protocol::{
+    Real, UserId,
+    limits::{FORWARD_COPIES_MAX, USER_ID_BYTES_MAX},
+    text::is_reaction_key,
+};
 
 use super::{
     lead::{self, Lead},
@@ -63,6 +67,12 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/recall", "", "take back your last message here"),
     ("/reply", "[n] text", "answer the last (n-th last) message"),
     ("/silent", "text", "say it without a sound or a count"),
+    ("/burn", "30m|8h|2d text", "say something that ends"),
+    (
+        "/lifetime",
+        "30m|8h|2d|off",
+        "let what is said here end after so long",
+    ),
     (
         "/poll",
         "question | a | b…",
@@ -77,6 +87,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/answer", "id=value…", "answer the last card"),
     ("/at", "map x y [label]", "tell where you are"),
     ("/item", "id [name]", "show an item"),
+    (
+        "/forward",
+        "to [n]",
+        "send a copy of the last (n last) messages to somebody or a group",
+    ),
     (
         "/delete",
         "[n]",
@@ -134,6 +149,10 @@ pub(crate) enum Line {
     /// To which message from the end, what.
     Reply(usize, String),
     Silent(String),
+    /// What ends after so many ms.
+    Burn(u64, String),
+    /// What messages live here, in ms; 0: for ever.
+    Lifetime(u64),
     Poll(String, Vec<String>),
     /// From 1.
     Vote(Vec<u32>),
@@ -141,6 +160,8 @@ pub(crate) enum Line {
     Answer(Vec<(String, String)>),
     At(String, [Real; 2], String),
     Item(String, String),
+    /// To a user or a conversation by name, how many of the last.
+    Forward(String, usize),
     Delete(usize),
     Clear,
     History(usize),
@@ -232,6 +253,15 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         }
         "/silent" if rest.is_empty() => Err(usage(command)),
         "/silent" => Ok(Line::Silent(rest.to_owned())),
+        "/burn" => {
+            let (span, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+            let text = text.trim_start().to_owned();
+            let ms = own_words::span_ms(span).filter(|_| !text.is_empty());
+            ms.map(|ms| Line::Burn(ms, text))
+                .ok_or_else(|| usage(command))
+        }
+        "/lifetime" if rest == "off" => Ok(Line::Lifetime(0)),
+        "/lifetime" => (own_words::span_ms(rest).map(Line::Lifetime)).ok_or_else(|| usage(command)),
         "/poll" => {
             let mut parts = rest.split('|').map(|part| part.trim().to_owned());
             let question = parts.next().unwrap_or_default();
@@ -270,6 +300,13 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         "/item" => {
             let (id, name) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
             Ok(Line::Item(id.to_owned(), name.trim().to_owned()))
+        }
+        "/forward" => {
+            let (to, rest) = quoted(rest).ok_or_else(|| usage(command))?;
+            let count = place_from_end(rest).filter(|count| *count <= FORWARD_COPIES_MAX);
+            count
+                .map(|count| Line::Forward(to, count))
+                .ok_or_else(|| usage(command))
         }
         "/delete" => {
             let place = place_from_end(rest).ok_or_else(|| usage(command))?;

@@ -46,7 +46,10 @@ impl Session {
                             && entry.sequence == ack.sequence
                             && !entry.kind.is_change()
                     });
-                let header = send.header.clone();
+                let header = Header {
+                    expires: ack.expires,
+                    ..send.header.clone()
+                };
                 let content = send.content.clone();
                 stored.or_else(|| self.own_entry(ack, id, header, content))
             }

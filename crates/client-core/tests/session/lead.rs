@@ -203,6 +203,7 @@ fn a_link_and_lists_come_with_their_completion() {
         at: 1,
         entry: None,
         link: Some(code),
+        expires: 0,
     };
     let ask = |world: &mut World, command, answer| {
         world.server.answers.push(answer);

@@ -301,3 +301,52 @@ fn an_ack_of_long_ago_brings_back_nothing_that_was_deleted() {
     assert!(world.seen(|frame| matches!(frame, ClientFrame::Send(_))) >= 2);
     assert_eq!(world.texts(id), ["where to?"]);
 }
+
+#[test]
+fn a_message_is_hidden_when_its_time_is_over_and_gone_when_the_server_says_so() {
+    let (mut world, id) = world();
+    let ends = world.session.server_ms(world.now) + 60_000;
+    let message = NewMessage {
+        expires: ends,
+        ..NewMessage::new(Content::Text(TextContent::plain("burns")))
+    };
+    send(&mut world, id, message);
+    world.advance(1_000);
+    let body = |world: &World| world.rows(id).last().unwrap().body.clone();
+    assert_eq!(body(&world), Body::Text("burns".into()));
+    assert_eq!(details(&world, id).expires, ends);
+    world.advance(57_000);
+    assert_eq!(body(&world), Body::Text("burns".into()));
+    world.advance(3_000);
+    assert_eq!(body(&world), Body::Expired, "without a word of the server");
+    assert!(world.rows(id).last().unwrap().details.is_none());
+    let end = world.server.log(id).expire(2);
+    let live = world.server.log(id).live(end.sequence);
+    world.live(live);
+    assert_eq!(body(&world), Body::Expired);
+    let mut world = world.restart();
+    world.open(id);
+    assert_eq!(body(&world), Body::Expired, "from the cache");
+}
+
+#[test]
+fn what_has_expired_is_not_unread() {
+    let mut world = World::connected();
+    let id = world.server.direct("bob");
+    for n in 0..3 {
+        let entry = world.server.log(id).text(&user("bob"), &format!("{n}"));
+        let live = world.server.log(id).live(entry.sequence);
+        world.live(live);
+    }
+    world.advance(1_000);
+    let line = |world: &World| (world.line(id).unread, world.line(id).at);
+    let (unread, at) = line(&world);
+    assert_eq!(unread, 3);
+    for left in [2, 1] {
+        let end = world.server.log(id).expire(u64::from(left));
+        let live = world.server.log(id).live(end.sequence);
+        world.live(live);
+        world.advance(1_000);
+        assert_eq!(line(&world), (left, at), "nor does it move anything up");
+    }
+}

@@ -81,6 +81,17 @@ impl Log {
         self.append(entry)
     }
 
+    /// A message's time is over.
+    pub(crate) fn expire(&mut self, target: u64) -> Entry {
+        let sender = self.entry(target).unwrap().sender.clone();
+        let mut entry = message(self.id, &sender, "", None);
+        entry.kind = EntryKind::Expire;
+        entry.header = None;
+        entry.content = Bytes::new();
+        entry.target = target;
+        self.append(entry)
+    }
+
     /// A reaction, or that it is taken back.
     pub(crate) fn react(&mut self, sender: &UserId, target: u64, key: &str, on: bool) -> Entry {
         let item = self.state(target, self.last()).unwrap();
@@ -235,11 +246,16 @@ impl Log {
         let marker = self.read.max(own.unwrap_or(0));
         let counts =
             |e: &&Entry| e.sequence > marker && e.is_countable() && !self.is_hidden(e.sequence);
-        u32::try_from(self.entries.iter().filter(counts).count()).unwrap()
+        let ended = |e: &&Entry| {
+            let mut ends = (self.entries.iter()).filter(|it| it.kind == EntryKind::Expire);
+            ends.any(|it| it.target == e.sequence)
+        };
+        let counted = self.entries.iter().filter(counts);
+        u32::try_from(counted.filter(|e| !ended(e)).count()).unwrap()
     }
 
     pub(crate) fn head(&self, me: &UserId) -> Head {
-        let seen = |e: &&Entry| !self.is_hidden(e.sequence);
+        let seen = |e: &&Entry| !self.is_hidden(e.sequence) && e.kind != EntryKind::Expire;
         let last_message = (self.entries.iter().rev())
             .find(|e| e.kind == EntryKind::Message && !self.is_hidden(e.sequence));
         Head {
@@ -508,6 +524,7 @@ impl Server {
             at: 0,
             entry: None,
             link: None,
+            expires: 0,
         };
         vec![(0, self.put(record)), (request, ack.into())]
     }
@@ -655,6 +672,7 @@ impl Server {
             at: entry.as_ref().map_or(0, |e| e.at),
             entry: None,
             link: None,
+            expires: entry.as_ref().map_or(0, Entry::ends),
         };
         self.outcomes.insert(nonce, ack.clone());
         let mut frames = vec![(request, ServerFrame::Ack(ack))];

@@ -12,9 +12,9 @@ use crate::{
     limits::{
         ANSWER_BYTES_MAX, ATTACHMENTS_MAX, ATTRIBUTE_KEY_BYTES_MAX, ATTRIBUTE_VALUE_BYTES_MAX,
         ATTRIBUTES_MAX, BLUR_BYTES_MAX, CARD_ELEMENTS_MAX, CARD_OPTIONS_MAX, CARD_PAGES_MAX,
-        HASH_BYTES_MAX, ID_BYTES_MAX, ITEM_DATA_BYTES_MAX, LABEL_BYTES_MAX, LABEL_GRAPHEMES_MAX,
-        LIVE_DATA_BYTES_MAX, MENTION_ROLES_MAX, MENTIONS_MAX, POLL_OPTIONS_MAX, POLL_OPTIONS_MIN,
-        REFERENCE_BYTES_MAX, SPANS_MAX, WAVEFORM_BYTES_MAX,
+        FORWARD_COPIES_MAX, HASH_BYTES_MAX, ID_BYTES_MAX, ITEM_DATA_BYTES_MAX, LABEL_BYTES_MAX,
+        LABEL_GRAPHEMES_MAX, LIVE_DATA_BYTES_MAX, MENTION_ROLES_MAX, MENTIONS_MAX,
+        POLL_OPTIONS_MAX, POLL_OPTIONS_MIN, REFERENCE_BYTES_MAX, SPANS_MAX, WAVEFORM_BYTES_MAX,
     },
     settings::OWN_ROLES,
     text::{check_text, is_direction},
@@ -23,7 +23,10 @@ use crate::{
 pub(super) fn header(header: &Header) -> Result<(), Code> {
     if header.mentions.len() > MENTIONS_MAX || header.mention_roles.len() > MENTION_ROLES_MAX {
         Err(Code::TooManyNamed)
-    } else if header.priority > 2 || (header.mention_roles.iter()).any(|role| !is_role(*role)) {
+    } else if header.priority > 2
+        || header.forwarded.is_some()
+        || (header.mention_roles.iter()).any(|role| !is_role(*role))
+    {
         Err(Code::ArgumentInvalid)
     } else {
         Ok(())
@@ -73,6 +76,11 @@ pub(super) fn content(content: &Content, header: &Header) -> Result<(), Code> {
                 line(&page.picture, REFERENCE_BYTES_MAX)?;
             }
             elements(content.pages.iter().flat_map(|page| &page.elements))
+        }
+        // Made by the server, of what was checked before.
+        Content::Merged(content) => {
+            label(&content.title)?;
+            deny(content.copies.is_empty() || content.copies.len() > FORWARD_COPIES_MAX)
         }
         Content::Item(content) => {
             item(&content.item)?;

@@ -1,6 +1,6 @@
 //! Contents as plain text.
 
-use super::{Content, MediaContent};
+use super::{Content, Copied, MediaContent};
 
 pub(super) fn text(content: &Content) -> String {
     match content {
@@ -21,7 +21,23 @@ pub(super) fn text(content: &Content) -> String {
             let page = content.pages.first();
             page.map_or_else(String::new, |page| first([&page.title, &page.text, ""]))
         }
+        Content::Merged(content) => {
+            // One line each; of what was merged before only its heading is looked at.
+            let texts = content.copies.iter().map(copied);
+            let mut lines = vec![content.title.clone()];
+            lines.extend(texts);
+            lines.retain(|line| !line.is_empty());
+            lines.join("\n")
+        }
         Content::Item(content) => first([&content.text, &content.item.name, &content.item.id]),
+    }
+}
+
+fn copied(copy: &Copied) -> String {
+    match Content::decode(copy.kind, &copy.content) {
+        Ok(Content::Merged(content)) => content.title,
+        Ok(content) => text(&content),
+        Err(_) => String::new(),
     }
 }
 

@@ -15,7 +15,8 @@ use crate::rights::EntryMeta;
 pub struct Tally {
     /// Countable messages up to and including the number.
     pub ordinal: Ordinal,
-    /// What does not count alike for everybody above it: entries that are private, or name somebody. Ascending.
+    /// What does not count alike for everybody above it: entries that are private, or name somebody; and what has expired, which does not
+    /// count any more. Ascending.
     pub apart: Vec<EntryMeta>,
 }
 
@@ -141,6 +142,13 @@ pub trait LogReader {
         above: Rev,
         limit: usize,
     ) -> Result<Vec<Revision>, StoreError>;
+    /// What a message was copied from, at most `limit`.
+    fn sources(
+        &mut self,
+        id: ConversationId,
+        message: Sequence,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Sequence)>, StoreError>;
     /// One entry.
     fn entry(
         &mut self,

@@ -114,6 +114,8 @@ impl Life {
             keeps_revision: false,
             tombstone: None,
             member,
+            sources: Vec::new(),
+            withdraws: Vec::new(),
         };
         let append = Append {
             conversation: self.id,
@@ -432,6 +434,8 @@ fn pages_of_heads_join_without_a_seam() {
                     keeps_revision: false,
                     tombstone: None,
                     member: None,
+                    sources: Vec::new(),
+                    withdraws: Vec::new(),
                 }],
                 bumps_version: false,
                 members: Vec::new(),

@@ -57,6 +57,20 @@ impl Database {
                 return Appended::Stale;
             }
         }
+        for source in entries.iter().flat_map(|entry| &entry.sources) {
+            let found = self.conversations.get(&source.conversation);
+            let item = found.and_then(|it| it.get(source.sequence));
+            let marked = self
+                .copies
+                .iter()
+                .any(|copy| copy.due && copy.message == (source.conversation, source.sequence));
+            let as_read = |rev| {
+                item.is_some_and(|it| it.entry.tombstone.is_none() && it.entry.body_rev() == rev)
+            };
+            if source.rev.is_some_and(|rev| marked || !as_read(rev)) {
+                return Appended::Stale;
+            }
+        }
         for entry in &entries {
             if let Some((target, rev)) = entry.target {
                 let item = self
@@ -143,6 +157,7 @@ impl Database {
             sequence: first.map_or(0, |entry| entry.meta.sequence),
             ordinal: first.map_or(0, |entry| entry.meta.ordinal),
             at: first.map_or(append.command.now, |entry| entry.meta.at),
+            expires: first.map_or(0, |entry| entry.meta.expires),
         };
         self.remember(&append.command, outcome);
         let mut below = below::Below::default();
@@ -182,6 +197,13 @@ impl Database {
             };
         };
         let sequence = conversation.last() + 1;
+        let rows = new.sources.iter().map(|source| CopyRow {
+            source: (source.conversation, source.sequence),
+            message: (id, sequence),
+            place: source.place,
+            due: false,
+        });
+        self.copies.extend(rows);
         let before = conversation
             .entries
             .last()
@@ -245,6 +267,8 @@ impl Database {
                 .as_ref()
                 .is_some_and(|header| header.mention_all),
             pinned: false,
+            expires: entry.ends(),
+            expired: false,
         };
         if let (Some(op), Some(target)) = (&new.facet, conversation.get(entry.target)) {
             let op = &spoil(self.breaks, op, &target.entry, &entry.sender);
@@ -273,6 +297,18 @@ impl Database {
                 }
             }
             target.entry.apply(&entry);
+            let message = (id, entry.target);
+            let gone = target.entry.tombstone.is_some();
+            (self.copies).retain(|copy| {
+                copy.message != message || !(gone || new.withdraws.contains(&copy.place))
+            });
+            if entry.kind == EntryKind::Recall
+                && entry.tombstone == Some(Tombstone::RecalledByAdmin)
+            {
+                let copies = self.copies.iter_mut();
+                let of_it = copies.filter(|copy| copy.source == message);
+                of_it.for_each(|copy| copy.due = true);
+            }
             if self.breaks.recall_keeps_facets {
                 target.entry.facets = match entry.kind {
                     EntryKind::Recall => facets,
@@ -281,10 +317,16 @@ impl Database {
             }
             target.meta.rev = sequence;
             target.meta.pinned = facets::is_pinned(&target.entry.facets);
-            if entry.kind == EntryKind::Recall {
+            if target.entry.tombstone.is_some() {
                 target.meta.mentions.clear();
                 target.meta.mention_all = false;
                 target.meta.mention_roles = 0;
+                target.meta.expires = 0;
+                target.meta.expired =
+                    entry.kind == EntryKind::Expire && !self.breaks.expired_unread;
+            }
+            if matches!(entry.kind, EntryKind::Expire | EntryKind::Withdraw) {
+                target.revisions.clear();
             }
             entry.content = Bytes::new();
             entry.facets.clear();
@@ -409,6 +451,8 @@ fn empty_meta(sender: &UserId) -> EntryMeta {
         mention_all: false,
         mention_roles: 0,
         pinned: false,
+        expires: 0,
+        expired: false,
     }
 }
 

@@ -31,6 +31,7 @@ impl Database {
             sequence: 0,
             ordinal: 0,
             at: command.now,
+            expires: 0,
         };
         self.remember(command, outcome);
         for mark in &writes.marks {
@@ -77,6 +78,7 @@ impl Database {
                 sequence: 0,
                 ordinal: 0,
                 at: command.now,
+                expires: 0,
             },
         };
         self.remember(command, outcome);

@@ -241,7 +241,7 @@ impl LogReader for Database {
             (metas.into_iter()).partition(|meta| meta.sequence <= above);
         let apart = |meta: &EntryMeta| {
             let named = meta.mention_all || meta.mention_roles != 0 || !meta.mentions.is_empty();
-            meta.private || named
+            meta.private || meta.expired || named
         };
         Ok(Tally {
             ordinal: below.last().map_or(0, |meta| meta.ordinal),
@@ -274,6 +274,20 @@ impl LogReader for Database {
         let kept = found.into_iter().flat_map(|item| &item.revisions);
         let kept = kept.filter(|revision| revision.rev > above);
         Ok(kept.take(limit).cloned().collect())
+    }
+
+    fn sources(
+        &mut self,
+        id: ConversationId,
+        message: Sequence,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Sequence)>, StoreError> {
+        let copies = self
+            .copies
+            .iter()
+            .filter(|copy| copy.message == (id, message));
+        let sources: BTreeSet<_> = copies.map(|copy| copy.source).collect();
+        Ok(sources.into_iter().take(limit).collect())
     }
 
     fn changed(

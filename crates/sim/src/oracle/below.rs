@@ -66,31 +66,37 @@ impl<'a> Below<'a> {
 }
 
 impl Oracle<'_> {
-    /// Takes in what the server wrote into a child's log below a number, or after all that was acknowledged.
+    /// Takes in what the server wrote into a log by itself below a number, or after all that was acknowledged.
     pub(super) fn fill(&self, id: ConversationId, log: &mut Log, below: Option<Sequence>) -> Check {
-        if !self.below.is_child(id) {
-            return Ok(());
-        }
+        let is_child = self.below.is_child(id);
         loop {
-            let before = log.numbers.last_key_value();
-            let (n, at) = before.map_or((1, 0), |(n, (at, _))| (n + 1, *at));
+            let (last, at) = log.newest();
+            let n = last + 1;
             if below.is_some_and(|below| n >= below) {
                 return Ok(());
             }
-            let Some(look) = self.below.seen.get(&(id, n)) else {
-                let mut later = self.below.seen.range((id, n)..=(id, Sequence::MAX));
-                if below.is_none() && later.next().is_none() {
-                    return Ok(());
-                }
-                // Nobody who is there now was there then.
-                log.numbers.insert(n, (at, None));
-                if let Some(maker) = self.below.makers.get(&id).filter(|_| n == 1) {
-                    (log.history, log.led.open) = (u64::MAX, true);
-                    log.change_member(n, Some((*maker).clone()), &Act::Join);
-                }
+            if self.take_end(id, log, n)? {
                 continue;
-            };
-            self.take(id, log, n, look)?;
+            }
+            if let Some(look) = self.below.seen.get(&(id, n)).filter(|_| is_child) {
+                self.take(id, log, n, look)?;
+                continue;
+            }
+            let mut later = self.below.seen.range((id, n)..=(id, Sequence::MAX));
+            let mut ends = self.ends.range((id, n)..=(id, Sequence::MAX));
+            if below.is_none() && later.next().is_none() && ends.next().is_none() {
+                return Ok(());
+            }
+            if !is_child {
+                Self::take_unseen(log, n);
+                continue;
+            }
+            // Nobody who is there now was there then.
+            log.numbers.insert(n, (at, None));
+            if let Some(maker) = self.below.makers.get(&id).filter(|_| n == 1) {
+                (log.history, log.led.open) = (u64::MAX, true);
+                log.change_member(n, Some((*maker).clone()), &Act::Join);
+            }
         }
     }
 
@@ -121,6 +127,8 @@ impl Oracle<'_> {
             private: false,
             audience: None,
             says: None,
+            copies: None,
+            taken_back: false,
             given: 0,
             states: BTreeMap::from([(n, look.clone())]),
             now: look.clone(),

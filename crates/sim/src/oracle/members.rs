@@ -105,12 +105,15 @@ impl Oracle<'_> {
         if ends == 0 || log.led.over {
             return Ok(());
         }
-        let n = log.numbers.keys().next_back().map_or(1, |last| last + 1);
         let mut delivered = self.record.delivered.iter();
-        let seen = delivered.find(|((_, place, number, ..), (_, look, _))| {
-            *place == id && *number == n && look.kind == EntryKind::Dissolved
+        let seen = delivered.find(|((_, place, ..), (_, look, _))| {
+            *place == id && look.kind == EntryKind::Dissolved
         });
-        if let Some((_, (_, look, _))) = seen {
+        if let Some(((_, _, n, ..), (_, look, _))) = seen {
+            let n = *n;
+            self.fill(id, log, Some(n))?;
+            let last = log.numbers.keys().next_back().map_or(0, |last| *last);
+            ensure!(n == last + 1, "numbers", "{id} ended with {n} after {last}");
             let right = look.at >= ends && log.rank(&look.sender) == 3;
             let right = right && look.ordinal == log.ordinal;
             ensure!(right, "rights", "{id} ended with {look:?}, due at {ends}");
@@ -119,6 +122,8 @@ impl Oracle<'_> {
                 private: false,
                 audience: None,
                 says: None,
+                copies: None,
+                taken_back: false,
                 given: 0,
                 states: BTreeMap::from([(n, look.clone())]),
                 now: look.clone(),
@@ -126,6 +131,7 @@ impl Oracle<'_> {
             log.items.insert(n, item);
             log.lead(n, &Act::Dissolve);
         } else if ends + CLOCK_JUMP_MS <= wall {
+            let n = log.numbers.keys().next_back().map_or(1, |last| last + 1);
             log.lead(n, &Act::Dissolve);
         } else {
             log.led.unsure = wall + CLOCK_JUMP_MS >= ends;

@@ -117,7 +117,9 @@ impl Oracle<'_> {
         let read = log.read.get(user).max(own.map(|(n, _)| n));
         let read = read.map_or(0, |n| *n);
         let unread = |read| {
-            let unread = messages.clone().filter(|(n, it)| **n > read && !it.silent);
+            let unread = messages
+                .clone()
+                .filter(|(n, it)| **n > read && !it.silent && !it.over);
             unread.count().min(UNREAD_SHOWN_MAX)
         };
         let perhaps = log.perhaps.get(user).into_iter().flatten();
@@ -132,7 +134,7 @@ impl Oracle<'_> {
             role,
             last: log.numbers.keys().next_back().copied().unwrap_or(0),
             at: numbers
-                .find(|(n, (_, of))| !log.marks.contains(n) && sees(*of, **n))
+                .find(|(n, (_, of))| !log.quiet.contains(n) && sees(*of, **n))
                 .map_or(0, |(_, (at, _))| *at),
             unread,
             sender: preview.as_ref().map(|look| look.sender.clone()),

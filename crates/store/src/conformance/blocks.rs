@@ -39,7 +39,8 @@ fn bumps(w: &mut World) {
             conversation: None,
             sequence: 0,
             ordinal: 0,
-            at: w.now
+            at: w.now,
+            expires: 0,
         }
     );
     let mut bumped = set.bumped.clone();

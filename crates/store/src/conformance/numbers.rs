@@ -155,6 +155,7 @@ fn answered(w: &mut World) {
         sequence,
         ordinal,
         at,
+        expires: 77,
     };
     assert_eq!(done.outcome, outcome);
     let stored = &done.entries[0];

@@ -165,6 +165,7 @@ fn done(at: u64, conversation: Option<ConversationId>) -> Outcome {
         sequence: 0,
         ordinal: 0,
         at,
+        expires: 0,
     }
 }
 

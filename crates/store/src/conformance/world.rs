@@ -56,6 +56,8 @@ pub(super) fn item(kind: EntryKind, sender: &UserId) -> NewEntry {
         keeps_revision: true,
         tombstone: None,
         member: None,
+        sources: Vec::new(),
+        withdraws: Vec::new(),
     }
 }
 

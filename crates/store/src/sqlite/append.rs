@@ -18,7 +18,7 @@ use rusqlite::params;
 use super::{
     children::Below,
     links,
-    rows::{BODY, META, blob, decode_body, entry_meta, flags, int, mentions, meta_of},
+    rows::{BODY, META, blob, decode_body, entry_meta, expires, flags, int, mentions, meta_of},
     trouble::Trouble,
     writer::{Head, Writer},
 };
@@ -71,6 +71,7 @@ impl Writer<'_> {
             sequence: entries.first().map_or(0, |entry| entry.sequence),
             ordinal: entries.first().map_or(0, |entry| entry.ordinal),
             at: entries.first().map_or(command.now, |entry| entry.at),
+            expires: entries.first().map_or(0, Entry::ends),
         };
         if !self.remember(&command.user, command.nonce, &outcome, command.now)? {
             let known = self.known(&command.user, command.nonce)?;
@@ -222,6 +223,11 @@ impl Writer<'_> {
         if self.is_child_stale(append, &head, &ops)? {
             return Ok(Err(Appended::Stale));
         }
+        for source in addition.entries.iter().flat_map(|new| &new.sources) {
+            if !self.is_as_read(source)? {
+                return Ok(Err(Appended::Stale));
+            }
+        }
         let mut changed: Vec<Changed> = Vec::new();
         for (index, new) in addition.entries.iter().enumerate() {
             let Some((target, rev)) = new.target else {
@@ -339,16 +345,29 @@ impl Writer<'_> {
                 facets: facet.into_iter().collect(),
                 ..entry.clone()
             };
-            if new.keeps_revision {
+            if matches!(entry.kind, EntryKind::Expire | EntryKind::Withdraw) {
+                self.drop_revisions(conversation, entry.target)?;
+            } else if new.keeps_revision {
                 self.keep_revision(conversation, &target.entry, entry.kind)?;
             }
             target.entry.apply(&change);
+            if entry.kind == EntryKind::Recall
+                && entry.tombstone == Some(Tombstone::RecalledByAdmin)
+            {
+                self.mark_copies(entry.conversation, entry.target)?;
+            }
+            if target.entry.tombstone.is_some() {
+                self.drop_sources(conversation, entry.target, None)?;
+            } else if !new.withdraws.is_empty() {
+                self.drop_sources(conversation, entry.target, Some(&new.withdraws))?;
+            }
             let body = Bytes::from(encode(&change));
             self.update(conversation, target)?;
             Ok(StoredEntry { meta, body })
         } else {
             let body = Bytes::from(encode(entry));
             self.insert(conversation, &meta, &body)?;
+            self.put_sources(conversation, entry.sequence, &new.sources)?;
             Ok(StoredEntry { meta, body })
         }
     }
@@ -371,7 +390,8 @@ impl Writer<'_> {
             meta.target_sender.as_ref().map(UserId::as_str),
             mentions(meta),
             body,
-            meta.audience.as_ref().map(UserId::as_str)
+            meta.audience.as_ref().map(UserId::as_str),
+            expires(meta)
         ])?;
         Ok(())
     }
@@ -387,7 +407,7 @@ impl Writer<'_> {
         };
         self.conn
             .prepare_cached(
-                "UPDATE entries SET rev = ?3, flags = ?4, mentions = ?5, body = ?6 WHERE conversation = ?1 AND seq = ?2",
+                "UPDATE entries SET rev = ?3, flags = ?4, mentions = ?5, body = ?6, expires = ?7 WHERE conversation = ?1 AND seq = ?2",
             )?
             .execute(params![
                 conversation,
@@ -395,7 +415,8 @@ impl Writer<'_> {
                 int(meta.rev),
                 int(flags(meta)),
                 mentions(meta),
-                encode(&changed.entry)
+                encode(&changed.entry),
+                expires(meta)
             ])?;
         Ok(())
     }

@@ -246,6 +246,7 @@ impl Writer<'_> {
             sequence: 0,
             ordinal: 0,
             at: command.now,
+            expires: 0,
         };
         let changes = self.is_blocked(&command.user, &set.other)? != set.on;
         let refused = changes && set.on && self.block_count(&command.user)? >= BLOCKS_MAX;
@@ -399,6 +400,7 @@ impl Writer<'_> {
             sequence: 0,
             ordinal: 0,
             at: command.now,
+            expires: 0,
         };
         if self.remember(&command.user, command.nonce, &done, command.now)? {
             self.conn

@@ -38,6 +38,7 @@ impl Writer<'_> {
             sequence: 0,
             ordinal: 0,
             at: now,
+            expires: 0,
         };
         self.remember(&user, command.nonce, &outcome, now)?;
         for mark in &writes.marks {

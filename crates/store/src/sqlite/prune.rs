@@ -221,6 +221,7 @@ mod tests {
                     sequence: 0,
                     ordinal: 0,
                     at,
+                    expires: 0,
                 };
                 assert!(
                     writer

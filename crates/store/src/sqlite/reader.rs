@@ -9,6 +9,7 @@ use fireside_protocol::{
 };
 use fireside_server_core::{
     children::children,
+    forward::originals,
     log,
     own::{friend_of, profile_of},
     rights::EntryMeta,
@@ -25,9 +26,9 @@ use super::{
     reports::reports,
     revisions,
     rows::{
-        BODY, CONVERSATION, COUNTABLE, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL, META,
-        PINNED, PRIVATE, blob, conversation, conversation_id, decode_body, device_id, entry_meta,
-        int, member, stored_entry, text, uint, user,
+        BODY, CONVERSATION, COUNTABLE, EXPIRED, MEMBER, MEMBER_COLUMNS, MEMBER_FROM, MENTION_ALL,
+        META, PINNED, PRIVATE, blob, conversation, conversation_id, decode_body, device_id,
+        entry_meta, int, member, stored_entry, text, uint, user,
     },
     trouble::Trouble,
     user_log::{ends, user_log},
@@ -45,8 +46,8 @@ const IS_PINNED: &str = "flags & 16";
 const _: () = assert!(PINNED == 16);
 
 /// As the index of such entries says it, word for word: else it is not used.
-const APART: &str = "(flags & 10 OR mentions IS NOT NULL)";
-const _: () = assert!(PRIVATE | MENTION_ALL == 10);
+const APART: &str = "(flags & 42 OR mentions IS NOT NULL)";
+const _: () = assert!(PRIVATE | MENTION_ALL | EXPIRED == 42);
 
 /// What is apart in the conversation `?1` above `?2`, at most `?3`.
 fn apart_above() -> String {
@@ -156,6 +157,17 @@ impl Snapshot<'_> {
                 Ok(log::links(self, user, request)?.map_or(Reply::NotFound, Reply::Links))
             }
             Op::Meetings { after } => Ok(Reply::Meetings(self.meetings(*after)?)),
+            Op::Originals {
+                user,
+                conversation,
+                numbers,
+            } => Ok(Reply::Originals(originals(
+                self,
+                user,
+                *conversation,
+                numbers,
+            )?)),
+            Op::Expiring { upto } => Ok(Reply::Expiring(self.expiring(*upto)?)),
             Op::Pins { user, request } => {
                 Ok(log::pins(self, user, request)?.map_or(Reply::NotFound, Reply::Pins))
             }
@@ -182,7 +194,7 @@ impl Snapshot<'_> {
     }
 
     /// All rows of a query.
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         params: &[&dyn ToSql],
@@ -669,6 +681,15 @@ impl LogReader for Snapshot<'_> {
                 content: revisions::content(blob(row, 2)?),
             })
         })?)
+    }
+
+    fn sources(
+        &mut self,
+        id: ConversationId,
+        message: Sequence,
+        limit: usize,
+    ) -> Result<Vec<(ConversationId, Sequence)>, StoreError> {
+        Ok(self.sources_of(id, message, limit)?)
     }
 
     fn changed(

@@ -45,6 +45,7 @@ impl Writer<'_> {
                 sequence: 0,
                 ordinal: 0,
                 at: command.now,
+                expires: 0,
             },
         };
         self.remember(&command.user, command.nonce, &outcome, command.now)?;

@@ -1,7 +1,7 @@
 //! What items said before they were edited or recalled.
 
 use bytes::Bytes;
-use fireside_protocol::{Entry, EntryKind, WallMs, limits::REVISIONS_MAX};
+use fireside_protocol::{Entry, EntryKind, Sequence, WallMs, limits::REVISIONS_MAX};
 use rusqlite::{OptionalExtension, params};
 
 use super::{rows::int, trouble::Trouble, writer::Writer};
@@ -45,6 +45,14 @@ impl Writer<'_> {
                 int(item.sequence),
                 REVISIONS_MAX as i64 - 1
             ])?;
+        Ok(())
+    }
+
+    /// Forgets what an item said before.
+    pub(super) fn drop_revisions(&self, conversation: i64, item: Sequence) -> Result<(), Trouble> {
+        self.conn
+            .prepare_cached("DELETE FROM revisions WHERE conversation = ?1 AND seq = ?2")?
+            .execute(params![conversation, int(item)])?;
         Ok(())
     }
 

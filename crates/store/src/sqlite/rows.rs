@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, Role, UserId, Wire,
+    Code, ConversationId, ConversationKind, DeviceId, Entry, EntryKind, Role, Tombstone, UserId,
+    Wire,
     codec::{decode, encode},
 };
 use fireside_server_core::{
@@ -16,10 +17,10 @@ use rusqlite::{Row, types::ValueRef};
 use super::trouble::Trouble;
 
 /// Columns of [`entry_meta`], then of [`stored_entry`].
-pub(super) const META: &str =
-    "seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, audience";
+pub(super) const META: &str = "seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, audience, \
+     expires";
 /// Where `body` stands behind [`META`].
-pub(super) const BODY: usize = 11;
+pub(super) const BODY: usize = 12;
 /// Columns of [`member`], from `members m LEFT JOIN users u`.
 pub(super) const MEMBER: &str = "m.user, m.role, m.intervals, m.invited_by, m.read, m.delivered, m.rights, \
      coalesce(u.name, ''), m.asked, m.muted_until, m.banned_by, m.banned_until, m.name_here, m.attributes, m.deleted, \
@@ -37,6 +38,7 @@ pub(super) const PRIVATE: u64 = 2;
 pub(super) const TARGET_PRIVATE: u64 = 4;
 pub(super) const MENTION_ALL: u64 = 8;
 pub(super) const PINNED: u64 = 16;
+pub(super) const EXPIRED: u64 = 32;
 /// From this bit on: the roles that are named. Roles have numbers up to 46.
 pub(super) const ROLES_AT: u32 = 16;
 
@@ -124,6 +126,11 @@ pub(super) fn entry_meta(row: &Row<'_>) -> Result<EntryMeta, Trouble> {
         mention_all: flags & MENTION_ALL != 0,
         mention_roles: flags >> ROLES_AT,
         pinned: flags & PINNED != 0,
+        expires: match row.get_ref(11)? {
+            ValueRef::Null => 0,
+            _ => uint(row, 11)?,
+        },
+        expired: flags & EXPIRED != 0,
     })
 }
 
@@ -143,6 +150,7 @@ pub(super) fn flags(meta: &EntryMeta) -> u64 {
         (meta.target_private, TARGET_PRIVATE),
         (meta.mention_all, MENTION_ALL),
         (meta.pinned, PINNED),
+        (meta.expired, EXPIRED),
     ]
     .into_iter()
     .filter_map(|(on, bit)| on.then_some(bit))
@@ -153,6 +161,11 @@ pub(super) fn flags(meta: &EntryMeta) -> u64 {
 pub(super) fn mentions(meta: &EntryMeta) -> Option<Vec<u8>> {
     let names = !meta.mentions.is_empty() || meta.mention_roles != 0;
     names.then(|| encode(&meta.mentions))
+}
+
+/// What `entries.expires` says of an entry.
+pub(super) fn expires(meta: &EntryMeta) -> Option<i64> {
+    (meta.expires != 0).then(|| int(meta.expires))
 }
 
 /// What the rules need of an entry that is going to be stored.
@@ -180,6 +193,8 @@ pub(super) fn meta_of(
         mention_all: header.is_some_and(|header| header.mention_all),
         mention_roles: header.map_or(0, |header| role_set(&header.mention_roles)),
         pinned: is_pinned(&entry.facets),
+        expires: entry.ends(),
+        expired: entry.tombstone == Some(Tombstone::Expired) && !entry.kind.is_change(),
     }
 }
 
@@ -274,7 +289,7 @@ pub(super) fn conversation(row: &Row<'_>, at: usize) -> Result<(ConversationRow,
     Ok((found, row.get(at + 6)?))
 }
 
-/// Reads `code, conversation, seq, ordinal, at` of a nonce.
+/// Reads `code, conversation, seq, ordinal, at, expires` of a nonce.
 pub(super) fn outcome(row: &Row<'_>) -> Result<Outcome, Trouble> {
     match small(row, 0)? {
         0 => Ok(Outcome::Done {
@@ -285,6 +300,7 @@ pub(super) fn outcome(row: &Row<'_>) -> Result<Outcome, Trouble> {
             sequence: uint(row, 2)?,
             ordinal: uint(row, 3)?,
             at: uint(row, 4)?,
+            expires: uint(row, 5)?,
         }),
         code => Ok(Outcome::Refused(Code::from_number(code))),
     }

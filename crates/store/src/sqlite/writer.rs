@@ -72,11 +72,11 @@ impl<'c> Writer<'c> {
             round: Round::default(),
             sent: HashMap::default(),
             insert_entry: conn.prepare(
-                "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body, audience) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body, audience, expires) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?,
             insert_nonce: conn.prepare(
-                "INSERT INTO nonces (nonce, user, code, conversation, seq, ordinal, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                "INSERT INTO nonces (nonce, user, code, conversation, seq, ordinal, at, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
                  ON CONFLICT DO NOTHING",
             )?,
         })
@@ -246,7 +246,7 @@ impl<'c> Writer<'c> {
     /// What a nonce stands for.
     pub(super) fn known(&self, user: &UserId, nonce: Nonce) -> Result<Option<Outcome>, Trouble> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT code, conversation, seq, ordinal, at FROM nonces WHERE nonce = ?1 AND user = ?2",
+            "SELECT code, conversation, seq, ordinal, at, expires FROM nonces WHERE nonce = ?1 AND user = ?2",
         )?;
         let mut rows = statement.query(params![nonce.0, user.as_str()])?;
         rows.next()?.map(outcome).transpose()
@@ -274,20 +274,22 @@ impl<'c> Writer<'c> {
         now: WallMs,
     ) -> Result<bool, Trouble> {
         self.now = self.now.max(now);
-        let (code, conversation, sequence, ordinal, at) = match outcome {
+        let (code, conversation, sequence, ordinal, at, expires) = match outcome {
             Outcome::Done {
                 conversation,
                 sequence,
                 ordinal,
                 at,
+                expires,
             } => (
                 0,
                 conversation.as_ref().map(|id| &id.0),
                 *sequence,
                 *ordinal,
                 *at,
+                *expires,
             ),
-            Outcome::Refused(code) => (code.number(), None, 0, 0, now),
+            Outcome::Refused(code) => (code.number(), None, 0, 0, now, 0),
         };
         let added = self.insert_nonce.execute(params![
             nonce.0,
@@ -296,7 +298,8 @@ impl<'c> Writer<'c> {
             conversation,
             int(sequence),
             int(ordinal),
-            int(at)
+            int(at),
+            int(expires)
         ])?;
         self.nonces.insert(nonce, user.clone());
         Ok(added == 1)

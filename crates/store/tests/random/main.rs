@@ -169,6 +169,8 @@ impl Run {
             keeps_revision: false,
             tombstone: None,
             member: None,
+            sources: Vec::new(),
+            withdraws: Vec::new(),
         }
     }
 

@@ -122,6 +122,7 @@ impl Model {
             sequence: stored.first().map_or(0, |entry| entry.meta.sequence),
             ordinal: stored.first().map_or(0, |entry| entry.meta.ordinal),
             at: stored.first().map_or(command.now, |entry| entry.meta.at),
+            expires: 0,
         };
         self.nonces.insert(key, outcome);
         let version = conversation.row.version;
@@ -232,6 +233,7 @@ impl Model {
                 sequence: 0,
                 ordinal: 0,
                 at: *now,
+                expires: 0,
             },
             bumped: Vec::new(),
             records: Vec::new(),
@@ -415,12 +417,16 @@ impl Conversation {
             mention_all: false,
             mention_roles: 0,
             pinned: false,
+            expires: entry.ends(),
+            expired: false,
         };
         if let Some(index) = target {
             let (meta, item) = &mut self.entries[index];
             assert!(item.apply(&entry));
             meta.rev = entry.sequence;
             meta.pinned = is_pinned(&item.facets);
+            meta.expires = item.ends();
+            meta.expired = item.tombstone == Some(Tombstone::Expired);
             meta.mentions = item
                 .header
                 .as_ref()

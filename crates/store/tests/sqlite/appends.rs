@@ -56,6 +56,8 @@ pub(crate) fn message(n: u64, version: Option<u64>, text: &str) -> Op {
                 keeps_revision: false,
                 tombstone: None,
                 member: None,
+                sources: Vec::new(),
+                withdraws: Vec::new(),
             }],
             bumps_version: false,
             members: Vec::new(),

@@ -527,7 +527,8 @@ fn a_file_of_the_first_schema_counts_unread_as_before() {
     drop(store);
     let conn = rusqlite::Connection::open(&path).unwrap();
     conn.execute_batch(
-        "DROP TABLE senders; DROP INDEX user_log_drafts; DROP TABLE reports; DROP INDEX blocks_by_blocked; \
+        "DROP TABLE senders; DROP TABLE copies; DROP INDEX entries_expiring; ALTER TABLE entries DROP COLUMN expires; \
+         ALTER TABLE nonces DROP COLUMN expires; DROP INDEX user_log_drafts; DROP TABLE reports; DROP INDEX blocks_by_blocked; \
          ALTER TABLE users DROP COLUMN receipts_off; DROP INDEX entries_apart; DROP INDEX entries_pinned; DROP INDEX conversations_meetings; \
          DROP INDEX members_banned; DROP TABLE member_names; DROP TABLE links; \
          DROP INDEX conversations_children; \

@@ -43,6 +43,7 @@ pub(crate) fn fill(row: &mut ChildSpawnerCommands, look: &Look, room: Entity) {
             &plain
         }
         Body::Answer(_) => return note(row, &format!("{} answers a card", about.sender)),
+        Body::Expired => return note(row, "this message's time is over"),
         Body::Recalled => return note(row, &format!("{} took a message back", about.sender)),
         Body::Created(name) => return note(row, &format!("{} lit a fire: {name}", about.sender)),
         Body::ChannelMade(child) => {

@@ -488,7 +488,7 @@ pub(super) const SCENES: &[Scene] = &[
     },
 ];
 
-fn row(
+pub(super) fn row(
     stage: &mut Stage,
     role: Role,
     id: ConversationId,
@@ -524,7 +524,7 @@ fn send(stage: &mut Stage, place: &mut Place, content: Content) -> Result<()> {
     Ok(())
 }
 
-fn text(text: &str) -> NewMessage {
+pub(super) fn text(text: &str) -> NewMessage {
     NewMessage::new(Content::Text(TextContent::plain(text)))
 }
 

@@ -8,7 +8,7 @@ use fireside_client_core::{
     view::{Body, ConversationRow, MessageState, TimelineRow},
 };
 use fireside_protocol::{
-    Content, ConversationId, Real, TextContent, UserId,
+    Content, ConversationId, Real, Settings, TextContent, UserId,
     content::{
         AnswerValue, ItemContent, ItemLink, LocationContent, PollContent, Span, SpanKind,
         WorldPlace,
@@ -20,6 +20,34 @@ use super::{App, Tone, Why};
 use crate::chat::words::Line;
 
 impl App {
+    /// Sends copies of the last messages of a conversation to a user, or to a conversation of that name.
+    fn forward(&mut self, from: ConversationId, to: &str, count: usize) {
+        let said = |place| Some(self.counted_back(place)?.1.sequence);
+        let numbers: Vec<_> = (1..=count)
+            .rev()
+            .map_while(|place| said(place).flatten())
+            .collect();
+        if numbers.is_empty() {
+            return self.no_message();
+        }
+        let named = self.list.iter().find(|row| &*row.name == to);
+        let to = match (named, UserId::new(to.trim_start_matches('@'))) {
+            (Some(row), _) => Recipient::Conversation(row.conversation),
+            (None, Ok(user)) => Recipient::User(user),
+            (None, Err(_)) => return self.say(format!("there is no {to}"), Tone::Bad),
+        };
+        let merged = (numbers.len() > 1).then(String::new);
+        self.act(
+            Command::Forward {
+                to,
+                from,
+                messages: numbers,
+                merged,
+            },
+            Why::Say("forwarded".to_owned()),
+        );
+    }
+
     /// Carries out a line about messages; gives back any other.
     pub(super) fn run_message(&mut self, line: Line, conversation: ConversationId) -> Option<Line> {
         match line {
@@ -28,6 +56,29 @@ impl App {
                 let message = self.written(&text);
                 let silent = true;
                 self.send(conversation, NewMessage { silent, ..message });
+            }
+            Line::Burn(ms, text) => {
+                let message = self.written(&text);
+                let expires = super::super::wall_ms().saturating_add(ms);
+                self.send(conversation, NewMessage { expires, ..message });
+            }
+            Line::Lifetime(ms) => {
+                let change = Settings {
+                    lifetime_ms: Some(ms),
+                    ..Settings::default()
+                };
+                let said = if ms == 0 {
+                    "what is said here stays from now on"
+                } else {
+                    "what is said here ends after that long from now on"
+                };
+                self.act(
+                    Command::SetConversation {
+                        conversation,
+                        change: Box::new(change),
+                    },
+                    Why::Say(said.to_owned()),
+                );
             }
             Line::Reply(place, text) => {
                 let found = self.counted_back(place).map(|(_, row)| row.sequence);
@@ -129,6 +180,7 @@ impl App {
                     None => self.say("there is no card here".to_owned(), Tone::Bad),
                 }
             }
+            Line::Forward(to, count) => self.forward(conversation, &to, count),
             Line::Delete(place) => match self.counted_back(place).map(|(_, row)| row.sequence) {
                 Some(Some(number)) => self.act(
                     Command::Delete {

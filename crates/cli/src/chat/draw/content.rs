@@ -4,7 +4,8 @@ use fireside_client_core::view::{Details, PollRow, Quote, QuoteState};
 use fireside_protocol::{
     Content,
     content::{
-        AnswerContent, CardElement, ElementKind, LocationContent, MediaContent, PollContent,
+        AnswerContent, CardElement, ElementKind, LocationContent, MediaContent, MergedContent,
+        PollContent,
     },
 };
 
@@ -40,6 +41,7 @@ pub(super) fn text(content: &Content, details: Option<&Details>) -> String {
             });
             pages.collect::<Vec<_>>().join("\n· · ·\n")
         }
+        Content::Merged(content) => merged(content),
         Content::Item(content) => {
             let item = &content.item;
             // The name is the sender's word: a program that knows the game would look the id up.
@@ -55,6 +57,25 @@ pub(super) fn text(content: &Content, details: Option<&Details>) -> String {
     }
 }
 
+/// What was said elsewhere: who said it, and how it begins.
+fn merged(content: &MergedContent) -> String {
+    let mut lines = vec![if content.title.is_empty() {
+        "[forwarded]".to_owned()
+    } else {
+        format!("[forwarded] {}", safe_line(&content.title))
+    }];
+    for copy in &content.copies {
+        let text = Content::decode(copy.kind, &copy.content).map(|it| it.plain_text());
+        let text = match (copy.gone, text) {
+            (true, _) => "taken back by an admin".to_owned(),
+            (false, Ok(text)) => safe_line(&text),
+            (false, Err(_)) => "a message of a kind this program does not know".to_owned(),
+        };
+        lines.push(format!("  {}: {text}", safe_line(copy.from.user.as_str())));
+    }
+    lines.join("\n")
+}
+
 /// What was put into a card.
 pub(super) fn answer(answer: &AnswerContent) -> String {
     let values = answer.values.iter();
@@ -68,7 +89,7 @@ pub(super) fn answer(answer: &AnswerContent) -> String {
 /// What is answered, in one line.
 pub(super) fn quote(quote: &Quote, room: usize) -> String {
     let text = match (&quote.sender, quote.state) {
-        (_, QuoteState::Recalled) => "a message that was taken back".to_owned(),
+        (_, QuoteState::Recalled) => "a message that is gone".to_owned(),
         (Some(sender), QuoteState::Held) => {
             let text = safe_line(&quote.text);
             format!("{}: {text}", safe_line(sender.as_str()))

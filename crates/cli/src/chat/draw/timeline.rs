@@ -182,7 +182,7 @@ fn lay_out<'a>(app: &App, clock: &LocalClock, width: usize) -> Vec<Laid<'a>> {
 const fn is_bubble(row: &TimelineRow) -> bool {
     matches!(
         row.body,
-        Body::Text(_) | Body::Content(_) | Body::Recalled | Body::Unknown
+        Body::Text(_) | Body::Content(_) | Body::Recalled | Body::Expired | Body::Unknown
     )
 }
 
@@ -253,6 +253,10 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
             "message taken back".to_owned(),
             DIM.add_modifier(Modifier::ITALIC),
         ),
+        Body::Expired => (
+            "this message's time is over".to_owned(),
+            DIM.add_modifier(Modifier::ITALIC),
+        ),
         _ => (
             "a message of a kind this program does not know".to_owned(),
             DIM.add_modifier(Modifier::ITALIC),
@@ -266,7 +270,7 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
     // Three cells to the left, the mark's to the right.
     let room = width.saturating_sub(3 + 4);
     let mut texts = wrap(&text, room);
-    let note = match (row.edited && row.body != Body::Recalled, row.pinned) {
+    let note = match (row.edited && !row.body.is_gone(), row.pinned) {
         (true, true) => " (edited, pinned)",
         (true, false) => " (edited)",
         (false, true) => " (pinned)",
@@ -285,6 +289,10 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
     let details = row.details.as_deref();
     if let Some(quote) = details.and_then(|details| details.reply.as_ref()) {
         let text = format!("   {}", content::quote(quote, room));
+        lines.push(Line::styled(text, DIM));
+    }
+    if let Some(from) = details.and_then(|details| details.forwarded.as_ref()) {
+        let text = format!("   ↪ forwarded, of {}", safe_line(from.user.as_str()));
         lines.push(Line::styled(text, DIM));
     }
     // A bar to the left of what names this user: a shape, and a colour besides.
@@ -386,7 +394,9 @@ fn system_text(app: &App, row: &TimelineRow) -> (String, Style) {
         },
         Body::Answer(answer) => format!("{} {}", who(&row.sender), content::answer(answer)),
         Body::Hole => "⋯ messages between are being loaded ⋯".to_owned(),
-        Body::Text(_) | Body::Content(_) | Body::Recalled | Body::Unknown => String::new(),
+        Body::Text(_) | Body::Content(_) | Body::Recalled | Body::Expired | Body::Unknown => {
+            String::new()
+        }
     };
     (text, DIM)
 }
