@@ -2,8 +2,10 @@
 //! of which one is away while it happens; afterwards both show it, and the same. And each scene fails when its feature is lost.
 
 mod below;
-mod device;
+pub(super) mod device;
+mod lead;
 mod page;
+mod people;
 mod places;
 mod stage;
 mod talk;
@@ -25,7 +27,7 @@ use crate::chance::Chance;
 use fireside_server_core::Loss;
 
 /// Features of the page at least: a page that lost its tables proves nothing.
-const FEATURES_MIN: usize = 40;
+const FEATURES_MIN: usize = 75;
 /// Scenes drawn for a slice.
 const DRAWN: usize = 20;
 /// How long a lost feature has to appear all the same.
@@ -53,8 +55,14 @@ pub fn run(scale: Scale) -> Result<()> {
         "only {} features",
         features.len()
     );
-    let scenes = talk::SCENES.iter().chain(places::SCENES);
-    let scenes: Vec<&Scene> = scenes.chain(below::SCENES).collect();
+    let all = [
+        talk::SCENES,
+        places::SCENES,
+        below::SCENES,
+        lead::SCENES,
+        people::SCENES,
+    ];
+    let scenes: Vec<&Scene> = all.into_iter().flatten().collect();
     for scene in &scenes {
         let stands = features.iter().any(|feature| feature.scene == scene.name);
         ensure!(
