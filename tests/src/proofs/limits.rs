@@ -4,11 +4,13 @@
 //! there is answered with the same bytes as what is not.
 
 mod bytes;
-pub(super) mod counts;
+mod counts;
+pub(super) mod crowds;
 pub(super) mod ledger;
 mod odd;
 mod pages;
 mod rules;
+mod secrets;
 mod sizes;
 pub(super) mod stage;
 
@@ -231,7 +233,8 @@ async fn on_one_server(stage: &mut Stage) -> Result<()> {
     let count = sizes::run(stage).await?;
     say(&format!("{count} sizes"), begun);
     let begun = Instant::now();
-    let (refused, alike) = odd::run(stage).await?;
+    let refused = odd::run(stage).await?;
+    let alike = secrets::run(stage).await?;
     say(
         &format!("{refused} odd requests refused, {alike} secrets kept"),
         begun,
@@ -246,7 +249,7 @@ async fn on_one_server(stage: &mut Stage) -> Result<()> {
     let count = pages::run(stage).await?;
     say(&format!("{count} pages and lists"), begun);
     let begun = Instant::now();
-    let count = counts::crowds(stage).await?;
+    let count = crowds::run(stage).await?;
     say(&format!("{count} crowds"), begun);
     Ok(())
 }
@@ -264,7 +267,7 @@ fn every_conversation_is_asked_for() -> Result<()> {
             .fields
             .iter()
             .any(|field| field.key == "c" && field.name == "conversation");
-        let asked = odd::asked().any(|name| name == frame.name);
+        let asked = secrets::asked().any(|name| name == frame.name);
         let excused = UNANSWERED.contains(&frame.name);
         ensure!(
             !names || asked || excused,

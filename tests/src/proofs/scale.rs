@@ -18,8 +18,8 @@ use super::{
     Scale,
     features::device::Device,
     limits::{
-        counts,
-        stage::{Stage, UNHURRIED, send},
+        crowds,
+        stage::{Stage, UNHURRIED, create, send},
     },
 };
 use crate::{
@@ -84,13 +84,8 @@ async fn list(stage: &mut Stage, scale: Scale) -> Result<()> {
         let nonce = stage.nonce();
         ids.push(ConversationId::made(&ann, nonce));
         let create = CreateGroup {
-            nonce,
             name: format!("raid {n}"),
-            invite: Vec::new(),
-            history_for_joiners: 0,
-            kind: None,
-            join: None,
-            ends: 0,
+            ..create(nonce)
         };
         creates.push(create.into());
     }
@@ -194,7 +189,7 @@ async fn members(stage: &mut Stage, scale: Scale) -> Result<()> {
         .made("ann", &[], Some(ConversationKind::Public))
         .await?;
     // Ann is there, and those who react and one more come by themselves.
-    stage.prefill(&counts::many(room, count - 2 - REACTING, false))?;
+    stage.prefill(&crowds::many(room, count - 2 - REACTING, false))?;
     let mut reacting = Vec::new();
     for n in 0..REACTING {
         let user = format!("r{n}");

@@ -2,18 +2,18 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use fireside_protocol::{
-    ClientFrame, ConversationId, ConversationKind, ServerFrame, encode,
+    ClientFrame, ConversationId, ConversationKind, ServerFrame, UserId, encode,
     frames::{
-        Anchor, CreateGroup, HeadsPage, HeadsRequest, MembersRequest, Page, PageRequest, Range,
-        Recall, UserLogRequest,
+        Anchor, ChildrenRequest, CreateGroup, HeadsPage, HeadsRequest, MembersRequest, Page,
+        PageRequest, Range, Recall, UserLogRequest,
     },
     limits,
 };
 
 use super::{
-    counts,
+    crowds,
     sizes::text,
-    stage::{Stage, send},
+    stage::{Stage, create, send},
 };
 
 /// Tries all of them; how many there were.
@@ -22,11 +22,12 @@ pub(super) async fn run(stage: &mut Stage) -> Result<usize> {
     unread(stage, log).await.context("UNREAD_COUNT_MAX")?;
     items(stage, log).await?;
     changes(stage, log).await.context("PAGE_CHANGES_MAX")?;
-    counts::deleted_runs(stage, log).await?;
+    crowds::deleted_runs(stage, log).await?;
     content(stage).await.context("PAGE_CONTENT_BYTES_MAX")?;
     lists(stage).await?;
     members(stage).await.context("MEMBERS_PAGE_MAX")?;
-    Ok(10)
+    channels(stage).await?;
+    Ok(12)
 }
 
 /// One below 1,000 unread, 1,000, and more: which shows as 1,000, "999+".
@@ -162,14 +163,10 @@ async fn lists(stage: &mut Stage) -> Result<()> {
     let most = limits::HEADS_MAX;
     let mut frames: Vec<ClientFrame> = Vec::new();
     for _ in 0..=most {
+        let nonce = stage.nonce();
         let create = CreateGroup {
-            nonce: stage.nonce(),
             name: "r".to_owned(),
-            invite: Vec::new(),
-            history_for_joiners: 0,
-            kind: None,
-            join: None,
-            ends: 0,
+            ..create(nonce)
         };
         frames.push(create.into());
     }
@@ -265,6 +262,72 @@ async fn members(stage: &mut Stage) -> Result<()> {
     }
     stage.tried("MEMBERS_PAGE_MAX");
     Ok(())
+}
+
+/// Channels of a community: into how many of them somebody comes at once, and how many are in a page.
+async fn channels(stage: &mut Stage) -> Result<()> {
+    let open = |nonce, kind, parent, by_default| CreateGroup {
+        kind: Some(kind),
+        parent,
+        by_default,
+        ..create(nonce)
+    };
+    let nonce = stage.nonce();
+    let community = open(nonce, ConversationKind::Community, None, false);
+    stage.acked("ann", community).await?;
+    let community = ConversationId::made(&UserId::new("ann")?, nonce);
+    let most = limits::DEFAULT_CHANNELS_MAX;
+    let mut made = 0;
+    for (wanted, user) in [(most - 1, "def-1"), (most, "def-2"), (most + 1, "def-3")] {
+        while made < wanted {
+            let nonce = stage.nonce();
+            let channel = open(nonce, ConversationKind::Channel, Some(community), true);
+            stage.acked("ann", channel).await?;
+            made += 1;
+        }
+        stage.joins(user, community).await?;
+        let found = heads(stage, user, heads_request(0)).await?.heads.len();
+        ensure!(
+            found == 1 + wanted.min(most),
+            "DEFAULT_CHANNELS_MAX: {wanted} channels, into {} of them",
+            found - 1
+        );
+    }
+    stage.tried("DEFAULT_CHANNELS_MAX");
+    let most = limits::CHILDREN_PAGE_MAX;
+    while made <= most as usize {
+        let nonce = stage.nonce();
+        let channel = open(nonce, ConversationKind::Channel, Some(community), false);
+        stage.acked("ann", channel).await?;
+        made += 1;
+    }
+    for (asked, brings) in [
+        (0, most),
+        (most - 1, most - 1),
+        (most, most),
+        (most + 1, most),
+    ] {
+        let answer = stage.taken("ann", children(community, asked)).await?;
+        let ServerFrame::ChildrenPage(page) = answer else {
+            bail!("no channels");
+        };
+        ensure!(
+            page.children.len() == brings as usize && page.more,
+            "CHILDREN_PAGE_MAX: {asked} asked, {} came",
+            page.children.len()
+        );
+    }
+    stage.tried("CHILDREN_PAGE_MAX");
+    Ok(())
+}
+
+pub(super) const fn children(conversation: ConversationId, limit: u32) -> ChildrenRequest {
+    ChildrenRequest {
+        conversation,
+        before_root: 0,
+        after: None,
+        limit,
+    }
 }
 
 pub(super) const fn page_request(conversation: ConversationId, limit: u32) -> PageRequest {

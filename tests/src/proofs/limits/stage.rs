@@ -324,16 +324,14 @@ impl Stage {
     ) -> Result<ConversationId> {
         let name = self.nonce();
         let create = CreateGroup {
-            nonce: name,
-            name: "the raid".to_owned(),
             invite: others
                 .iter()
-                .map(|user| UserId::new(*user))
+                .map(|user| UserId::new(user))
                 .collect::<Result<_, _>>()?,
             history_for_joiners: u64::MAX,
             kind,
             join: (kind == Some(ConversationKind::Public)).then_some(JoinPolicy::Open),
-            ends: 0,
+            ..create(name)
         };
         self.acked(owner, create).await?;
         let conversation = ConversationId::made(&UserId::new(owner)?, name);
@@ -379,6 +377,21 @@ impl Stage {
 /// Seconds since 1970.
 pub(in crate::proofs) fn seconds() -> Result<u64> {
     Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs())
+}
+
+/// A new group of nobody but its owner, with this command's name.
+pub(in crate::proofs) fn create(nonce: Nonce) -> CreateGroup {
+    CreateGroup {
+        nonce,
+        name: "the raid".to_owned(),
+        invite: Vec::new(),
+        history_for_joiners: 0,
+        kind: None,
+        join: None,
+        ends: 0,
+        parent: None,
+        by_default: false,
+    }
 }
 
 pub(in crate::proofs) const fn join(nonce: Nonce, conversation: ConversationId) -> Join {
