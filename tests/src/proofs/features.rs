@@ -16,6 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use fireside_server_core::Loss;
 
 use self::{
     device::PATIENCE,
@@ -24,7 +25,6 @@ use self::{
 };
 use super::Scale;
 use crate::chance::Chance;
-use fireside_server_core::Loss;
 
 /// Features of the page at least: a page that lost its tables proves nothing.
 const FEATURES_MIN: usize = 75;

@@ -11,9 +11,8 @@ use fireside_server::{Claims, RunningServer, Server, Settings, server::STORE_FIL
 use fireside_server_core::{Breaks, Loss};
 use rusqlite::{Connection, OpenFlags};
 
-use crate::wire::Target;
-
 use super::device::{Device, PATIENCE, number_of};
+use crate::wire::Target;
 
 /// Who plays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,20 +1,22 @@
 //! How many there may be of something: so many are taken, one more is refused, and where one goes another is taken again.
 
-use anyhow::Context;
-use anyhow::{Result, ensure};
-use fireside_protocol::frames::{
-    Ban, Block, CreateLink, DevicesRequest, Edit, Pin, React, RevisionsRequest, RevokeLink,
-    SetConversation, Vote,
-};
-use fireside_protocol::personal::{Friend, SetDraft, SetFolder};
-use fireside_protocol::report::Report;
+use anyhow::{Context, Result, ensure};
 use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, FolderId, FriendAction, LinkCode, Nonce,
-    ReportReason, ServerFrame, Settings, UserId, limits,
+    ReportReason, ServerFrame, Settings, UserId,
+    frames::{
+        Ban, Block, CreateLink, DevicesRequest, Edit, Pin, React, RevisionsRequest, RevokeLink,
+        SetConversation, Vote,
+    },
+    limits,
+    personal::{Friend, SetDraft, SetFolder},
+    report::Report,
 };
 
-use super::sizes::{attributes, poll, text};
-use super::stage::Stage;
+use super::{
+    sizes::{attributes, poll, text},
+    stage::Stage,
+};
 use crate::wire::{Wire, device};
 
 /// Something that gathers.

@@ -1,15 +1,17 @@
 //! How many there may be of those whom nobody can bring to a proof: they are written into the server's file.
 
-use anyhow::Context;
-use anyhow::{Result, ensure};
-use fireside_protocol::frames::{AnswerRequest, Delete, Invite, SetConversation, SetMember};
-use fireside_protocol::personal::ReadersRequest;
+use anyhow::{Context, Result, ensure};
 use fireside_protocol::{
-    Code, ConversationId, ConversationKind, ServerFrame, Settings, UserId, limits,
+    Code, ConversationId, ConversationKind, ServerFrame, Settings, UserId,
+    frames::{AnswerRequest, Delete, Invite, SetConversation, SetMember},
+    limits,
+    personal::ReadersRequest,
 };
 
-use super::sizes::text;
-use super::stage::{Stage, join};
+use super::{
+    sizes::text,
+    stage::{Stage, join},
+};
 
 /// Members, and who waits to be one: with so many as nobody can bring to a proof, written into the file.
 pub(super) async fn run(stage: &mut Stage) -> Result<usize> {

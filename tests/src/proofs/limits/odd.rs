@@ -5,12 +5,13 @@ mod messages;
 mod people;
 
 use anyhow::{Result, ensure};
-use fireside_protocol::frames::Edit;
-use fireside_protocol::{ClientFrame, Code, Content};
+use fireside_protocol::{ClientFrame, Code, Content, frames::Edit};
 
 use self::make::Place;
-use super::sizes::{line_card, poll, text};
-use super::stage::Stage;
+use super::{
+    sizes::{line_card, poll, text},
+    stage::Stage,
+};
 
 type Odd = (&'static str, &'static str, Code, fn(&Place) -> ClientFrame);
 

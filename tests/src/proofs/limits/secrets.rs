@@ -1,24 +1,25 @@
 //! What one may not know to be there: unknown, foreign and withheld conversations, asked for by strangers.
 
-use super::pages::children;
 use anyhow::{Result, ensure};
-use fireside_protocol::frames::OpenThread;
-use fireside_protocol::frames::{
-    BansRequest, ClosePoll, CreateLink, Delivered, Dissolve, Leave, LinksRequest, MembersRequest,
-    PinsRequest, Read, RemoveMember, RevisionsRequest, RevokeLink, SetLive,
-};
-use fireside_protocol::personal::{ReadersRequest, SetDraft};
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, LinkCode, Nonce, ServerFrame, Settings,
+    frames::{
+        BansRequest, ClosePoll, CreateLink, Delivered, Dissolve, Leave, LinksRequest,
+        MembersRequest, OpenThread, PinsRequest, Read, RemoveMember, RevisionsRequest, RevokeLink,
+        SetLive,
+    },
+    personal::{ReadersRequest, SetDraft},
 };
 
-use super::odd::make::{
-    answer, answer_request, at, ban, delete, invite, join, mute, personal, pin, plain_edit,
-    plain_member, react, recall, remove, report, role, set, user, vote,
+use super::{
+    odd::make::{
+        answer, answer_request, at, ban, delete, invite, join, mute, personal, pin, plain_edit,
+        plain_member, react, recall, remove, report, role, set, user, vote,
+    },
+    pages::{children, page_request},
+    sizes::{custom, text},
+    stage::{Stage, send},
 };
-use super::pages::page_request;
-use super::sizes::{custom, text};
-use super::stage::{Stage, send};
 
 /// Every request about a conversation, by somebody who is not in it.
 type Ask = (&'static str, fn(Nonce, ConversationId) -> ClientFrame);

@@ -4,14 +4,13 @@ mod make;
 mod messages;
 mod profiles;
 
-use anyhow::Context;
-use anyhow::{Result, ensure};
-use fireside_protocol::frames::SetLive;
-use fireside_protocol::{ClientFrame, Code, Content, ConversationId, Nonce, limits};
-
-use super::stage::Stage;
+use anyhow::{Context, Result, ensure};
+use fireside_protocol::{
+    ClientFrame, Code, Content, ConversationId, Nonce, frames::SetLive, limits,
+};
 
 pub(super) use self::make::{attributes, custom, line_card, poll, text};
+use super::stage::Stage;
 
 /// A limit of something in a request.
 pub(super) struct Bound {

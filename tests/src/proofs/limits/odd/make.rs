@@ -1,21 +1,19 @@
 //! What odd requests are made of.
 
-use fireside_protocol::content::AnswerValue;
-use fireside_protocol::frames::{
-    Answer, AnswerRequest, Ban, CreateGroup, Delete, Edit, Invite, Join, Mute, Pin, React, Recall,
-    RemoveMember, SetConversation, SetMember, SetRole, Vote,
-};
-use fireside_protocol::personal::{Friend, SetPersonal};
-use fireside_protocol::presence::SetPresence;
-use fireside_protocol::report::Report;
 use fireside_protocol::{
     ClientFrame, Content, ConversationId, ConversationKind, FriendAction, JoinPolicy, LinkCode,
     MessageKind, Nonce, Personal, PresenceState, ReportReason, Role, Settings, UserId,
+    content::AnswerValue,
+    frames::{
+        Answer, AnswerRequest, Ban, CreateGroup, Delete, Edit, Invite, Join, Mute, Pin, React,
+        Recall, RemoveMember, SetConversation, SetMember, SetRole, Vote,
+    },
+    personal::{Friend, SetPersonal},
+    presence::SetPresence,
+    report::Report,
 };
 
-use crate::proofs::limits::sizes::text;
-use crate::proofs::limits::stage;
-use crate::proofs::limits::stage::send;
+use crate::proofs::limits::{sizes::text, stage, stage::send};
 
 /// What a request is made of.
 pub(in crate::proofs::limits) struct Place {

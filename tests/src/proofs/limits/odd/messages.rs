@@ -1,17 +1,23 @@
 //! Numbers and kinds that there are not.
 
-use super::make::{plain_create, plain_edit};
-use fireside_protocol::content::TextContent;
-use fireside_protocol::frames::{ClosePoll, CreateGroup, Edit, RevisionsRequest, SetLive};
-use fireside_protocol::personal::ReadersRequest;
-use fireside_protocol::{Code, Content, MessageKind, UserId};
-
-use super::Odd;
-use super::make::{
-    answer, create, delete, edit, friend, kind, pin, presence, react, recall, report, says, vote,
+use fireside_protocol::{
+    Code, Content, MessageKind, UserId,
+    content::TextContent,
+    frames::{ClosePoll, CreateGroup, Edit, RevisionsRequest, SetLive},
+    personal::ReadersRequest,
 };
-use crate::proofs::limits::sizes::{custom, line_card, poll, text};
-use crate::proofs::limits::stage::send;
+
+use super::{
+    Odd,
+    make::{
+        answer, create, delete, edit, friend, kind, pin, plain_create, plain_edit, presence, react,
+        recall, report, says, vote,
+    },
+};
+use crate::proofs::limits::{
+    sizes::{custom, line_card, poll, text},
+    stage::send,
+};
 
 pub(super) const ODD: &[Odd] = &[
     // --- numbers

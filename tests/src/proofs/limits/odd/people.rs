@@ -1,18 +1,20 @@
 //! Users, roles, settings that there are not.
 
-use super::make::plain_member;
-use fireside_protocol::frames::{Block, Dissolve, Leave, RevokeLink, SetMember};
-use fireside_protocol::personal::{SetDraft, SetFolder};
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, FolderId, JoinPolicy, LinkCode, Permission, Settings, UserId,
+    ClientFrame, Code, ConversationId, FolderId, JoinPolicy, LinkCode, Permission, Settings,
+    UserId,
+    frames::{Block, Dissolve, Leave, RevokeLink, SetMember},
+    personal::{SetDraft, SetFolder},
 };
 
-use super::make::{
-    answer_request, ban, friend, invite, join, mute, personal, remove, role, set, user,
+use super::{
+    NOBODY, Odd,
+    make::{
+        answer_request, ban, friend, invite, join, mute, personal, plain_member, remove, role, set,
+        user,
+    },
 };
-use super::{NOBODY, Odd};
-use crate::proofs::limits::sizes::text;
-use crate::proofs::limits::stage::send;
+use crate::proofs::limits::{sizes::text, stage::send};
 
 pub(super) const ODD: &[Odd] = &[
     // --- users and roles

@@ -1,22 +1,23 @@
 //! What requests are made of, of any size.
 
-use crate::proofs::limits::stage;
 use bytes::Bytes;
-use fireside_protocol::content::{
-    Attachment, CardContent, CardElement, CardOption, CardPage, CustomContent, ElementKind,
-    ItemContent, ItemLink, LocationContent, MediaContent, PollContent, Span, SpanKind, WorldPlace,
-};
-use fireside_protocol::frames::{CreateGroup, SetConversation, SetMember};
-use fireside_protocol::personal::{SetDraft, SetFolder};
-use fireside_protocol::presence::SetPresence;
-use fireside_protocol::report::Report;
 use fireside_protocol::{
     Attribute, ClientFrame, Content, FolderId, PresenceState, ReportReason, RichPresence, Settings,
-    TextContent, UserId, encode,
+    TextContent, UserId,
+    content::{
+        Attachment, CardContent, CardElement, CardOption, CardPage, CustomContent, ElementKind,
+        ItemContent, ItemLink, LocationContent, MediaContent, PollContent, Span, SpanKind,
+        WorldPlace,
+    },
+    encode,
+    frames::{CreateGroup, SetConversation, SetMember},
+    personal::{SetDraft, SetFolder},
+    presence::SetPresence,
+    report::Report,
 };
 
 use super::Place;
-use crate::proofs::limits::stage::send;
+use crate::proofs::limits::{stage, stage::send};
 
 pub(in crate::proofs::limits) fn says(place: &Place, content: &Content) -> ClientFrame {
     send(place.nonce, place.group, content).into()

@@ -1,18 +1,23 @@
 //! Messages: what they hold, and what is done with them.
 
-use fireside_protocol::Role;
-use fireside_protocol::content::{
-    AnswerValue, CardPage, CustomContent, ElementKind, MediaContent, PollContent, SpanKind,
-    StickerContent,
+use fireside_protocol::{
+    Code, Content, Role, TextContent,
+    content::{
+        AnswerValue, CardPage, CustomContent, ElementKind, MediaContent, PollContent, SpanKind,
+        StickerContent,
+    },
+    frames::{Answer, Delete, Edit, React},
+    limits,
 };
-use fireside_protocol::frames::{Answer, Delete, Edit, React};
-use fireside_protocol::{Code, Content, TextContent, limits};
 
-use super::make::{
-    card, custom, custom_of, draft, element, file, item, location, media, padded, padded_text,
-    page, poll, says, span, text, users, wide, world, zeros,
+use super::{
+    Bound,
+    make::{
+        card, custom, custom_of, draft, element, file, item, location, media, padded, padded_text,
+        page, poll, says, span, text, users, wide, world, zeros,
+    },
+    most,
 };
-use super::{Bound, most};
 use crate::proofs::limits::stage::send;
 
 pub(super) const BOUNDS: &[Bound] = &[

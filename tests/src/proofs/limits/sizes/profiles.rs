@@ -1,17 +1,21 @@
 //! Names, profiles, how many are named at once, reports.
 
-use crate::proofs::limits::pages::heads_request;
-use fireside_protocol::frames::{
-    Attention, HeadsRequest, Invite, MembersRequest, PageRequest, Range,
+use fireside_protocol::{
+    Code, ConversationId, RichPresence, Settings,
+    frames::{Attention, HeadsRequest, Invite, MembersRequest, PageRequest, Range},
+    limits,
+    presence::PresenceRequest,
+    settings::OwnRole,
 };
-use fireside_protocol::presence::PresenceRequest;
-use fireside_protocol::settings::OwnRole;
-use fireside_protocol::{Code, ConversationId, RichPresence, Settings, limits};
 
-use super::make::{
-    attribute, attributes, create, folder, member, presence, report, rich, set, users, wide,
+use super::{
+    Bound,
+    make::{
+        attribute, attributes, create, folder, member, presence, report, rich, set, users, wide,
+    },
+    most,
 };
-use super::{Bound, most};
+use crate::proofs::limits::pages::heads_request;
 
 pub(super) const BOUNDS: &[Bound] = &[
     // --- names and profiles
