@@ -40,7 +40,10 @@ use fireside_client_core::{
 use fireside_protocol::{Code, ConversationId, UserId};
 use serde_json::{Value, json};
 
-use crate::{process::program, wire::Target};
+use crate::{
+    process::{memory_bytes, program},
+    wire::Target,
+};
 
 /// An agent looks at its input and its client at least this often.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -193,6 +196,14 @@ impl Agent {
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> Option<Report> {
         self.reports.recv_timeout(timeout).ok()
+    }
+
+    /// Resident memory in bytes.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn memory_bytes(&self) -> anyhow::Result<u64> {
+        memory_bytes(self.child.id())
     }
 
     /// `kill -9`, then everything it had reported.

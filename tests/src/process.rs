@@ -272,12 +272,7 @@ impl Server {
     /// # Errors
     /// When it is gone.
     pub fn memory_bytes(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line
-            .and_then(|line| line.trim().strip_suffix("kB"))
-            .context("VmRSS")?;
-        Ok(kib.trim().parse::<u64>()? * 1024)
+        memory_bytes(self.child.id())
     }
 }
 
@@ -286,6 +281,19 @@ impl Drop for Server {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Resident memory of a process in bytes.
+///
+/// # Errors
+/// When it is gone.
+pub fn memory_bytes(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line
+        .and_then(|line| line.trim().strip_suffix("kB"))
+        .context("VmRSS")?;
+    Ok(kib.trim().parse::<u64>()? * 1024)
 }
 
 /// Sends a signal by name to a process that is ours.

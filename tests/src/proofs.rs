@@ -5,14 +5,18 @@ pub mod c;
 pub mod crash;
 pub mod features;
 pub mod fuzz;
+pub mod limits;
 pub mod network;
 pub mod overload;
 pub mod permissions;
 pub mod powercut;
+pub mod recall;
+pub mod scale;
 pub mod simulate;
 pub mod stall;
 pub mod stranger;
 pub mod terminal;
+pub mod upgrade;
 
 /// How much of a proof is run, and from which seed.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +45,16 @@ pub const PROOFS: &[(&str, Proof)] = &[
     ("crash", crash::run),
     ("features", features::run),
     ("fuzz", fuzz::run),
+    ("limits", limits::run),
     ("network", network::run),
     ("overload", overload::run),
     ("permissions", permissions::run),
     ("powercut", powercut::run),
+    ("recall", recall::run),
+    ("scale", scale::run),
     ("simulate", simulate::run),
     ("stall", stall::run),
     ("stranger", stranger::run),
     ("terminal", terminal::run),
+    ("upgrade", upgrade::run),
 ];

@@ -136,6 +136,7 @@ pub struct Counters {
     pub skips: u64,
     pub heads: u64,
     pub holes_repaired: u64,
+    pub pages: u64,
     pub resets: u64,
     pub page_live_overlaps: u64,
     pub resends: u64,

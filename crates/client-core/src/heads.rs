@@ -387,9 +387,12 @@ impl Session {
                     conversation.left_at = conversation.left_at.max(entry.at);
                 }
             }
-            EntryKind::Banned if own => {
-                conversation.head.role = None;
-                conversation.left_at = conversation.left_at.max(entry.at);
+            EntryKind::Banned => {
+                conversation.readers.remove(&change.user);
+                if own {
+                    conversation.head.role = None;
+                    conversation.left_at = conversation.left_at.max(entry.at);
+                }
             }
             EntryKind::Muted if own => conversation.head.muted_until = change.until,
             EntryKind::Role if own => conversation.head.role = change.role,

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, Lane, Nonce, Now, RawFrame, WallMs,
     frames::{Draining, Kicked},
+    limits::PAGE_REQUEST_BYTES_MAX,
 };
 
 use crate::{
@@ -174,6 +175,11 @@ impl Session {
                 request,
                 frame: frame.encode(request),
             };
+            debug_assert!(
+                transmit.lane != Lane::Page || transmit.frame.len() <= PAGE_REQUEST_BYTES_MAX,
+                "a page request of {} bytes, for which a server ends the connection",
+                transmit.frame.len()
+            );
             self.transmits.push_back(transmit);
         }
     }

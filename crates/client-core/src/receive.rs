@@ -84,7 +84,10 @@ impl Session {
                 }),
                 _ => {}
             },
-            ServerFrame::Page(page) => self.on_page(request, &page),
+            ServerFrame::Page(page) => {
+                self.counters.pages += 1;
+                self.on_page(request, &page);
+            }
             ServerFrame::HeadsPage(page) => {
                 self.on_heads_page(request, page);
                 self.sync_moved();

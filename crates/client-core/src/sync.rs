@@ -6,7 +6,7 @@ mod state;
 use fireside_protocol::{
     ClientFrame, ConversationId, Role, Sequence, UserId, WallMs,
     frames::{HeadsPage, HeadsRequest, UserLogPage, UserLogRequest, UserRecord, UserRecordKind},
-    limits::{HEADS_MAX, HEADS_OVERLAP_MS},
+    limits::{HEADS_MAX, HEADS_ONLY_MAX, HEADS_OVERLAP_MS},
 };
 
 use self::state::Judge;
@@ -376,7 +376,7 @@ impl Session {
         let due: Vec<ConversationId> = (self.sync.ask.iter())
             .filter(|(id, at)| **at <= now && !self.sync.asked.contains(**id))
             .map(|(id, _)| *id)
-            .take(HEADS_MAX as usize)
+            .take(HEADS_ONLY_MAX)
             .collect();
         if !due.is_empty() {
             for id in &due {

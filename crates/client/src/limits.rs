@@ -11,8 +11,9 @@ pub const VIEW_EVENTS_MAX: usize = 16;
 pub const NOTICES_MAX: usize = 1_024;
 /// Ephemeral events that wait for a tick.
 pub const EPHEMERAL_MAX: usize = 64;
-/// Keys (who types where) of ephemeral events that wait for room; the newest event of a key replaces the one before.
-pub const EPHEMERAL_KEYS_MAX: usize = 256;
+/// Keys (who types where, whose presence) of ephemeral events that wait for room; the newest event of a key replaces the one before. All whose
+/// presence a session is told of have a place: a server says it once.
+pub const EPHEMERAL_KEYS_MAX: usize = 256 + fireside_protocol::limits::WATCHED_USERS_MAX;
 /// Bytes that wait to be written to one link; a link that takes nothing for so long is dead.
 pub const LINK_QUEUE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Frames read and not yet handled; the network waits beyond.

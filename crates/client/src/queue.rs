@@ -525,6 +525,7 @@ pub(crate) struct Outlet {
 #[derive(Eq, PartialEq)]
 enum EphemeralKey {
     Typing(ConversationId, UserId),
+    Presence(UserId),
     Other,
 }
 
@@ -607,6 +608,7 @@ impl Outlet {
             Event::Typing {
                 conversation, user, ..
             } => EphemeralKey::Typing(*conversation, user.clone()),
+            Event::Presence(of) => EphemeralKey::Presence(of.user.clone()),
             _ => EphemeralKey::Other,
         };
         if let Some(slot) = self.ephemeral.iter_mut().find(|(other, _)| *other == key) {

@@ -218,6 +218,9 @@ pub const PAGE_CHANGES_MAX: u32 = 500;
 pub const HELD_RANGES_MAX: usize = 65;
 /// Heads in a page.
 pub const HEADS_MAX: u32 = 500;
+/// Conversations that one request for heads names: all of them fit a request on a page stream.
+pub const HEADS_ONLY_MAX: usize = 200;
+const _: () = assert!(HEADS_ONLY_MAX * 18 + 128 <= PAGE_REQUEST_BYTES_MAX);
 /// Records in a page of the user log.
 pub const USER_RECORDS_MAX: u32 = 500;
 /// Members in a page of a member list.

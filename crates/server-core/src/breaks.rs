@@ -14,7 +14,7 @@ pub enum Loss {
     Nothing,
     /// Requests of this kind are answered as if they were done.
     Request(u16),
-    /// A part of a message or of a new conversation, by its name: one of [`Loss::FIELDS`].
+    /// A part of a message, an edit or a new conversation, by its name: one of [`Loss::FIELDS`].
     Field(&'static str),
 }
 
@@ -34,6 +34,8 @@ impl Loss {
         "kind",
         "by_default",
         "mention_roles",
+        "ends",
+        "seen_rev",
     ];
 
     /// The request as it comes in, or what it is answered with instead.
@@ -86,8 +88,10 @@ impl Loss {
                 "join" => create.join = None,
                 "by_default" => create.by_default = false,
                 "kind" => (create.kind, create.join) = (None, None),
+                "ends" => create.ends = 0,
                 _ => {}
             },
+            (Self::Field("seen_rev"), ClientFrame::Edit(edit)) => edit.seen_rev = 0,
             _ => {}
         }
         Ok(frame)

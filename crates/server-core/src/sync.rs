@@ -3,7 +3,9 @@
 use fireside_protocol::{
     ClientFrame, Code, Lane, Now, ServerFrame, UserId, UserSequence, WallMs,
     frames::{HeadsPage, HeadsRequest, UserLogPage},
-    limits::{HEADS_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX, MEMBER_PREFIX_BYTES_MAX, PROFILES_MAX},
+    limits::{
+        HEADS_ONLY_MAX, HEADS_OVERLAP_MS, HELD_RANGES_MAX, MEMBER_PREFIX_BYTES_MAX, PROFILES_MAX,
+    },
 };
 
 use crate::{
@@ -107,7 +109,7 @@ impl Node {
                 Op::Page { user, request }
             }
             ClientFrame::HeadsRequest(mut request) => {
-                if request.only.len() > HEADS_MAX as usize {
+                if request.only.len() > HEADS_ONLY_MAX {
                     self.refuse(key, origin, Code::ArgumentInvalid, 0, None);
                     return;
                 }

@@ -4,8 +4,8 @@
 //! returned: what is answered survives a power cut. While it syncs, the next batch gathers. Reader threads have connections of
 //! their own and read a snapshot that is taken after the operation was submitted.
 //!
-//! Recalled text is overwritten in the file (`secure_delete`); in the write-ahead log it goes when the log starts over (at most
-//! 64 MiB later, or when the store is closed).
+//! Recalled text is overwritten in the file (`secure_delete`); the write-ahead log, which still has it, is cut off in the next quiet moment, or
+//! 10 s later ([`wipe`]).
 
 mod append;
 mod children;
@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod trouble;
 mod user_log;
+mod wipe;
 mod writer;
 
 use std::{
@@ -285,11 +286,13 @@ fn write(conn: Connection, shared: &Shared) {
                     .any(|(_, result)| *result == Err(StoreError::Full));
                 (shared.sink)(answers);
                 writer.checkpoint(if full { Pressure::Full } else { Pressure::Busy });
+                writer.wipe(wipe::Quiet::No);
                 writer.prune_after(batch.len());
             }
             Taken::Idle => {
                 writer.checkpoint(Pressure::Idle);
                 writer.prune();
+                writer.wipe(wipe::Quiet::Yes);
             }
             Taken::Closed => break,
         }

@@ -2,9 +2,11 @@
 //! of which one is away while it happens; afterwards both show it, and the same. And each scene fails when its feature is lost.
 
 mod below;
-mod device;
+pub(super) mod device;
 mod endings;
+mod lead;
 mod page;
+mod people;
 mod places;
 mod stage;
 mod talk;
@@ -15,6 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use fireside_server_core::Loss;
 
 use self::{
     device::PATIENCE,
@@ -23,10 +26,9 @@ use self::{
 };
 use super::Scale;
 use crate::chance::Chance;
-use fireside_server_core::Loss;
 
 /// Features of the page at least: a page that lost its tables proves nothing.
-const FEATURES_MIN: usize = 40;
+const FEATURES_MIN: usize = 75;
 /// Scenes drawn for a slice.
 const DRAWN: usize = 20;
 /// How long a lost feature has to appear all the same.
@@ -54,9 +56,15 @@ pub fn run(scale: Scale) -> Result<()> {
         "only {} features",
         features.len()
     );
-    let scenes = talk::SCENES.iter().chain(endings::SCENES);
-    let scenes = scenes.chain(places::SCENES);
-    let scenes: Vec<&Scene> = scenes.chain(below::SCENES).collect();
+    let all = [
+        talk::SCENES,
+        endings::SCENES,
+        places::SCENES,
+        below::SCENES,
+        lead::SCENES,
+        people::SCENES,
+    ];
+    let scenes: Vec<&Scene> = all.into_iter().flatten().collect();
     for scene in &scenes {
         let stands = features.iter().any(|feature| feature.scene == scene.name);
         ensure!(

@@ -4,7 +4,7 @@ use fireside_client_core::{Command, event::Completion, view::Body};
 use fireside_protocol::{
     Attribute, ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, JoinPolicy,
     LinkCode, MemberChange, MemberProfile, UserId, encode,
-    frames::{Ack, Banned, BansPage, Link, LinksPage},
+    frames::{Ack, Banned, BansPage, Link, LinksPage, Receipt},
 };
 
 use crate::{
@@ -47,6 +47,35 @@ fn live(
 
 fn last(world: &World, id: ConversationId) -> Body {
     world.rows(id).last().unwrap().body.clone()
+}
+
+#[test]
+fn who_is_banned_is_no_reader_any_more() {
+    let mut world = World::new();
+    let group = world.server.group(1);
+    let me = world.server.me.clone();
+    world.server.log(group).text(&me, "one");
+    world.connect();
+    world.open(group);
+    let cyd = user("cyd");
+    for reader in [user("bob"), cyd.clone()] {
+        let receipt = Receipt {
+            conversation: group,
+            user: reader,
+            delivered: 0,
+            read: 1,
+            joined: 1,
+            gone: false,
+        };
+        world.live(receipt.into());
+    }
+    let read_by = |world: &World| {
+        let row = world.rows(group).first().unwrap();
+        (row.read_by.readers, row.read_by.of)
+    };
+    assert_eq!(read_by(&world), (2, 2));
+    live(&mut world, group, EntryKind::Banned, Some(&cyd), 0);
+    assert_eq!(read_by(&world), (1, 1));
 }
 
 #[test]

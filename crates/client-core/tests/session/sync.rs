@@ -2,8 +2,9 @@
 
 use fireside_client_core::{Command, event::Completion, view::Body};
 use fireside_protocol::{
-    ClientFrame, EntryKind, MemberChange, ServerFrame,
+    ClientFrame, EntryKind, Lane, MemberChange, ServerFrame,
     frames::{PageRequest, UserRecord, UserRecordKind},
+    limits::{HEADS_ONLY_MAX, PAGE_REQUEST_BYTES_MAX},
 };
 
 use crate::{
@@ -394,4 +395,39 @@ fn an_older_head_under_new_rights_takes_a_withheld_preview_away() {
     world.hear(0, &ServerFrame::Head(older));
     world.poll_events();
     assert_eq!(&*world.line(group).preview, "seen");
+}
+
+#[test]
+fn heads_are_asked_for_by_as_many_names_as_a_request_takes() {
+    let mut world = World::new();
+    let ids: Vec<_> = (1..=250).map(|n| world.server.group(n)).collect();
+    for id in &ids {
+        for _ in 0..60 {
+            world.server.log(*id).text(&user("bob"), "hello");
+        }
+    }
+    world.connect();
+    // Another device has read so far back that this one can not count what is left, everywhere.
+    for id in &ids {
+        let marker = UserRecord {
+            conversation: Some(*id),
+            value: 1,
+            ..UserRecord::new(UserRecordKind::ReadMarker, 0)
+        };
+        let record = world.server.put(marker);
+        world.hear(0, &record);
+    }
+    world.advance(60_000);
+    let asks = |frame: &ClientFrame| match frame {
+        ClientFrame::HeadsRequest(ask) => ask.only.len(),
+        _ => 0,
+    };
+    let named: usize = world.server.seen.iter().map(asks).sum();
+    assert!(named >= ids.len(), "{named} heads were asked for");
+    for frame in &world.server.seen {
+        assert!(asks(frame) <= HEADS_ONLY_MAX);
+        if frame.lane() == Lane::Page {
+            assert!(frame.encode(1).len() <= PAGE_REQUEST_BYTES_MAX);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The cache on disk: one SQLite file, one thread, one process.
 
 mod index;
+mod wipe;
 
 use std::{
     collections::VecDeque,
@@ -88,8 +89,10 @@ impl Worker<'_> {
     /// Errors of `jobs` say whether it was the end (`true`) or nothing came.
     fn turn(&mut self, jobs: &Receiver<Job>) -> bool {
         let first = match self.index {
-            Index::Rests if self.searches.is_empty() => jobs.recv().map_err(|_| true),
-            Index::Waits if self.searches.is_empty() => {
+            Index::Rests if self.searches.is_empty() && !self.is_wipe_due() => {
+                jobs.recv().map_err(|_| true)
+            }
+            Index::Rests | Index::Waits if self.searches.is_empty() => {
                 (jobs.recv_timeout(QUIET)).map_err(|error| error == RecvTimeoutError::Disconnected)
             }
             // There is work.
@@ -100,6 +103,10 @@ impl Worker<'_> {
         let goes_on = match first {
             Ok(first) => self.work(first, jobs),
             Err(true) => return false,
+            Err(false) if self.index == Index::Rests && self.searches.is_empty() => {
+                self.wipe();
+                true
+            }
             Err(false) => {
                 self.index = Index::Follows;
                 true
@@ -295,6 +302,8 @@ record! {
 
 struct Disk {
     connection: Connection,
+    /// Something was overwritten that is still in the write-ahead log.
+    wipe_due: bool,
     /// Held as long as the cache is open: two processes must not both be this device.
     _lock: File,
 }
@@ -323,6 +332,8 @@ impl Disk {
         match Self::connect(&folder.join(FILE)) {
             Ok(connection) => Ok(Self {
                 connection,
+                // What a killed process has left in the log may be anything.
+                wipe_due: true,
                 _lock: lock,
             }),
             Err(Failure::Other(reason)) => Err(reason),
@@ -403,17 +414,19 @@ impl Disk {
         // Rolled back when it is dropped without a commit.
         let transaction = self.connection.transaction()?;
         let mut answers = Vec::with_capacity(batch.len());
+        let mut overwrites = false;
         for (_, op) in batch {
             answers.push(match op {
                 StoreOp::Load => Rows::Loaded(Box::new(load(&transaction)?)),
                 StoreOp::Apply(changes) => {
-                    apply(&transaction, changes)?;
+                    overwrites |= apply(&transaction, changes)?;
                     Rows::Applied
                 }
                 StoreOp::Items(query) => Rows::Items(items(&transaction, query)?),
             });
         }
         transaction.commit()?;
+        self.wipe_due |= overwrites;
         Ok(answers)
     }
 
@@ -555,7 +568,12 @@ fn load(connection: &Connection) -> Result<Loaded, Failure> {
     })
 }
 
-fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> {
+/// Whether it overwrote something that somebody wrote.
+fn apply(connection: &Connection, changes: &Transaction) -> Result<bool, Failure> {
+    let mut overwrites = !changes.drop_items.is_empty()
+        || !changes.forget.is_empty()
+        || changes.forget_records
+        || !changes.records.is_empty();
     for conversation in changes.drop_items.iter().chain(&changes.forget) {
         index::drop_items(connection, &conversation.0)?;
     }
@@ -565,6 +583,7 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
             .execute([conversation.0])?;
     }
     for record in &changes.conversations {
+        overwrites |= changes.items.is_empty() && wipe::takes_preview(connection, &record.head)?;
         connection
             .prepare_cached(
                 "INSERT OR REPLACE INTO conversation VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -580,7 +599,7 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
             ])?;
     }
     for item in &changes.items {
-        apply_item(connection, item)?;
+        overwrites |= apply_item(connection, item)?;
     }
     if changes.forget_records {
         connection
@@ -636,7 +655,7 @@ fn apply(connection: &Connection, changes: &Transaction) -> Result<(), Failure> 
                 signed(profile.row_counter),
             ])?;
     }
-    Ok(())
+    Ok(overwrites)
 }
 
 /// A record takes the place of the one with the same key; one that is gone only takes it away.
@@ -656,8 +675,8 @@ fn apply_record(connection: &Connection, record: &UserRecord) -> Result<(), Fail
     Ok(())
 }
 
-/// The larger rev wins. The index is told of changes; what is new it finds by itself.
-fn apply_item(connection: &Connection, item: &ItemRecord) -> Result<(), Failure> {
+/// The larger rev wins. The index is told of changes; what is new it finds by itself. Whether another state of it was overwritten.
+fn apply_item(connection: &Connection, item: &ItemRecord) -> Result<bool, Failure> {
     let words = index::words_of(&item.text);
     // Most items are new.
     let inserted = connection
@@ -675,7 +694,7 @@ fn apply_item(connection: &Connection, item: &ItemRecord) -> Result<(), Failure>
             words
         ])?;
     if inserted > 0 {
-        return Ok(());
+        return Ok(false);
     }
     let (id, rev, old_text, old_words) = connection
         .prepare_cached(
@@ -690,7 +709,7 @@ fn apply_item(connection: &Connection, item: &ItemRecord) -> Result<(), Failure>
             ))
         })?;
     if rev > item.rev {
-        return Ok(());
+        return Ok(false);
     }
     let old = index::indexed(&old_text, &old_words);
     index::change(connection, id, old, index::indexed(&item.text, &words))?;
@@ -706,7 +725,8 @@ fn apply_item(connection: &Connection, item: &ItemRecord) -> Result<(), Failure>
             &*item.text,
             words
         ])?;
-    Ok(())
+    // The same state comes twice when pages overlap.
+    Ok(rev < item.rev)
 }
 
 fn items(connection: &Connection, query: &ItemsQuery) -> Result<Vec<ItemRecord>, Failure> {

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use fireside_client_core::ConnectionState;
+use fireside_protocol::{PresenceState, limits::WATCHED_USERS_MAX, presence::PresenceOf};
 
 use super::*;
 
@@ -270,6 +271,46 @@ fn ephemeral_events_are_newest_per_key() {
     let mut core = Fake::of((0..100).map(|i| typing("ada", i % 2 == 0)));
     core.pump(&mut outlet, &link);
     assert_eq!(ticked(&link, 200).0, [typing("ada", false)]);
+}
+
+#[test]
+fn everybodys_presence_comes_and_the_newest_of_each() {
+    let presence = |name: &str, state| {
+        let of = PresenceOf {
+            state,
+            ..PresenceOf::offline(user(name), 0)
+        };
+        Event::Presence(Box::new(of))
+    };
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let names: Vec<String> = (0..WATCHED_USERS_MAX).map(|n| format!("u{n:04}")).collect();
+    let said = [PresenceState::Away, PresenceState::Online];
+    let events = said
+        .iter()
+        .flat_map(|state| names.iter().map(|name| presence(name, *state)));
+    let mut core = Fake::of(events);
+    core.pump(&mut outlet, &link);
+    let mut newest = HashMap::new();
+    while newest.len() < names.len() {
+        let (events, _) = ticked(&link, 64);
+        assert!(
+            !events.is_empty(),
+            "only {} of {}",
+            newest.len(),
+            names.len()
+        );
+        for event in events {
+            let Event::Presence(of) = event else { continue };
+            newest.insert(of.user.clone(), of.state);
+        }
+        core.pump(&mut outlet, &link);
+    }
+    let rest = ticked(&link, 200).0;
+    for event in rest {
+        let Event::Presence(of) = event else { continue };
+        newest.insert(of.user.clone(), of.state);
+    }
+    assert!(newest.values().all(|state| *state == PresenceState::Online));
 }
 
 #[test]

@@ -49,7 +49,7 @@ record! {
         opt "c" before: Option<ConversationId>,
         /// Heads at most; 0 is 500.
         opt "l" limit: u32,
-        /// Only these conversations, at most 500; the other fields are then not used.
+        /// Only these conversations, at most 200; the other fields are then not used.
         opt "on" only: Vec<ConversationId>,
     }
 }

@@ -397,7 +397,8 @@ impl Writer<'_> {
     }
 
     /// Writes an item's new state.
-    fn update(&self, conversation: i64, changed: &mut Changed) -> Result<(), Trouble> {
+    fn update(&mut self, conversation: i64, changed: &mut Changed) -> Result<(), Trouble> {
+        self.wipe.due();
         let meta = &mut changed.meta;
         let (private, audience) = (meta.private, meta.audience.take());
         *meta = EntryMeta {

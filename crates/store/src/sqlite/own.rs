@@ -101,6 +101,9 @@ impl Writer<'_> {
             .next()?
             .map(record)
             .transpose()?;
+        if body.is_some() {
+            self.wipe.due();
+        }
         let after = own::after_message(body.as_ref(), entry, now);
         after
             .map(|record| self.put_record(&entry.sender, record))

@@ -71,13 +71,17 @@ impl Writer<'_> {
     }
 
     /// Takes away reports whose time is over.
-    pub(super) fn prune_reports(&self) -> Result<(), Trouble> {
+    pub(super) fn prune_reports(&mut self) -> Result<(), Trouble> {
         let oldest = self.now.saturating_sub(REPORT_RETENTION_MS);
-        self.conn
+        let pruned = self
+            .conn
             .prepare_cached(
                 "DELETE FROM reports WHERE number IN (SELECT number FROM reports WHERE at < ?1 ORDER BY at LIMIT ?2)",
             )?
             .execute(params![int(oldest), PRUNED_AT_ONCE])?;
+        if pruned > 0 {
+            self.wipe.due();
+        }
         Ok(())
     }
 }

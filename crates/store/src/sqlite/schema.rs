@@ -27,7 +27,7 @@ const MIGRATIONS: &[&str] = &[
 /// The schema since which members are looked up by name.
 const NAMES_FROM: usize = 5;
 /// How long a connection waits for a lock of another one. Only start, checkpoints and outside tools ever hold one.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The write-ahead log is cut back to this after a checkpoint that emptied it, in bytes.
 const WAL_KEPT_BYTES: i64 = 32 * 1024 * 1024;
 /// Prepared statements kept per connection: all there are.

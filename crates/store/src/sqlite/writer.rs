@@ -15,6 +15,7 @@ use super::{
     recent::Recent,
     rows::{conversation_or_none, int, outcome, uint},
     trouble::Trouble,
+    wipe::Wipe,
 };
 
 /// Conversations whose end the writer remembers: about 100 bytes each.
@@ -55,6 +56,7 @@ pub(super) struct Writer<'c> {
     /// The largest clock a command came with.
     pub(super) now: WallMs,
     pub(super) round: Round,
+    pub(super) wipe: Wipe,
     /// Whose last message of this transaction is where, by number of the conversation.
     pub(super) sent: HashMap<(i64, UserId), Sequence, RandomState>,
     /// The two statements of every message: prepared once, not looked up.
@@ -70,6 +72,7 @@ impl<'c> Writer<'c> {
             nonces: Recent::new(NONCES_KEPT_MAX),
             now: 0,
             round: Round::default(),
+            wipe: Wipe::at_start(),
             sent: HashMap::default(),
             insert_entry: conn.prepare(
                 "INSERT INTO entries (conversation, seq, kind, sender, at, ordinal, rev, flags, target, target_sender, mentions, body, audience, expires) \
@@ -206,7 +209,11 @@ impl<'c> Writer<'c> {
             Op::Mark(marks) => self.mark(marks).map(Reply::Marked),
             Op::SetBlock(block) => self.set_block(block).map(Reply::BlockSet),
             Op::Report(report) => self.report(report).map(Reply::Reported),
-            Op::SetOwn(set) => self.set_own(set).map(Reply::OwnSet),
+            Op::SetOwn(set) => {
+                // It may have been a draft.
+                self.wipe.due();
+                self.set_own(set).map(Reply::OwnSet)
+            }
             Op::PutDevice(device) => self.put_device(device).map(|()| Reply::Done),
             Op::RemoveDevice { command, device } => {
                 self.remove_device(command, *device).map(|()| Reply::Done)

@@ -11,36 +11,49 @@ use fireside_client::{Client, ClientConfig, Trust};
 use fireside_client_core::{
     Command, ConnectionState, Event, RequestId, SyncState,
     event::{CallError, Completion},
-    view::{ConversationRow, TimelineRow},
+    view::{ConversationRow, Diff, FolderRow, FriendRow, TimelineRow},
 };
-use fireside_protocol::{Code, ConversationId, UserId};
-use fireside_server::RunningServer;
+use fireside_protocol::{Code, ConversationId, UserId, presence::PresenceOf};
+
+use crate::wire::Target;
 
 /// Whatever is awaited takes milliseconds; a machine that needs longer than this is not well.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) struct Device {
-    pub(super) client: Client,
-    pub(super) user: UserId,
-    pub(super) state: ConnectionState,
-    pub(super) sync: SyncState,
-    pub(super) list: Vec<ConversationRow>,
-    pub(super) timelines: HashMap<ConversationId, Vec<TimelineRow>>,
-    pub(super) typing: Vec<(ConversationId, UserId)>,
+pub(crate) struct Device {
+    pub(crate) client: Client,
+    pub(crate) user: UserId,
+    pub(crate) state: ConnectionState,
+    pub(crate) sync: SyncState,
+    pub(crate) list: Vec<ConversationRow>,
+    pub(crate) timelines: HashMap<ConversationId, Vec<TimelineRow>>,
+    pub(crate) typing: Vec<(ConversationId, UserId)>,
+    /// Changes of the list, and of each timeline, so far. A list that comes anew counts as all its rows.
+    pub(crate) list_changes: usize,
+    pub(crate) timeline_changes: HashMap<ConversationId, usize>,
+    /// Unread messages of all conversations together.
+    pub(crate) badge: u64,
+    pub(crate) folders: Vec<FolderRow>,
+    pub(crate) friends: Vec<FriendRow>,
+    /// Whether others are told how far this user has read.
+    pub(crate) tells: bool,
+    /// What is known of others.
+    pub(crate) presence: HashMap<UserId, PresenceOf>,
     /// All else that happened, oldest first.
-    pub(super) events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
     done: HashMap<RequestId, Result<Completion, CallError>>,
 }
 
 impl Device {
-    pub(super) fn start(
-        server: &RunningServer,
+    /// A device of a user at a server, with its cache in a folder or without one.
+    pub(crate) fn start(
+        target: Target,
         user: &str,
         token: &str,
         folder: Option<PathBuf>,
     ) -> Result<Self> {
-        let trust = Trust::Pinned(server.fingerprint().0);
-        let mut config = ClientConfig::new(server.address().to_string(), trust, token);
+        let trust = Trust::Pinned(target.fingerprint);
+        let mut config = ClientConfig::new(target.address.to_string(), trust, token);
         let user = UserId::new(user)?;
         config.user = Some(user.clone());
         config.folder = folder;
@@ -53,13 +66,20 @@ impl Device {
             list: Vec::new(),
             timelines: HashMap::new(),
             typing: Vec::new(),
+            list_changes: 0,
+            timeline_changes: HashMap::new(),
+            badge: 0,
+            folders: Vec::new(),
+            friends: Vec::new(),
+            tells: true,
+            presence: HashMap::new(),
             events: Vec::new(),
             done: HashMap::new(),
         })
     }
 
     /// Takes in what happened, waiting a moment for it.
-    pub(super) fn pump(&mut self) {
+    pub(crate) fn pump(&mut self) {
         let _ = self.client.wait(Duration::from_millis(2));
         let mut events = Vec::new();
         let budget = Duration::from_millis(50);
@@ -76,6 +96,7 @@ impl Device {
             Event::Sync(state) => self.sync = state,
             Event::Completed { request, result } => drop(self.done.insert(request, result)),
             Event::Conversations { diffs, .. } => {
+                self.list_changes += weight(&diffs);
                 for diff in diffs {
                     diff.apply(&mut self.list);
                 }
@@ -85,6 +106,7 @@ impl Device {
                 diffs,
                 ..
             } => {
+                *self.timeline_changes.entry(conversation).or_default() += weight(&diffs);
                 let rows = self.timelines.entry(conversation).or_default();
                 for diff in diffs {
                     diff.apply(rows);
@@ -95,12 +117,17 @@ impl Device {
                 user,
                 on: true,
             } => self.typing.push((conversation, user)),
+            Event::Badge { unread } => self.badge = unread,
+            Event::Folders(rows) => self.folders = rows.to_vec(),
+            Event::Friends(rows) => self.friends = rows.to_vec(),
+            Event::Receipts { on } => self.tells = on,
+            Event::Presence(of) => drop(self.presence.insert(of.user.clone(), *of)),
             other => self.events.push(other),
         }
     }
 
     /// Carries a command out and waits for what comes of it. What may pass is tried again.
-    pub(super) fn call(&mut self, command: &Command) -> Result<Completion> {
+    pub(crate) fn call(&mut self, command: &Command) -> Result<Completion> {
         let begun = Instant::now();
         loop {
             let request = self
@@ -125,45 +152,60 @@ impl Device {
         }
     }
 
-    pub(super) fn row(&self, id: ConversationId) -> Option<&ConversationRow> {
+    pub(crate) fn row(&self, id: ConversationId) -> Option<&ConversationRow> {
         self.list.iter().find(|row| row.conversation == id)
     }
 
-    pub(super) fn rows(&self, id: ConversationId) -> &[TimelineRow] {
+    pub(crate) fn rows(&self, id: ConversationId) -> &[TimelineRow] {
         self.timelines.get(&id).map_or(&[], Vec::as_slice)
     }
 
-    pub(super) fn message(&self, id: ConversationId, number: u64) -> Option<&TimelineRow> {
+    pub(crate) fn message(&self, id: ConversationId, number: u64) -> Option<&TimelineRow> {
         self.rows(id)
             .iter()
             .find(|row| row.sequence == Some(number))
     }
 
-    pub(super) fn connect(&mut self) -> Result<()> {
+    pub(crate) fn connect(&mut self) -> Result<()> {
         self.call(&Command::Connect)?;
         self.until("connected", |it| {
             it.state == ConnectionState::Connected && it.sync >= SyncState::Newest
         })
     }
 
-    pub(super) fn disconnect(&mut self) -> Result<()> {
+    pub(crate) fn disconnect(&mut self) -> Result<()> {
         self.call(&Command::Disconnect)?;
         self.until("offline", |it| it.state == ConnectionState::Offline)
     }
 
     /// Waits until something is so.
-    pub(super) fn until(&mut self, what: &str, is: impl Fn(&Self) -> bool) -> Result<()> {
+    pub(crate) fn until(&mut self, what: &str, is: impl Fn(&Self) -> bool) -> Result<()> {
+        self.until_or(what, PATIENCE, is)
+    }
+
+    /// The same, but not for so long.
+    pub(crate) fn until_or(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        is: impl Fn(&Self) -> bool,
+    ) -> Result<()> {
         let begun = Instant::now();
         while !is(self) {
-            let user = &self.user;
-            ensure!(begun.elapsed() < PATIENCE, "{user} waits for: {what}");
+            let (user, lines) = (&self.user, self.list.len());
+            ensure!(
+                begun.elapsed() < patience,
+                "{user} waits for: {what} ({:?}, {:?}, {lines} conversations)",
+                self.state,
+                self.sync
+            );
             self.pump();
         }
         Ok(())
     }
 
     /// What is different between what two devices of a user show of a conversation.
-    pub(super) fn difference(&self, other: &Self, id: ConversationId) -> Option<String> {
+    pub(crate) fn difference(&self, other: &Self, id: ConversationId) -> Option<String> {
         if self.row(id) != other.row(id) {
             return Some(format!("{:?} and {:?}", self.row(id), other.row(id)));
         }
@@ -186,13 +228,22 @@ impl Device {
     }
 
     /// What a call gave, as an option.
-    pub(super) fn asks(&mut self, command: &Command) -> Option<Completion> {
+    pub(crate) fn asks(&mut self, command: &Command) -> Option<Completion> {
         self.call(command).ok()
     }
 }
 
+/// How many changes these are.
+fn weight<Row>(diffs: &[Diff<Row>]) -> usize {
+    let weights = diffs.iter().map(|diff| match diff {
+        Diff::Reset { rows } => rows.len(),
+        _ => 1,
+    });
+    weights.sum()
+}
+
 /// The number that a message got.
-pub(super) fn number_of(completion: &Completion) -> Result<u64> {
+pub(crate) fn number_of(completion: &Completion) -> Result<u64> {
     match completion {
         Completion::Sent { sequence, .. } => Ok(*sequence),
         other => Err(anyhow::anyhow!("{other:?}")).context("a message was to be sent"),

@@ -357,7 +357,7 @@ pub(super) const SCENES: &[Scene] = &[
     },
 ];
 
-fn created(completion: &Completion) -> Result<ConversationId> {
+pub(super) fn created(completion: &Completion) -> Result<ConversationId> {
     match completion {
         Completion::Created { conversation } => Ok(*conversation),
         other => bail!("nothing was made: {other:?}"),
@@ -381,7 +381,7 @@ fn set(stage: &mut Stage, place: &Place, change: Settings) -> Result<()> {
     Ok(())
 }
 
-fn line(
+pub(super) fn line(
     stage: &mut Stage,
     role: Role,
     id: Option<ConversationId>,
@@ -391,12 +391,16 @@ fn line(
     Ok(id.and_then(|id| device.row(id)).is_some_and(is))
 }
 
-fn body(stage: &mut Stage, role: Role, place: &Place, body: &Body) -> Result<bool> {
+pub(super) fn body(stage: &mut Stage, role: Role, place: &Place, body: &Body) -> Result<bool> {
     let rows = stage.device(role)?.rows(place.group);
     Ok(rows.iter().any(|row| row.body == *body))
 }
 
-fn members(stage: &mut Stage, role: Role, conversation: ConversationId) -> Result<Vec<Member>> {
+pub(super) fn members(
+    stage: &mut Stage,
+    role: Role,
+    conversation: ConversationId,
+) -> Result<Vec<Member>> {
     let ask = Command::Members {
         conversation,
         after: None,

@@ -3,12 +3,16 @@
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail, ensure};
-use fireside_client_core::{Command, NewMessage, command::Recipient, event::Completion};
-use fireside_protocol::{Content, ConversationId, TextContent, UserId};
-use fireside_server::{Claims, RunningServer, Server, Settings};
+use fireside_client_core::{
+    Command, ConnectionState, NewMessage, command::Recipient, event::Completion,
+};
+use fireside_protocol::{Content, ConversationId, FriendAction, TextContent, UserId};
+use fireside_server::{Claims, RunningServer, Server, Settings, server::STORE_FILE};
 use fireside_server_core::{Breaks, Loss};
+use rusqlite::{Connection, OpenFlags};
 
 use super::device::{Device, PATIENCE, number_of};
+use crate::wire::Target;
 
 /// Who plays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,7 +28,7 @@ pub(super) enum Role {
 const NAMES: [&str; 4] = ["ann", "ann", "bob", "cyd"];
 
 pub(super) struct Stage {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     server: Option<RunningServer>,
     devices: Vec<Device>,
 }
@@ -44,6 +48,10 @@ pub(super) struct Place {
     pub(super) note: u64,
     /// Another conversation that the scene made.
     pub(super) other: Option<ConversationId>,
+    /// One that the scene made and that ann is no member of in the end.
+    pub(super) ended: Option<ConversationId>,
+    /// Reports that the server had before.
+    pub(super) reports: usize,
 }
 
 impl Stage {
@@ -61,6 +69,10 @@ impl Stage {
         };
         let server = Server::start(settings)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let target = Target {
+            address: server.address(),
+            fingerprint: server.fingerprint().0,
+        };
         let mut devices = Vec::new();
         for (index, name) in NAMES.iter().enumerate() {
             let claims = Claims {
@@ -72,12 +84,12 @@ impl Stage {
             };
             let token = server.token_keys().sign(None, &claims)?;
             let cache = folder.path().join(format!("device-{index}"));
-            let mut device = Device::start(&server, name, &token, Some(cache))?;
+            let mut device = Device::start(target, name, &token, Some(cache))?;
             device.connect()?;
             devices.push(device);
         }
         Ok(Self {
-            _folder: folder,
+            folder,
             server: Some(server),
             devices,
         })
@@ -182,6 +194,8 @@ impl Stage {
             between,
             note: 0,
             other: None,
+            ended: None,
+            reports: 0,
         };
         for role in [Role::Ann, Role::Away] {
             let device = self.device(role)?;
@@ -203,13 +217,50 @@ impl Stage {
                 device.call(&Command::Close { conversation })?;
                 device.timelines.remove(&conversation);
             }
+            device.presence.clear();
             device.events.clear();
             device.typing.clear();
         }
-        // What lasts between people would reach into the next scene.
+        self.end_what_lasts()
+    }
+
+    /// What lasts between people and beyond a conversation would reach into the next scene.
+    fn end_what_lasts(&mut self) -> Result<()> {
         let user = Self::user(Role::Cyd)?;
         self.call(Role::Ann, Command::Block { user, on: false })?;
+        for role in [Role::Bob, Role::Cyd] {
+            if self.device(role)?.state == ConnectionState::Offline {
+                self.device(role)?.connect()?;
+            }
+            if !self.device(role)?.tells {
+                self.call(role, Command::SetReceipts { on: true })?;
+            }
+        }
+        for folder in self.device(Role::Ann)?.folders.clone() {
+            let remove = Command::SetFolder {
+                folder: Some(folder.folder),
+                name: String::new(),
+                order: 0,
+            };
+            self.call(Role::Ann, remove)?;
+        }
+        for friend in self.device(Role::Ann)?.friends.clone() {
+            let (user, action) = (friend.user, FriendAction::Remove);
+            self.call(Role::Ann, Command::Friend { user, action })?;
+        }
         Ok(())
+    }
+
+    /// How many reports with so much evidence the server has.
+    pub(super) fn reports(&self, evidence_bytes_min: usize) -> Result<usize> {
+        let path = self.folder.path().join("server").join(STORE_FILE);
+        let file = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let count: i64 = file.query_row(
+            "SELECT count(*) FROM reports WHERE length(evidence) >= ?1",
+            [evidence_bytes_min as i64],
+            |row| row.get(0),
+        )?;
+        Ok(usize::try_from(count)?)
     }
 
     /// Something said last between ann and bob: what came before it has come.
