@@ -46,10 +46,10 @@ impl World {
             return;
         }
         match self.rng.below(1_000) {
-            0..=289 => self.write(index),
-            290..=304 => self.own(index),
-            305..=322 => self.forward(index),
-            323..=339 => self.take_back(index),
+            0..=279 => self.write(index),
+            280..=309 => self.own(index),
+            310..=323 => self.forward(index),
+            324..=339 => self.take_back(index),
             340..=369 => self.take_part(index),
             370..=409 => self.lead_or_be_led(index),
             410..=449 => self.mark(index),

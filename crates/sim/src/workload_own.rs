@@ -11,9 +11,9 @@ impl World {
     /// One command on what belongs to the device's user.
     pub(crate) fn own(&mut self, index: usize) {
         match self.rng.below(100) {
-            0..=39 => self.set_own(index),
-            40..=64 => self.begin_to_write(index),
-            65..=68 => {
+            0..=37 => self.set_own(index),
+            38..=62 => self.begin_to_write(index),
+            63..=68 => {
                 if self.command(index, Command::ReadAll) {
                     self.report.count("all read");
                 }
