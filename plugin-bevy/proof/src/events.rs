@@ -155,8 +155,17 @@ fn screen(stage: &mut Stage, ours: Entity, theirs: Entity) -> anyhow::Result<()>
             .iter()
             .all(|it| texts(world, *it) == ["hello"])
     })?;
-    stage.act(move |mut chat: Chat| chat.typing(theirs, true))??;
+    let bo = (stage.world().get::<ConversationOf>(theirs))
+        .context("of whom")?
+        .0;
+    let (bo, id) = (
+        link(stage, bo)?,
+        stage.world().get::<ConversationId>(theirs),
+    );
+    let id = (*id.context("id")?).into();
     stage.until("ada sees bo type", |world| {
+        // Again, as somebody who types does: the server may not know yet that ada looks.
+        let _ = bo.typing(id, true);
         world
             .get::<TypingUsers>(ours)
             .is_some_and(|it| it.0 == ["bo"])
@@ -186,6 +195,9 @@ fn life(stage: &mut Stage, ours: Entity, theirs: Entity) -> anyhow::Result<()> {
     stage.act(move |mut chat: Chat| chat.send(ours, "typo"))??;
     stage.until("it is there", |world| {
         texts(world, theirs) == ["hello", "typo"]
+    })?;
+    stage.until("ada knows its number", |world| {
+        last_sequence(world, ours).is_ok()
     })?;
     let sequence = last_sequence(stage.world(), ours)?;
     let message = MessageRef::Sequence(sequence);
