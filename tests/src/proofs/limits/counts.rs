@@ -15,7 +15,7 @@ use fireside_protocol::{
 
 use super::{
     sizes::{attributes, poll, text},
-    stage::Stage,
+    stage::{Stage, create},
 };
 use crate::wire::{Wire, device};
 
@@ -153,10 +153,13 @@ pub(super) async fn run(stage: &mut Stage) -> Result<usize> {
         let number = stage.says("bob", group, &text("gg")).await?;
         first = if n == 0 { number } else { first };
     }
-    let mut groups = Vec::new();
+    let (mut groups, mut makes) = (Vec::new(), Vec::new());
     for _ in 0..=limits::DRAFTS_MAX {
-        groups.push(stage.group("ann", &[]).await?);
+        let nonce = stage.nonce();
+        groups.push(ConversationId::made(&UserId::new("ann")?, nonce));
+        makes.push(create(nonce).into());
     }
+    stage.all_taken("ann", makes).await?;
     let place = Place {
         group,
         groups,
@@ -426,23 +429,25 @@ async fn reactions(
     let number = stage.says("ann", group, &text("gg")).await?;
     let (mut made, mut refused) = (0, 0);
     for user in users {
+        let mut frames = Vec::new();
         for key in 0..limits::REACTION_KEYS_MAX {
-            let nonce = stage.nonce();
-            let frame = react(nonce, group, number, key, true);
-            if bytes < 64 && made < limits::REACTIONS_MAX {
-                stage.taken(user, frame).await?;
-                made += 1;
-            } else if refused > 0 && key == 0 {
-                stage
-                    .refused(user, frame, Code::LimitReached)
-                    .await
-                    .context(limit)?;
-            } else {
-                match stage.ask(user, frame).await? {
-                    ServerFrame::Ack(_) => made += 1,
-                    ServerFrame::Refused(it) if it.code() == Code::LimitReached => refused += 1,
-                    other => anyhow::bail!("{limit}: {other:?}"),
-                }
+            frames.push(react(stage.nonce(), group, number, key, true));
+        }
+        if bytes < 64 && made + frames.len() <= limits::REACTIONS_MAX {
+            made += frames.len();
+            stage.all_taken(user, frames).await?;
+            continue;
+        }
+        for (key, frame) in frames.into_iter().enumerate() {
+            if refused > 0 && key == 0 {
+                let full = stage.refused(user, frame, Code::LimitReached).await;
+                full.context(limit)?;
+                continue;
+            }
+            match stage.ask(user, frame).await? {
+                ServerFrame::Ack(_) => made += 1,
+                ServerFrame::Refused(it) if it.code() == Code::LimitReached => refused += 1,
+                other => anyhow::bail!("{limit}: {other:?}"),
             }
         }
     }
