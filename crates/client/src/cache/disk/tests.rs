@@ -75,6 +75,8 @@ fn head(conversation: ConversationId) -> Head {
         forget_on_leave: false,
         muted_until: 0,
         settings: None,
+        parent: None,
+        root: 0,
     }
 }
 
