@@ -3,7 +3,11 @@
 
 mod appends;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use appends::{command, direct, message, messages};
 use fireside_protocol::{
@@ -246,6 +250,48 @@ fn is_in_files(folder: &Path, needle: &[u8]) -> bool {
     })
 }
 
+/// A change of a message.
+fn change(n: u64, kind: EntryKind, target: u64, rev: u64, text: &str) -> Op {
+    let Op::Append(append) = message(n, Some(1), text) else {
+        unreachable!()
+    };
+    let Effect::Entries { entries, .. } = append.effect.clone() else {
+        unreachable!()
+    };
+    let entry = NewEntry {
+        kind,
+        header: None,
+        target: Some((target, rev)),
+        ..entries[0].clone()
+    };
+    Op::Append(Box::new(Append {
+        effect: Effect::Entries {
+            entries: vec![entry],
+            bumps_version: false,
+            members: Vec::new(),
+            records: Vec::new(),
+        },
+        ..*append
+    }))
+}
+
+#[test]
+fn recalled_text_leaves_the_log_of_a_store_that_runs_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness(&folder.path().join("wipe.db"), |_| ());
+    let said = vec![message(1, None, "first"), message(2, Some(1), "marzipan")];
+    assert!(harness.run(said).iter().all(is_done));
+    assert!(is_in_files(folder.path(), b"marzipan"));
+    let recall = change(3, EntryKind::Recall, 2, 2, "");
+    assert!(harness.run(vec![recall]).iter().all(is_done));
+    let begun = Instant::now();
+    while is_in_files(folder.path(), b"marzipan") {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it stays");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(is_in_files(folder.path(), b"first"));
+}
+
 #[test]
 fn recalled_text_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
@@ -262,29 +308,6 @@ fn recalled_text_is_overwritten() {
         ops.push(message(n, Some(1), &text));
     }
     assert!(harness.run(ops).iter().all(is_done));
-    let change = |n: u64, kind: EntryKind, target: u64, rev: u64, text: &str| {
-        let Op::Append(append) = message(n, Some(1), text) else {
-            unreachable!()
-        };
-        let Effect::Entries { entries, .. } = append.effect.clone() else {
-            unreachable!()
-        };
-        let entry = NewEntry {
-            kind,
-            header: None,
-            target: Some((target, rev)),
-            ..entries[0].clone()
-        };
-        Op::Append(Box::new(Append {
-            effect: Effect::Entries {
-                entries: vec![entry],
-                bumps_version: false,
-                members: Vec::new(),
-                records: Vec::new(),
-            },
-            ..*append
-        }))
-    };
     let edited = harness.run(vec![change(401, EntryKind::Edit, 3, 3, "marzipan, edited")]);
     let Ok(Reply::Appended(Appended::Done(done))) = &edited[0] else {
         panic!("{edited:?}")

@@ -322,8 +322,11 @@ fn ended(stage: &mut Stage, role: Role, place: &Place) -> Result<bool> {
         let device = stage.device(who)?;
         device.pump();
         let row = place.ended.and_then(|id| device.row(id));
-        let over = row.is_some_and(|row| row.role.is_none());
-        if !over && !(who == Role::Away && row.is_none()) {
+        let over = match row {
+            Some(row) => row.role.is_none(),
+            None => who == Role::Away,
+        };
+        if !over {
             return Ok(false);
         }
     }

@@ -88,7 +88,7 @@ pub(super) const SCENES: &[Scene] = &[
         name: "notification level",
         act: |stage, place| {
             personal(stage, place, |own| {
-                own.level = Some(NotificationLevel::Mentions)
+                own.level = Some(NotificationLevel::Mentions);
             })
         },
         shows: |stage, role, place| {

@@ -5,8 +5,8 @@ use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, FolderId, FriendAction, LinkCode, Nonce,
     ReportReason, ServerFrame, Settings, UserId,
     frames::{
-        Ban, Block, CreateLink, DevicesRequest, Edit, Pin, React, RevisionsRequest, RevokeLink,
-        SetConversation, Vote,
+        Ban, Block, CreateLink, DevicesRequest, Edit, Forward, Pin, React, RevisionsRequest,
+        RevokeLink, SetConversation, Vote,
     },
     limits,
     personal::{Friend, SetDraft, SetFolder},
@@ -15,7 +15,7 @@ use fireside_protocol::{
 
 use super::{
     sizes::{attributes, poll, text},
-    stage::Stage,
+    stage::{Stage, create, seconds, send},
 };
 use crate::wire::{Wire, device};
 
@@ -153,10 +153,13 @@ pub(super) async fn run(stage: &mut Stage) -> Result<usize> {
         let number = stage.says("bob", group, &text("gg")).await?;
         first = if n == 0 { number } else { first };
     }
-    let mut groups = Vec::new();
+    let (mut groups, mut makes) = (Vec::new(), Vec::new());
     for _ in 0..=limits::DRAFTS_MAX {
-        groups.push(stage.group("ann", &[]).await?);
+        let nonce = stage.nonce();
+        groups.push(ConversationId::made(&UserId::new("ann")?, nonce));
+        makes.push(create(nonce).into());
     }
+    stage.all_taken("ann", makes).await?;
     let place = Place {
         group,
         groups,
@@ -178,7 +181,9 @@ pub(super) async fn run(stage: &mut Stage) -> Result<usize> {
     revisions(stage).await.context("REVISIONS_MAX")?;
     devices(stage).await.context("DEVICES_PER_USER_MAX")?;
     evidence(stage).await.context("REPORT_CONTEXT")?;
-    Ok(COUNTS.len() + 8)
+    sources(stage).await.context("FORWARD_SOURCES_MAX")?;
+    lifetimes(stage).await.context("LIFETIME_MS")?;
+    Ok(COUNTS.len() + 10)
 }
 
 async fn gather(stage: &mut Stage, count: &Count, place: &Place) -> Result<()> {
@@ -426,23 +431,25 @@ async fn reactions(
     let number = stage.says("ann", group, &text("gg")).await?;
     let (mut made, mut refused) = (0, 0);
     for user in users {
+        let mut frames = Vec::new();
         for key in 0..limits::REACTION_KEYS_MAX {
-            let nonce = stage.nonce();
-            let frame = react(nonce, group, number, key, true);
-            if bytes < 64 && made < limits::REACTIONS_MAX {
-                stage.taken(user, frame).await?;
-                made += 1;
-            } else if refused > 0 && key == 0 {
-                stage
-                    .refused(user, frame, Code::LimitReached)
-                    .await
-                    .context(limit)?;
-            } else {
-                match stage.ask(user, frame).await? {
-                    ServerFrame::Ack(_) => made += 1,
-                    ServerFrame::Refused(it) if it.code() == Code::LimitReached => refused += 1,
-                    other => anyhow::bail!("{limit}: {other:?}"),
-                }
+            frames.push(react(stage.nonce(), group, number, key, true));
+        }
+        if bytes < 64 && made + frames.len() <= limits::REACTIONS_MAX {
+            made += frames.len();
+            stage.all_taken(user, frames).await?;
+            continue;
+        }
+        for (key, frame) in frames.into_iter().enumerate() {
+            if refused > 0 && key == 0 {
+                let full = stage.refused(user, frame, Code::LimitReached).await;
+                full.context(limit)?;
+                continue;
+            }
+            match stage.ask(user, frame).await? {
+                ServerFrame::Ack(_) => made += 1,
+                ServerFrame::Refused(it) if it.code() == Code::LimitReached => refused += 1,
+                other => anyhow::bail!("{limit}: {other:?}"),
             }
         }
     }
@@ -580,5 +587,94 @@ async fn evidence(stage: &mut Stage) -> Result<()> {
         ensure!(count == wanted, "{count} messages are kept, not {wanted}");
     }
     stage.tried("REPORT_CONTEXT");
+    Ok(())
+}
+
+/// What a forwarded message goes back to: the messages in it, and those that they were made of.
+async fn sources(stage: &mut Stage) -> Result<()> {
+    let group = stage.group("ann", &[]).await?;
+    let most = limits::FORWARD_SOURCES_MAX;
+    let mut frames: Vec<ClientFrame> = Vec::new();
+    for _ in 0..most {
+        let nonce = stage.nonce();
+        frames.push(send(nonce, group, &text("gg")).into());
+    }
+    stage.all_taken("ann", frames).await?;
+    // The log began with its making.
+    let forward = |nonce, numbers: Vec<u64>| Forward {
+        nonce,
+        conversation: group,
+        peer: None,
+        from: group,
+        numbers,
+        merged: true,
+        title: String::new(),
+    };
+    let half = most as u64 / 2;
+    let nonce = stage.nonce();
+    let first = stage
+        .acked("ann", forward(nonce, (2..2 + half).collect()))
+        .await?;
+    for (sources, taken) in [(most - 1, true), (most, true), (most + 1, false)] {
+        // Itself, the first, and as many of the others as are left.
+        let left = sources as u64 - half - 2;
+        let nonce = stage.nonce();
+        let others = (2 + half..2 + half + left).collect();
+        let second = stage.acked("ann", forward(nonce, others)).await?;
+        let nonce = stage.nonce();
+        let both = forward(nonce, vec![first.sequence, second.sequence]);
+        if taken {
+            stage.acked("ann", both).await?;
+        } else {
+            stage.refused("ann", both, Code::LimitReached).await?;
+        }
+    }
+    stage.tried("FORWARD_SOURCES_MAX");
+    Ok(())
+}
+
+/// How long a message, and all messages of a conversation, may live.
+async fn lifetimes(stage: &mut Stage) -> Result<()> {
+    let group = stage.group("ann", &[]).await?;
+    let (least, most) = (limits::LIFETIME_MS_MIN, limits::LIFETIME_MS_MAX);
+    let change = |nonce, ms| SetConversation {
+        nonce,
+        conversation: group,
+        change: Settings {
+            lifetime_ms: Some(ms),
+            ..Settings::default()
+        }
+        .into(),
+    };
+    for (ms, taken) in [
+        (least - 1, false),
+        (least, true),
+        (least + 1, true),
+        (most - 1, true),
+        (most, true),
+        (most + 1, false),
+        (0, true),
+    ] {
+        let nonce = stage.nonce();
+        if taken {
+            stage.acked("ann", change(nonce, ms)).await?;
+        } else {
+            let change = change(nonce, ms);
+            stage.refused("ann", change, Code::LifetimeInvalid).await?;
+        }
+    }
+    // Of one message: by the server's clock, so with a minute's room.
+    let now = seconds()? * 1_000;
+    for (expires, taken) in [(now + most - 60_000, true), (now + most + 60_000, false)] {
+        let mut send = send(stage.nonce(), group, &text("gg"));
+        send.header.expires = expires;
+        if taken {
+            stage.acked("ann", send).await?;
+        } else {
+            stage.refused("ann", send, Code::LifetimeInvalid).await?;
+        }
+    }
+    stage.tried("LIFETIME_MS_MIN");
+    stage.tried("LIFETIME_MS_MAX");
     Ok(())
 }

@@ -59,7 +59,7 @@ pub(super) async fn rates(chance: &mut Chance, tally: &mut Tally, full: bool) ->
     ];
     for (limit, by, per_s, make) in cases {
         // What it cost to come in is back.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let count = (BURST_S * per_s + per_s) as usize;
         let mut frames = Vec::new();
         for _ in 0..count {

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, ConversationKind, LinkCode, Nonce, ServerFrame, Settings,
     frames::{
-        BansRequest, ClosePoll, CreateLink, Delivered, Dissolve, Leave, LinksRequest,
+        BansRequest, ClosePoll, CreateLink, Delivered, Dissolve, Forward, Leave, LinksRequest,
         MembersRequest, OpenThread, PinsRequest, Read, RemoveMember, RevisionsRequest, RevokeLink,
         SetLive,
     },
@@ -221,6 +221,18 @@ const SECRETS: &[Ask] = &[
     }),
     ("Report", |nonce, id| {
         report(&at(nonce, id), Some(id), 2, None, 1)
+    }),
+    ("Forward", |nonce, id| {
+        Forward {
+            nonce,
+            conversation: id,
+            peer: None,
+            from: id,
+            numbers: vec![2],
+            merged: false,
+            title: String::new(),
+        }
+        .into()
     }),
     ("OpenThread", |nonce, id| {
         OpenThread {

@@ -34,6 +34,8 @@ pub(super) struct Bound {
 pub(super) struct Place {
     nonce: Nonce,
     group: ConversationId,
+    /// Bob's first text: there are as many behind it as a request may name.
+    first: u64,
     /// Ann's text.
     said: u64,
     /// Ann's card with a line of text.
@@ -46,12 +48,15 @@ pub(super) struct Place {
 pub(super) async fn run(stage: &mut Stage) -> Result<usize> {
     let group = stage.group("ann", &["bob"]).await?;
     // What is deleted must be there: more than a request may name.
-    for _ in 0..limits::DELETES_PER_REQUEST_MAX + 1 {
-        stage.says("bob", group, &text("gg")).await?;
+    let mut first = 0;
+    for n in 0..limits::DELETES_PER_REQUEST_MAX.max(limits::FORWARD_COPIES_MAX) + 1 {
+        let number = stage.says("bob", group, &text("gg")).await?;
+        first = if n == 0 { number } else { first };
     }
     let mut place = Place {
         nonce: stage.nonce(),
         group,
+        first,
         said: stage.says("ann", group, &text("gg")).await?,
         card: stage.says("ann", group, &line_card()).await?,
         turn: 0,

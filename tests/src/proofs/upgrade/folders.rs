@@ -118,7 +118,10 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 
 /// Bytes from hexadecimal digits.
 pub(super) fn unhex(text: &str) -> Result<Bytes> {
-    ensure!(text.len() % 2 == 0 && text.is_ascii(), "not hexadecimal");
+    ensure!(
+        text.len().is_multiple_of(2) && text.is_ascii(),
+        "not hexadecimal"
+    );
     let digits = (0..text.len() / 2).map(|n| text.get(2 * n..2 * n + 2).unwrap_or_default());
     let bytes = digits.map(|pair| u8::from_str_radix(pair, 16));
     Ok(bytes.collect::<Result<Vec<_>, _>>()?.into())

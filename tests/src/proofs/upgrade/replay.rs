@@ -30,10 +30,6 @@ const OTHER_KINDS: &[(&str, u16, u16)] = &[
 pub(super) async fn run(folders: &Folders) -> Result<usize> {
     let copy = folders.copy("server")?;
     let mut plan = plan(copy.path())?;
-    // As many at once as the recording had them.
-    plan.settings =
-        "[limits]\nrate_direct_per_s = 1000\nrate_group_per_s = 1000\nrate_requests_per_s = 1000\n"
-            .into();
     plan.log = copy.path().with_extension("log");
     let mut server = plan.start()?;
     let dialer = Dialer::new(target(&server))?;

@@ -483,6 +483,42 @@ fn recalled_words_leave_the_file() {
     assert!(!found, "the recalled word is still in the file");
 }
 
+#[test]
+fn recalled_words_leave_the_log_while_the_cache_runs_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |text: &str, rev| {
+        StoreOp::Apply(Box::new(Transaction {
+            items: vec![item(HERE, 500, rev, text)],
+            ..Transaction::default()
+        }))
+    };
+    let is_left = || {
+        fs::read_dir(file_of(folder.path()).parent().unwrap())
+            .unwrap()
+            .any(|file| {
+                let bytes = fs::read(file.unwrap().path()).unwrap_or_default();
+                bytes.windows(10).any(|window| window == b"xyzzyplugh")
+            })
+    };
+    let (jobs, queue) = channel();
+    let (results, mut stored) = mpsc::unbounded_channel();
+    std::thread::scope(|scope| {
+        // Goes with this closure, also when it fails: the thread then ends.
+        let jobs = jobs;
+        let path = folder.path();
+        scope.spawn(move || run(path, &queue, &results));
+        jobs.send(Job::Op(1, put("xyzzyplugh", 500))).unwrap();
+        stored.blocking_recv().unwrap().result.unwrap();
+        assert!(is_left());
+        jobs.send(Job::Op(2, put("", 600))).unwrap();
+        let begun = std::time::Instant::now();
+        while is_left() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it stays");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+}
+
 fn items_with(words: &str, numbers: std::ops::RangeInclusive<u64>) -> Transaction {
     Transaction {
         items: numbers

@@ -3,7 +3,7 @@
 use fireside_protocol::{
     Code, Content, MessageKind, UserId,
     content::TextContent,
-    frames::{ClosePoll, CreateGroup, Edit, RevisionsRequest, SetLive},
+    frames::{ClosePoll, CreateGroup, Edit, Forward, RevisionsRequest, SetLive},
     personal::ReadersRequest,
 };
 
@@ -231,6 +231,28 @@ pub(super) const ODD: &[Odd] = &[
             .into()
         },
     ),
+    (
+        "a poll that is forwarded",
+        "ann",
+        Code::NotForwardable,
+        |it| {
+            Forward {
+                nonce: it.nonce,
+                conversation: it.group,
+                peer: None,
+                from: it.group,
+                numbers: vec![it.poll],
+                merged: false,
+                title: String::new(),
+            }
+            .into()
+        },
+    ),
+    ("a message that is over", "ann", Code::MessageOver, |it| {
+        let mut send = send(it.nonce, it.group, &text("gg"));
+        send.header.expires = 1;
+        send.into()
+    }),
     // --- kinds
     (
         "a message of an unknown kind",

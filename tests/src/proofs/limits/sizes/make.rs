@@ -13,6 +13,7 @@ use fireside_protocol::{
     frames::{CreateGroup, SetConversation, SetMember},
     personal::{SetDraft, SetFolder},
     presence::SetPresence,
+    profile::SetProfile,
     report::Report,
 };
 
@@ -304,4 +305,18 @@ pub(in crate::proofs::limits) fn report(place: &Place, text: String) -> ClientFr
         text,
     }
     .into()
+}
+
+pub(in crate::proofs::limits) fn profile(
+    place: &Place,
+    change: impl Fn(&mut SetProfile),
+) -> ClientFrame {
+    let mut set = SetProfile {
+        nonce: place.nonce,
+        description: None,
+        picture: None,
+        attributes: Vec::new(),
+    };
+    change(&mut set);
+    set.into()
 }

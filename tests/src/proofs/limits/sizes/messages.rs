@@ -6,7 +6,7 @@ use fireside_protocol::{
         AnswerValue, CardPage, CustomContent, ElementKind, MediaContent, PollContent, SpanKind,
         StickerContent,
     },
-    frames::{Answer, Delete, Edit, React},
+    frames::{Answer, Delete, Edit, Forward, React},
     limits,
 };
 
@@ -504,6 +504,24 @@ pub(super) const BOUNDS: &[Bound] = &[
         },
     ),
     // --- what is done with messages
+    most(
+        "FORWARD_COPIES_MAX",
+        "forwarded together",
+        limits::FORWARD_COPIES_MAX,
+        Code::ArgumentInvalid,
+        |place, n| {
+            Forward {
+                nonce: place.nonce,
+                conversation: place.group,
+                peer: None,
+                from: place.group,
+                numbers: (place.first..).take(n).collect(),
+                merged: true,
+                title: String::new(),
+            }
+            .into()
+        },
+    ),
     most(
         "REACTION_KEY_BYTES_MAX",
         "a reaction",

@@ -5,13 +5,15 @@ use fireside_protocol::{
     frames::{Attention, HeadsRequest, Invite, MembersRequest, PageRequest, Range},
     limits,
     presence::PresenceRequest,
+    profile::ProfilesRequest,
     settings::OwnRole,
 };
 
 use super::{
     Bound,
     make::{
-        attribute, attributes, create, folder, member, presence, report, rich, set, users, wide,
+        attribute, attributes, create, folder, member, presence, profile, report, rich, set, users,
+        wide,
     },
     most,
 };
@@ -115,7 +117,7 @@ pub(super) const BOUNDS: &[Bound] = &[
                 it.rich = Some(Box::new(RichPresence {
                     what: wide(n),
                     ..rich(1)
-                }))
+                }));
             })
         },
     ),
@@ -261,7 +263,51 @@ pub(super) const BOUNDS: &[Bound] = &[
             )
         },
     ),
+    most(
+        "DESCRIPTION_GRAPHEMES_MAX",
+        "a user",
+        limits::DESCRIPTION_GRAPHEMES_MAX,
+        Code::ArgumentInvalid,
+        |place, n| profile(place, |it| it.description = Some("e\u{301}".repeat(n))),
+    ),
+    most(
+        "DESCRIPTION_BYTES_MAX",
+        "a user",
+        limits::DESCRIPTION_BYTES_MAX,
+        Code::ArgumentInvalid,
+        |place, n| profile(place, |it| it.description = Some(wide(n))),
+    ),
+    most(
+        "PICTURE_BYTES_MAX",
+        "a user",
+        limits::PICTURE_BYTES_MAX,
+        Code::ArgumentInvalid,
+        |place, n| profile(place, |it| it.picture = Some("x".repeat(n))),
+    ),
+    most(
+        "ATTRIBUTE_VALUE_BYTES_MAX",
+        "a user",
+        limits::ATTRIBUTE_VALUE_BYTES_MAX,
+        Code::ArgumentInvalid,
+        |place, n| {
+            profile(place, |it| {
+                it.attributes = vec![attribute("a", &"x".repeat(n))]
+            })
+        },
+    ),
     // --- how many are named at once
+    most(
+        "PROFILES_MAX",
+        "a question",
+        limits::PROFILES_MAX,
+        Code::TooManyNamed,
+        |_, n| {
+            ProfilesRequest {
+                users: users("p", n),
+            }
+            .into()
+        },
+    ),
     most(
         "INVITES_PER_REQUEST_MAX",
         "an invitation",
