@@ -243,6 +243,11 @@
 #define FIRESIDE_BODY_HOLE 8
 
 /**
+ * Its time is over: nothing is left of it.
+ */
+#define FIRESIDE_BODY_EXPIRED 9
+
+/**
  * In the outbox.
  */
 #define FIRESIDE_MESSAGE_SENDING 1
@@ -1209,6 +1214,21 @@ typedef struct fireside_message_ref {
  * The poll is closed; no vote counts any more.
  */
 #define FIRESIDE_STATUS_POLL_CLOSED 330
+
+/**
+ * The time at which the message was to end had passed when it came; nothing was sent.
+ */
+#define FIRESIDE_STATUS_MESSAGE_OVER 331
+
+/**
+ * A message ends within 366 days; what a conversation's messages live is 5 s to 366 days, or 0.
+ */
+#define FIRESIDE_STATUS_LIFETIME_INVALID 332
+
+/**
+ * This can not be forwarded: it is gone, it ends, or it only means something where it was said.
+ */
+#define FIRESIDE_STATUS_NOT_FORWARDABLE 333
 
 /**
  * The text is empty.

@@ -220,7 +220,7 @@ record! {
         req "os" options: Vec<String>,
         /// How many of them one user may choose; 0: one.
         opt "mx" choices_max: u32,
-        /// No vote counts after this; 0: until it is closed.
+        /// No vote counts after this, and the server closes it then; 0: until somebody closes it.
         opt "en" ends: WallMs,
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     ConversationId, Nonce, UserId, Wire,
     codec::decode,
-    content::Forwarded,
+    content::{Forwarded, PollContent, Votes},
     ids::{Ordinal, Rev, Sequence, WallMs},
     open_enum, record,
 };
@@ -353,6 +353,30 @@ impl Entry {
         let header = self.header.as_ref();
         let message = self.kind == EntryKind::Message && self.tombstone.is_none();
         header.filter(|_| message).map_or(0, |it| it.expires)
+    }
+
+    /// Of a poll that is open: when it closes; 0: not by itself.
+    #[must_use]
+    pub fn closes(&self) -> WallMs {
+        let header = self.header.as_ref();
+        let poll = header.is_some_and(|header| header.kind == MessageKind::Poll);
+        if !poll || self.kind != EntryKind::Message || self.tombstone.is_some() {
+            return 0;
+        }
+        let votes = self.facet::<Votes>(FacetKind::Votes);
+        if votes.is_some_and(|votes| votes.closed) {
+            return 0;
+        }
+        decode::<PollContent>(&self.content).map_or(0, |poll| poll.ends)
+    }
+
+    /// When the server does something to it by its clock, the first of what there is; 0: never.
+    #[must_use]
+    pub fn due(&self) -> WallMs {
+        match (self.ends(), self.closes()) {
+            (0, other) | (other, 0) => other,
+            (ends, closes) => ends.min(closes),
+        }
     }
 
     /// The number of the last change of the body.

@@ -183,6 +183,16 @@ impl Nonce {
         Self(ConversationId::derive(b"fireside/expire/1", &[&conversation.0, &number]).0)
     }
 
+    /// The name of the command by which the server closes a poll whose time is over, the same at every try and on every node.
+    ///
+    /// SHA-256 over `fireside/close/1`, one length byte and the conversation, one length byte and the poll's number (8 bytes, big-endian);
+    /// the first 16 bytes.
+    #[must_use]
+    pub fn closing_of(conversation: ConversationId, poll: Sequence) -> Self {
+        let number = poll.to_be_bytes();
+        Self(ConversationId::derive(b"fireside/close/1", &[&conversation.0, &number]).0)
+    }
+
     /// The name of the command by which the server takes copies out of a message, the same at every try and on every node: of the first
     /// of them.
     ///

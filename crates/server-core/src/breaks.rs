@@ -155,6 +155,8 @@ pub struct Breaks {
     pub deleted_comes_back: bool,
     /// What is over stays after a restart: a node ends only the messages it saw come.
     pub expiry_forgotten: bool,
+    /// A poll whose time is over is closed by nobody.
+    pub poll_stays_open: bool,
     /// What an admin took back stays where it was forwarded to.
     pub copies_stay: bool,
     /// Whoever is a member forwards what they do not see.

@@ -10,7 +10,6 @@ use crate::{
     answers::{BUSY_RETRY_MS, DRAINING_RETRY_MS, OVERLOAD_RETRY_MS},
     conversation::ConversationKey,
     decide::{Case, Decision, Plan},
-    expiry::MessageEnd,
     job::{Flight, Job, Pending, Task, command_of, peers},
     meetings::MeetingEnd,
     node::{Node, Origin, SessionKey, refused},
@@ -295,8 +294,8 @@ impl Node {
             };
             job.user = by;
         }
-        if matches!(job.task, Task::Expire(_))
-            && let Some(by) = MessageEnd::by(job.item.as_ref())
+        if let Task::Expire(end) = &mut job.task
+            && let Some(by) = end.by(job.item.as_ref(), now)
         {
             job.user = by;
         }

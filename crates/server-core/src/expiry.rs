@@ -1,4 +1,4 @@
-//! The end of messages: by the time in their header, as an entry of the log.
+//! The end of messages and of polls: by the time in their header or content, as an entry of the log.
 //!
 //! When a message ends stands in its row, and the store has an index of what ends first: a timer that survives every restart and can not
 //! say anything else than the message does. A node keeps one time in memory, that of the next look. What it finds over it ends in its
@@ -10,6 +10,7 @@ use fireside_protocol::{ConversationId, EntryKind, Nonce, Now, Sequence, UserId,
 
 use crate::{
     decide::{Case, Decision, Plan},
+    facets::FacetOp,
     forward::withdraw,
     job::{Job, Pending, Task},
     node::{Node, Origin, Published},
@@ -24,6 +25,8 @@ pub(crate) struct MessageEnd {
     message: Sequence,
     /// The copies that go; none: its time is over.
     withdraws: Vec<u32>,
+    /// It is a poll, and closes.
+    closes: bool,
 }
 
 impl MessageEnd {
@@ -31,13 +34,16 @@ impl MessageEnd {
     pub(crate) fn nonce(&self) -> Nonce {
         match self.withdraws.first() {
             Some(place) => Nonce::withdrawal_of(self.conversation, self.message, *place),
+            None if self.closes => Nonce::closing_of(self.conversation, self.message),
             None => Nonce::expiry_of(self.conversation, self.message),
         }
     }
 
-    /// In whose name it ends, once that is known.
-    pub(crate) fn by(item: Option<&Option<Item>>) -> Option<UserId> {
+    /// In whose name it ends, once it was read: only then it is known whether it is a poll that closes.
+    pub(crate) fn by(&mut self, item: Option<&Option<Item>>, now: Now) -> Option<UserId> {
         let item = item?.as_ref()?;
+        let ends = item.entry.ends();
+        self.closes = ends == 0 || ends > now.wall_ms;
         Some(item.meta.sender.clone())
     }
 
@@ -50,9 +56,22 @@ impl MessageEnd {
         if !self.withdraws.is_empty() {
             return withdraw(case, item, &self.withdraws);
         }
-        let ends = item.entry.ends();
-        if ends == 0 || ends > case.now.wall_ms {
-            return None;
+        let closes = item.entry.closes();
+        if self.closes {
+            let open = closes == 0 || closes > case.now.wall_ms;
+            if open || case.config.breaks.poll_stays_open {
+                return None;
+            }
+            let entry = NewEntry {
+                private: item.meta.private,
+                target: Some((item.meta.sequence, item.entry.body_rev())),
+                facet: Some(FacetOp::ClosePoll),
+                ..case.entry(EntryKind::Vote)
+            };
+            return Some(Decision::Append(Plan {
+                entries: vec![entry],
+                ..Plan::default()
+            }));
         }
         // Nobody's right is asked for: it was its author's wish, or the conversation's rule.
         let entry = NewEntry {
@@ -132,6 +151,7 @@ impl Node {
                     conversation,
                     message,
                     withdraws,
+                    closes: false,
                 },
                 now,
             );

@@ -41,7 +41,7 @@ pub struct EntryMeta {
     pub mention_roles: u64,
     /// It is pinned.
     pub pinned: bool,
-    /// When it ends, while there is something left of it; 0 never.
+    /// When it ends, or a poll closes, while there is something left to end; 0 never.
     pub expires: WallMs,
     /// Its time was over: it does not count as unread.
     pub expired: bool,

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use bytes::Bytes;
 use fireside_protocol::{
     Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Nonce, RecordKey, Rev,
-    Sequence, Settings, Tombstone, UserId, UserProfile, UserSequence, WallMs, encode,
+    Sequence, Settings, Tombstone, UserId, UserProfile, UserSequence, WallMs, decode, encode,
     frames::{Device, DevicesPage, Link, Revision, UserLogPage, UserRecord, UserRecordKind},
     limits,
     profile::ProfilesPage,

@@ -36,6 +36,8 @@ struct Item {
     audience: Option<UserId>,
     /// Of which kind a message is.
     says: Option<MessageKind>,
+    /// Of a poll: when it closes by itself; 0 never.
+    closes: u64,
     /// What it was forwarded from.
     copies: Option<forward::Copies>,
     /// Another than its author took it back.
@@ -204,6 +206,7 @@ impl<'a> Oracle<'a> {
         let item = Item {
             private: closed || answers,
             copies,
+            closes: acked.closes(),
             taken_back: false,
             audience: card.map(|card| card.now.sender.clone()),
             says: match by.act {

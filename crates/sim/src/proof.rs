@@ -64,6 +64,7 @@ pub const BREAKS: &[&str] = &[
     "expiry-forgotten",
     "expired-unread",
     "copies-stay",
+    "poll-stays-open",
     "forward-unseen",
 ];
 
@@ -90,6 +91,7 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("reaction-under-block") => server_breaks.reaction_under_block = true,
         Some("vote-twice") => server_breaks.vote_twice = true,
         Some("answers-for-all") => server_breaks.answers_for_all = true,
+        Some("poll-stays-open") => server_breaks.poll_stays_open = true,
         Some("copies-stay") => server_breaks.copies_stay = true,
         Some("forward-unseen") => server_breaks.forward_unseen = true,
         Some("expiry-forgotten") => server_breaks.expiry_forgotten = true,

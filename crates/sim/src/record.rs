@@ -178,6 +178,18 @@ impl Acked<'_> {
         (self.by.given, self.moment)
     }
 
+    /// Of a poll: when it closes by itself; 0 never.
+    #[must_use]
+    pub fn closes(&self) -> WallMs {
+        let ClientFrame::Send(send) = &self.by.frame else {
+            return 0;
+        };
+        match Content::decode(send.header.kind, &send.content) {
+            Ok(Content::Poll(poll)) => poll.ends,
+            _ => 0,
+        }
+    }
+
     /// What is to be seen of what it made.
     #[must_use]
     pub fn look(&self) -> Look {

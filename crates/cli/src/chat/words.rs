@@ -462,6 +462,16 @@ mod tests {
         assert_eq!(parse("/reply 2 yes"), Ok(Line::Reply(2, "yes".to_owned())));
         assert_eq!(parse("/reply 42"), Ok(Line::Reply(1, "42".to_owned())));
         assert_eq!(parse("/vote 1,3"), Ok(Line::Vote(vec![1, 3])));
+        let burns = Line::Burn(7_200_000, "read this".to_owned());
+        assert_eq!(parse("/burn 2h read this"), Ok(burns));
+        assert!(parse("/burn 2h").is_err() && parse("/burn read this").is_err());
+        assert_eq!(parse("/lifetime 1d"), Ok(Line::Lifetime(86_400_000)));
+        assert_eq!(parse("/lifetime off"), Ok(Line::Lifetime(0)));
+        let raid = Line::Forward("Night raid".to_owned(), 3);
+        assert_eq!(parse("/forward \"Night raid\" 3"), Ok(raid));
+        let bob = Line::Forward("bob".to_owned(), 1);
+        assert_eq!(parse("/forward bob"), Ok(bob));
+        assert!(parse("/forward bob 101").is_err());
         let options = vec!["the mill".to_owned(), "harbour".to_owned()];
         assert_eq!(
             parse("/poll Where to? | the mill | harbour"),

@@ -1,8 +1,9 @@
 //! Messages that end by their time: by the server's clock, once, also over a restart.
 
 use fireside_protocol::{
-    Code, ConversationId, EntryKind, Nonce, ServerFrame, Settings, Tombstone,
-    frames::{PageRequest, Recall, SetConversation},
+    Code, Content, ConversationId, EntryKind, FacetKind, Nonce, ServerFrame, Settings, Tombstone,
+    content::{PollContent, Votes},
+    frames::{ClosePoll, PageRequest, Recall, SetConversation, Vote},
     limits::{LIFETIME_MS_MAX, LIFETIME_MS_MIN},
 };
 use fireside_server_core::{links::LinkSecret, storage::StoreError};
@@ -233,5 +234,75 @@ fn while_the_store_fails_it_is_tried_again() {
     assert_eq!(world.database.entries(id).len(), 2);
     world.failing = None;
     world.later(1_000);
+    assert_eq!(world.database.entries(id).len(), 3);
+}
+
+#[test]
+fn a_poll_closes_at_its_time_for_all() {
+    let (mut world, id) = two();
+    let ends = world.now.wall_ms + 60_000;
+    let poll = Content::Poll(PollContent {
+        question: "Where?".into(),
+        options: vec!["mill".into(), "harbour".into()],
+        choices_max: 0,
+        ends,
+    });
+    let mut send = ending(&mut world, id, "", ends + 60_000);
+    (send.header.kind, send.content) = (poll.kind(), poll.encode());
+    world.acked(1, send);
+    let vote = |world: &mut World| Vote {
+        nonce: world.nonce(),
+        after: None,
+        conversation: id,
+        target: 2,
+        target_nonce: None,
+        choices: vec![1],
+    };
+    let frame = vote(&mut world);
+    world.acked(2, frame);
+    world.live(2);
+    world.restart();
+    start(&mut world);
+    world.enter("bob", 2);
+    world.live(2);
+    world.later(60_000);
+    let live = world.live(2);
+    let Some(ServerFrame::Entry(close)) = live.first() else {
+        panic!("{live:?}")
+    };
+    assert_eq!((close.kind, close.target), (EntryKind::Vote, 2));
+    let votes: Votes = close.facet(FacetKind::Votes).unwrap();
+    assert!(votes.closed && votes.has(1, &user("bob")));
+    let frame = vote(&mut world);
+    assert_eq!(world.refused(2, frame).code(), Code::PollClosed);
+    // Nothing more happens to it until it ends.
+    world.later(59_000);
+    assert_eq!(world.database.entries(id).len(), 4);
+    world.later(1_000);
+    let kinds = world.database.entries(id);
+    assert_eq!(kinds[4].0.kind, EntryKind::Expire);
+}
+
+#[test]
+fn a_poll_that_somebody_closed_is_not_closed_again() {
+    let (mut world, id) = two();
+    let poll = Content::Poll(PollContent {
+        question: "Where?".into(),
+        options: vec!["mill".into(), "harbour".into()],
+        choices_max: 0,
+        ends: world.now.wall_ms + 60_000,
+    });
+    let mut send = world.message(id, "");
+    (send.header.kind, send.content) = (poll.kind(), poll.encode());
+    world.acked(1, send);
+    let close = ClosePoll {
+        nonce: world.nonce(),
+        after: None,
+        conversation: id,
+        target: 2,
+        target_nonce: None,
+    };
+    world.acked(1, close);
+    world.later(100_000);
     assert_eq!(world.database.entries(id).len(), 3);
 }

@@ -157,7 +157,9 @@ impl Database {
             sequence: first.map_or(0, |entry| entry.meta.sequence),
             ordinal: first.map_or(0, |entry| entry.meta.ordinal),
             at: first.map_or(append.command.now, |entry| entry.meta.at),
-            expires: first.map_or(0, |entry| entry.meta.expires),
+            expires: first
+                .and_then(|entry| decode::<Entry>(&entry.body).ok())
+                .map_or(0, |entry| entry.ends()),
         };
         self.remember(&append.command, outcome);
         let mut below = below::Below::default();
@@ -267,7 +269,7 @@ impl Database {
                 .as_ref()
                 .is_some_and(|header| header.mention_all),
             pinned: false,
-            expires: entry.ends(),
+            expires: entry.due(),
             expired: false,
         };
         if let (Some(op), Some(target)) = (&new.facet, conversation.get(entry.target)) {
@@ -317,11 +319,11 @@ impl Database {
             }
             target.meta.rev = sequence;
             target.meta.pinned = facets::is_pinned(&target.entry.facets);
+            target.meta.expires = target.entry.due();
             if target.entry.tombstone.is_some() {
                 target.meta.mentions.clear();
                 target.meta.mention_all = false;
                 target.meta.mention_roles = 0;
-                target.meta.expires = 0;
                 target.meta.expired =
                     entry.kind == EntryKind::Expire && !self.breaks.expired_unread;
             }

@@ -128,6 +128,7 @@ impl Oracle<'_> {
             audience: None,
             says: None,
             copies: None,
+            closes: 0,
             taken_back: false,
             given: 0,
             states: BTreeMap::from([(n, look.clone())]),

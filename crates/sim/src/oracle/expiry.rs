@@ -23,6 +23,8 @@ pub(super) struct End {
     over: bool,
     /// What it says from then on.
     text: Option<String>,
+    /// Of a poll: it is closed from then on.
+    closed: bool,
 }
 
 /// What clients got of such numbers. (Those that somebody asked for are among them, and never looked up.)
@@ -34,13 +36,18 @@ pub(super) fn seen(record: &Record) -> Ends {
     for ((_, id, number, rev, in_list), (target, look, _)) in &record.delivered {
         let over = look.kind == EntryKind::Expire || look.over;
         let text = look.text.clone();
-        if matches!(look.kind, EntryKind::Expire | EntryKind::Withdraw) {
+        let closed = look.marks.closed;
+        if matches!(
+            look.kind,
+            EntryKind::Expire | EntryKind::Withdraw | EntryKind::Vote
+        ) {
             let (target, at) = (*target, Some(look.at));
             let end = End {
                 target,
                 at,
                 over,
                 text,
+                closed,
             };
             ends.insert((*id, *number), end);
         } else if *target == 0 && rev != number && !in_list {
@@ -49,6 +56,7 @@ pub(super) fn seen(record: &Record) -> Ends {
                 at: None,
                 over,
                 text,
+                closed,
             });
         }
     }
@@ -88,6 +96,7 @@ impl Oracle<'_> {
             at: told,
             over,
             text,
+            closed,
         }) = self.ends.get(&(id, n))
         else {
             return Ok(false);
@@ -100,10 +109,20 @@ impl Oracle<'_> {
             "{n} of {id} ends {target}, which is not there"
         );
         let due = item.now.ends != 0 && told.is_none_or(|at| item.now.ends <= at);
-        let right = item.now.text.is_some() && if *over { due } else { item.copies.is_some() };
+        let closes = item.closes;
+        let closing = !*over && item.copies.is_none();
+        let may_close = *closed && closes != 0 && told.is_none_or(|at| closes <= at);
+        let may = match (*over, closing) {
+            (true, _) => due,
+            (_, true) => may_close && !item.now.marks.closed,
+            _ => true,
+        };
+        let right = item.now.text.is_some() && may;
         ensure!(right, "rights", "{n} of {id} changes {item:?} at {told:?}");
         if *over {
             item.end(n);
+        } else if closing {
+            item.close(n);
         } else {
             item.withdraw(n, text.clone());
         }
@@ -140,7 +159,25 @@ impl Oracle<'_> {
             .filter(|(_, item)| over(item))
             .map(|(n, _)| *n)
             .collect();
-        let (left, unseen) = (due.len() as u64, log.unseen_ends);
+        let open = |item: &Item| {
+            let closes = item.closes;
+            let over = closes != 0 && closes + CLOCK_JUMP_MS <= wall;
+            item.now.text.is_some() && over && !item.now.marks.closed
+        };
+        let polls: Vec<Sequence> = (log.items.iter())
+            .filter(|(_, item)| open(item))
+            .map(|(n, _)| *n)
+            .collect();
+        // One that was to end too may have ended before it was closed.
+        let both = due.iter().any(|n| polls.contains(n));
+        log.led.unsure |= both;
+        let left = (due.len() + polls.len()) as u64;
+        let unseen = log.unseen_ends;
+        for n in &polls {
+            if let Some(item) = log.items.get_mut(n) {
+                item.close(0);
+            }
+        }
         if unseen > left {
             let copied = log.items.values().any(|item| item.copies.is_some());
             ensure!(
@@ -176,6 +213,16 @@ impl Log {
 }
 
 impl Item {
+    /// It is a poll, and closed from a number on; 0: nobody has seen it since.
+    fn close(&mut self, n: Sequence) {
+        let now = &mut self.now;
+        now.marks.closed = true;
+        if n > 0 {
+            now.rev = n;
+            self.states.insert(n, now.clone());
+        }
+    }
+
     /// Copies in it were taken out; without a text nothing is left.
     fn withdraw(&mut self, n: Sequence, text: Option<String>) {
         let now = &mut self.now;

@@ -1,12 +1,14 @@
 //! Messages that end by their time.
 
 use fireside_protocol::{
-    EntryKind, Header, Tombstone, UserId,
+    Content, EntryKind, Header, MessageKind, Tombstone, UserId,
     codec::decode,
+    content::PollContent,
     frames::{Anchor, RevisionsRequest},
 };
-use fireside_server_core::storage::{
-    Appended, EXPIRIES_READ_MAX, Expiring, NewEntry, Op, Outcome, Reply, Target,
+use fireside_server_core::{
+    facets::FacetOp,
+    storage::{Appended, EXPIRIES_READ_MAX, Expiring, NewEntry, Op, Outcome, Reply, Target},
 };
 
 use super::{
@@ -23,6 +25,10 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     ("what was taken back does not end again", recalled),
     ("the answer says when a message ends", answered),
+    (
+        "a poll that closes by itself is found until it is closed",
+        polls,
+    ),
     ("of much that is over so many are read at once", many),
 ];
 
@@ -187,6 +193,51 @@ fn answered(w: &mut World) {
     assert!(matches!(again, Appended::Known(outcome) if ends(outcome) == at));
     let done = w.send(id, &ann, "stays");
     assert_eq!(ends(done.outcome), 0);
+}
+
+fn polls(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let id = w.direct(&ann, &bob);
+    let at = w.now + 100_000;
+    let poll = |closes, expires| {
+        let content = Content::Poll(PollContent {
+            question: "Where?".to_owned(),
+            options: vec!["mill".to_owned(), "harbour".to_owned()],
+            choices_max: 0,
+            ends: closes,
+        });
+        NewEntry {
+            header: Some(Header {
+                kind: MessageKind::Poll,
+                expires,
+                ..Header::text()
+            }),
+            content: content.encode(),
+            ..message(&ann, "")
+        }
+    };
+    let number = put(w, id, poll(at, at + 50));
+    put(w, id, poll(0, 0));
+    w.reopen();
+    let due = expiring(w, at);
+    assert_eq!((due.due, due.next), (vec![(id, number)], 0));
+    let change = |w: &mut World, facet| {
+        let entry = NewEntry {
+            target: Some((number, number)),
+            facet: Some(facet),
+            ..item(EntryKind::Vote, &ann)
+        };
+        let version = w.version(id);
+        let append = w.add(id, version, &ann, vec![entry]);
+        w.done(append);
+    };
+    change(w, FacetOp::Vote { choices: vec![1] });
+    assert_eq!(expiring(w, at).due, [(id, number)], "a vote closes nothing");
+    change(w, FacetOp::ClosePoll);
+    w.reopen();
+    let due = expiring(w, at);
+    assert_eq!((due.due.len(), due.next), (0, at + 50), "it still ends");
+    assert_eq!(expiring(w, at + 50).due, [(id, number)]);
 }
 
 fn many(w: &mut World) {

@@ -193,7 +193,7 @@ pub(super) fn meta_of(
         mention_all: header.is_some_and(|header| header.mention_all),
         mention_roles: header.map_or(0, |header| role_set(&header.mention_roles)),
         pinned: is_pinned(&entry.facets),
-        expires: entry.ends(),
+        expires: entry.due(),
         expired: entry.tombstone == Some(Tombstone::Expired) && !entry.kind.is_change(),
     }
 }

@@ -417,7 +417,7 @@ impl Conversation {
             mention_all: false,
             mention_roles: 0,
             pinned: false,
-            expires: entry.ends(),
+            expires: entry.due(),
             expired: false,
         };
         if let Some(index) = target {
@@ -425,7 +425,7 @@ impl Conversation {
             assert!(item.apply(&entry));
             meta.rev = entry.sequence;
             meta.pinned = is_pinned(&item.facets);
-            meta.expires = item.ends();
+            meta.expires = item.due();
             meta.expired = item.tombstone == Some(Tombstone::Expired);
             meta.mentions = item
                 .header

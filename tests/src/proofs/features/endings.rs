@@ -7,7 +7,7 @@ use fireside_client_core::{
     command::{MessageRef, Recipient},
     view::Body,
 };
-use fireside_protocol::{Content, Settings, limits::LIFETIME_MS_MIN};
+use fireside_protocol::{Content, Settings, content::PollContent, limits::LIFETIME_MS_MIN};
 
 use super::{
     Scene,
@@ -53,6 +53,29 @@ pub(super) const SCENES: &[Scene] = &[
         shows: |stage, role, place| {
             row(stage, role, place.group, place.note, |row| {
                 row.body == Body::Expired
+            })
+        },
+    },
+    Scene {
+        name: "a poll closes by itself",
+        act: |stage, place| {
+            let ends = wall_ms() + SOON_MS;
+            let poll = PollContent {
+                question: "Where?".to_owned(),
+                options: vec!["mill".to_owned(), "harbour".to_owned()],
+                choices_max: 0,
+                ends,
+            };
+            let message = NewMessage::new(Content::Poll(poll));
+            place.note = stage.send(Role::Bob, place.group, message)?;
+            let over = ends + MARGIN_MS;
+            (stage.device(Role::Ann)?).until("the end of its time", |_| wall_ms() >= over)
+        },
+        shows: |stage, role, place| {
+            row(stage, role, place.group, place.note, |row| {
+                let details = row.details.as_ref();
+                let poll = details.and_then(|it| it.poll.as_ref());
+                poll.is_some_and(|poll| poll.closed)
             })
         },
     },
