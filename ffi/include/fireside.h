@@ -318,6 +318,16 @@
 #define FIRESIDE_KIND_PROXIMITY 7
 
 /**
+ * Of a community.
+ */
+#define FIRESIDE_KIND_CHANNEL 8
+
+/**
+ * Under a message.
+ */
+#define FIRESIDE_KIND_THREAD 9
+
+/**
  * May write.
  */
 #define FIRESIDE_ROLE_MEMBER 1

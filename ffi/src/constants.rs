@@ -132,6 +132,10 @@ pub const FIRESIDE_KIND_LIVE: u32 = 5;
 pub const FIRESIDE_KIND_COMMUNITY: u32 = 6;
 /// Whoever is near.
 pub const FIRESIDE_KIND_PROXIMITY: u32 = 7;
+/// Of a community.
+pub const FIRESIDE_KIND_CHANNEL: u32 = 8;
+/// Under a message.
+pub const FIRESIDE_KIND_THREAD: u32 = 9;
 
 /// May write.
 pub const FIRESIDE_ROLE_MEMBER: u32 = 1;
