@@ -273,7 +273,9 @@ pub fn after_message(
     entry: &NewEntry,
     now: WallMs,
 ) -> Option<UserRecord> {
-    let held = held.filter(|held| !held.gone && entry.kind == EntryKind::Message)?;
+    // What is forwarded was not written in the box.
+    let written = entry.kind == EntryKind::Message && entry.sources.is_empty();
+    let held = held.filter(|held| !held.gone && written)?;
     let draft = decode::<Draft>(&held.body).ok()?;
     let sent = entry.nonce.is_some_and(|nonce| draft.nonce < nonce);
     let mut record = UserRecord::new(UserRecordKind::Draft, now);

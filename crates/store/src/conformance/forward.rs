@@ -6,10 +6,11 @@ use fireside_protocol::{
     UserId,
     content::{Copied, Forwarded, MergedContent},
     decode,
-    frames::Anchor,
+    frames::{Anchor, UserRecordKind},
 };
 use fireside_server_core::{
     forward::Original,
+    own::{OwnChange, SetOwn},
     storage::{Appended, Expiring, NewEntry, Op, Reply, Source},
 };
 
@@ -25,6 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("an admin's recall marks the copies, also of copies", marks),
     ("a copy that is taken out is not marked any more", taken_out),
     ("what is over is not marked", over),
+    ("a forward leaves the draft", draft),
 ];
 
 fn text(text: &str) -> Bytes {
@@ -302,4 +304,32 @@ fn over(w: &mut World) {
     recall(w, to, &bob, copy, Tombstone::Recalled);
     recall(w, from, &ann, number, Tombstone::RecalledByAdmin);
     assert_eq!(withdrawn(w), [], "the copy was gone before");
+}
+
+fn draft(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let (from, to) = places(w);
+    let number = say(w, from, &ann, "one");
+    let set = SetOwn {
+        command: w.command(&bob),
+        change: OwnChange::Draft {
+            conversation: to,
+            content: text("so far"),
+            reply_to: 0,
+        },
+    };
+    w.one(Op::SetOwn(Box::new(set)));
+    let read = originals(w, &bob, from, &[number]).expect("bob sees it");
+    forwarded(forward(w, &bob, from, to, &read));
+    let drafts = |w: &mut World| {
+        let log = w.user_log(&bob, 0);
+        let drafts = log
+            .records
+            .iter()
+            .filter(|it| it.kind == UserRecordKind::Draft);
+        drafts.filter(|it| !it.gone).count()
+    };
+    assert_eq!(drafts(w), 1);
+    say(w, to, &bob, "so far");
+    assert_eq!(drafts(w), 0);
 }
