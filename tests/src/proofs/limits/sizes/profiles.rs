@@ -291,7 +291,7 @@ pub(super) const BOUNDS: &[Bound] = &[
         Code::ArgumentInvalid,
         |place, n| {
             profile(place, |it| {
-                it.attributes = vec![attribute("a", &"x".repeat(n))]
+                it.attributes = vec![attribute("a", &"x".repeat(n))];
             })
         },
     ),
