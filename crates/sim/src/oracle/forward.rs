@@ -58,8 +58,11 @@ impl Oracle<'_> {
                     Some(_) => 1,
                     None => continue,
                 };
-                let seen = (self.record.users.iter())
-                    .any(|user| self.visible(*id, log, user).contains_key(n));
+                // Who is out of it is not told what was taken out since.
+                let seen = self.record.users.iter().any(|user| {
+                    let here = log.direct || log.rank(user) > 0;
+                    here && self.visible(*id, log, user).contains_key(n)
+                });
                 if !seen {
                     unsure.push(*id);
                     continue;
