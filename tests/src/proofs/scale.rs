@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use fireside_client_core::{Command, event::Completion};
+use fireside_client_core::{Command, event::Completion, view::LIST_ROWS_MAX};
 use fireside_protocol::{
     ClientFrame, ConversationId, ConversationKind, UserId,
     frames::{CreateGroup, React},
@@ -27,8 +27,8 @@ use crate::{
     chance::Chance,
 };
 
-/// Conversations of the list: as many as a list view holds.
-const CONVERSATIONS: (usize, usize) = (600, 5_000);
+/// Conversations of the list: with the large one as many as a list view holds. (With more each change is a list anew.)
+const CONVERSATIONS: (usize, usize) = (600, LIST_ROWS_MAX - 1);
 /// Members of the large conversation.
 const MEMBERS: (usize, usize) = (2_000, limits::PUBLIC_MEMBERS_MAX);
 /// Who react at once.
