@@ -238,7 +238,7 @@ impl Case<'_> {
 
     /// In what belongs to another conversation only that one's members come: the role they begin with, `None`: nothing is asked of
     /// them. Undecided without their record there.
-    pub(crate) fn from_parent(
+    pub(crate) fn check_parent(
         &self,
         user: &UserId,
     ) -> Result<Result<Option<Role>, Decision>, Code> {

@@ -176,7 +176,7 @@ fn join(case: &Case<'_>, frame: &Join) -> Result<Decision, Code> {
     if frame.link.is_none() && case.is_over() {
         return Err(Code::NotFound);
     }
-    let role = match case.from_parent(case.me)? {
+    let role = match case.check_parent(case.me)? {
         Ok(role) => role.unwrap_or(Role::Member),
         Err(undecided) => return Ok(undecided),
     };

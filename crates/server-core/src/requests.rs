@@ -53,7 +53,7 @@ pub(crate) fn answer(case: &Case<'_>, frame: &AnswerRequest) -> Result<Decision,
     if case.state.member_count >= case.members_max() {
         return Err(Code::TooManyMembers);
     }
-    let role = match case.from_parent(&frame.user) {
+    let role = match case.check_parent(&frame.user) {
         Ok(Ok(role)) => role.unwrap_or(Role::Member),
         Ok(Err(undecided)) => return Ok(undecided),
         // They have left the community since.

@@ -634,10 +634,10 @@ impl World {
                 }
                 match result {
                     Ok(Completion::Sent { .. }) => self.report.count("messages acknowledged"),
-                    Ok(Completion::Created { conversation }) => {
-                        if !self.threads.contains(&conversation) {
-                            self.groups.insert(conversation);
-                        }
+                    Ok(Completion::Created { conversation })
+                        if !self.threads.contains(&conversation) =>
+                    {
+                        self.groups.insert(conversation);
                     }
                     _ => {}
                 }

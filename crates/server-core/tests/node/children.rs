@@ -574,7 +574,7 @@ fn own_roles_may_what_they_say_and_can_be_named() {
         target: 0,
         target_nonce: Some(number),
         seen_rev: 0,
-        content: send.content.clone(),
+        content: send.content,
     };
     world.acked(1, edit);
     // Between admin and member.

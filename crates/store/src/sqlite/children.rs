@@ -19,6 +19,15 @@ use super::{
     writer::{Head, Writer},
 };
 
+/// A child in which a change of a member of its parent may mean something.
+struct Touched {
+    id: ConversationId,
+    /// Their record there, if they are in it.
+    member: Option<MemberRow>,
+    /// Whoever comes into the parent comes into it, and sees so many earlier numbers.
+    by_default: Option<u64>,
+}
+
 /// What was done in children, and for the user logs.
 #[derive(Debug, Default)]
 pub(super) struct Below {
@@ -106,16 +115,9 @@ impl Writer<'_> {
         if matches!(op, MemberOp::Join { .. }) && new.kind == EntryKind::Created {
             return Ok(());
         }
-        for (id, member) in self.touched_children(parent, op)? {
-            let default = match &member {
-                Err(history) => Some(*history),
-                Ok(_) => None,
-            };
-            let row = match member {
-                Ok(row) => Some(row),
-                Err(_) => self.member(id, op.user())?,
-            };
-            let Some((kind, op)) = inherited(new.kind, op, row.as_ref(), default) else {
+        for touched in self.touched_children(parent, op)? {
+            let (id, member) = (touched.id, touched.member.as_ref());
+            let Some((kind, op)) = inherited(new.kind, op, member, touched.by_default) else {
                 continue;
             };
             let user = op.user().clone();
@@ -139,13 +141,12 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Children in which a change of a member of the parent may mean something: with their record there, or with how much whoever comes in
-    /// by default sees.
+    /// Those that a change of a member of the parent may touch.
     fn touched_children(
         &self,
         parent: ConversationId,
         op: &MemberOp,
-    ) -> Result<Vec<(ConversationId, Result<MemberRow, u64>)>, Trouble> {
+    ) -> Result<Vec<Touched>, Trouble> {
         let mut found = Vec::new();
         if matches!(op, MemberOp::Join { .. }) {
             let mut statement = self.conn.prepare_cached(&format!(
@@ -156,7 +157,13 @@ impl Writer<'_> {
             while let Some(row) = rows.next()? {
                 let (row, _) = conversation(row, 0)?;
                 let default = is_default(row.kind, &row.settings, row.history_for_joiners);
-                found.extend(default.map(|history| (row.id, Err(history))));
+                if default.is_some() {
+                    found.push(Touched {
+                        id: row.id,
+                        member: self.member(row.id, op.user())?,
+                        by_default: default,
+                    });
+                }
             }
         } else {
             let mut statement = self.conn.prepare_cached(&format!(
@@ -166,7 +173,11 @@ impl Writer<'_> {
             let mut rows = statement.query(params![parent.0, op.user().as_str()])?;
             while let Some(row) = rows.next()? {
                 let (child, _) = conversation(row, MEMBER_COLUMNS)?;
-                found.push((child.id, Ok(member(row)?)));
+                found.push(Touched {
+                    id: child.id,
+                    member: Some(member(row)?),
+                    by_default: None,
+                });
             }
         }
         Ok(found)
