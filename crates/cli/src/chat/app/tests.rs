@@ -24,6 +24,8 @@ fn app() -> App {
 
 fn listed(peer: &str, unread: u32) -> ConversationRow {
     ConversationRow {
+        parent: None,
+        root: 0,
         conversation: ConversationId::direct(&id("me"), &id(peer)),
         kind: ConversationKind::Direct,
         name: peer.into(),
