@@ -11,6 +11,7 @@ mod append;
 mod children;
 mod expiry;
 mod links;
+mod loads;
 mod members;
 mod names;
 mod own;
