@@ -52,6 +52,7 @@ SERVER = {
     160: "PresenceOf", 176: "PresencePage", 177: "ReadersPage",
 }
 MESSAGE, CREATED, JOINED, LEFT, REMOVED, ROLE, EDIT, RECALL = 1, 2, 3, 4, 5, 6, 32, 33
+EXPIRE, WITHDRAW = 38, 39
 DISSOLVED, MUTED, BANNED, MEMBER_SET = 8, 9, 10, 11
 NEWEST, BEFORE, AFTER, RANGE, AROUND = 0, 1, 2, 3, 4
 
@@ -485,15 +486,17 @@ class Timeline:
 
     def _change(self, item, change):
         number, body_rev = change["n"], self.body_rev(item)
-        if change["k"] in (EDIT, RECALL) and number > body_rev:
+        if change["k"] in (EDIT, RECALL, EXPIRE, WITHDRAW) and number > body_rev:
             body_rev = number
             if change["k"] == EDIT:
                 item["b"] = change["b"]
                 item["e"] = True
+            elif change["k"] == WITHDRAW and not change.get("x"):
+                item["b"] = change["b"]
             else:
                 item.pop("b", None)
                 item.pop("fa", None)
-                item["x"] = change.get("x", 1)
+                item["x"] = 3 if change["k"] == EXPIRE else change.get("x", 1)
                 item["h"] = {key: value for key, value in item["h"].items() if key not in ("mn", "ma", "mr", "re")}
         for facet in change.get("fa", []):
             self._facet(item, facet, facet.get("r") or number)
