@@ -119,9 +119,13 @@ def thread_id(parent, root):
     return hashlib.sha256(parts).digest()[:16]
 
 
+_LAST_MS = [0]
+
+
 def new_nonce(wall_ms=None, random=None):
-    """A UUIDv7."""
-    wall_ms = int(time.time() * 1000) if wall_ms is None else wall_ms
+    """A UUIDv7. Those of this process ascend: a message must have a later name than the draft that it takes away."""
+    if wall_ms is None:
+        wall_ms = _LAST_MS[0] = max(int(time.time() * 1000), _LAST_MS[0] + 1)
     tail = bytearray(random or os.urandom(10))
     tail[0] = 0x70 | (tail[0] & 0x0F)
     tail[2] = 0x80 | (tail[2] & 0x3F)
