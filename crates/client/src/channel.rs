@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
         mpsc::{RecvError, RecvTimeoutError, SendError, TryRecvError},
     },
     time::{Duration, Instant},
@@ -49,6 +49,17 @@ impl<T> Shared<T> {
     /// Nothing is left half done by a panic: what is done with the lock held can not.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same without a call into the kernel that could put a game's thread to sleep: whoever has it is done at once.
+    fn lock_awake(&self) -> MutexGuard<'_, State<T>> {
+        loop {
+            match self.state.try_lock() {
+                Ok(state) => return state,
+                Err(TryLockError::Poisoned(error)) => return error.into_inner(),
+                Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            }
+        }
     }
 }
 
@@ -122,7 +133,8 @@ impl<T> Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        // On the game's thread.
+        let mut state = self.0.lock_awake();
         state.wanted = false;
         let left = std::mem::take(&mut state.sent);
         drop(state);
