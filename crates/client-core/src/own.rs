@@ -312,7 +312,7 @@ impl Session {
                     picture,
                     attributes,
                 };
-                set.change()?;
+                set.check()?;
                 ClientFrame::SetProfile(set)
             }
             Command::Profiles { users } => {

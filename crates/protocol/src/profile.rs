@@ -93,6 +93,18 @@ impl SetProfile {
     /// # Errors
     /// `argument_invalid` for a change of nothing and for what is outside its limits.
     pub fn change(&self) -> Result<Settings, Code> {
+        self.as_settings()?.normalised()
+    }
+
+    /// The same as a client checks it: what brings texts into NFC is the server's.
+    ///
+    /// # Errors
+    /// As [`SetProfile::change`]; what is too long only in NFC is left to the server.
+    pub fn check(&self) -> Result<(), Code> {
+        self.as_settings()?.checked().map(|_| ())
+    }
+
+    fn as_settings(&self) -> Result<Settings, Code> {
         let change = Settings {
             description: self.description.clone(),
             picture: self.picture.clone(),
@@ -102,7 +114,7 @@ impl SetProfile {
         if change == Settings::default() {
             return Err(Code::ArgumentInvalid);
         }
-        change.normalised()
+        Ok(change)
     }
 }
 
