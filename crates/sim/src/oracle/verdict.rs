@@ -103,6 +103,17 @@ impl Oracle<'_> {
         let met = near && log.items.iter().any(|(n, item)| log.may(user, *n, item));
         let role = role.or(met.then_some(Role::Member));
         let shown = device.view.as_ref().and_then(|view| view.role);
+        // What a user wrote first and was refused stands in a conversation of this device's own, whatever there is besides.
+        let refused = || {
+            let mut mine = self.record.commands.values();
+            mine.any(|by| {
+                let said = by.user == *user && by.place == id && matches!(by.act, Act::Say(..));
+                said && matches!(by.answer, Some((_, Err(_))))
+            })
+        };
+        if near && role.is_none() && shown == Some(Role::Member) && refused() {
+            return Ok(());
+        }
         ensure!(role == shown, "rights", "{who} is {role:?}, not {shown:?}");
         let Some(seen) = device.view.as_ref().filter(|_| role.is_some()) else {
             return Ok(());
