@@ -120,7 +120,6 @@ impl<'a> Oracle<'a> {
         oracle.end_meetings(wall)?;
         oracle.end_children()?;
         oracle.end_messages(wall)?;
-        oracle.check_forwards()?;
         for by in record.acked().map(|acked| acked.by) {
             if let (Act::Delete(upto, some), Some(log)) = (&by.act, oracle.logs.get_mut(&by.place))
             {
@@ -133,6 +132,8 @@ impl<'a> Oracle<'a> {
                 *read = *n.max(read);
             }
         }
+        // Who deleted a copy for themselves is not told what was taken out of it.
+        oracle.check_forwards()?;
         oracle.read_all(&numbers);
         // Nobody keeps the names of markers: one whose answer was lost, asked for again after its user left, is refused and moved all the
         // same.
