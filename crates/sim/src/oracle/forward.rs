@@ -158,8 +158,9 @@ impl Oracle<'_> {
             || item.copies.as_ref().is_some_and(|copies| {
                 let from = self.logs.get(&copies.from);
                 from.is_some_and(|log| {
+                    // What was out of it before it was copied itself does not count; the last one does.
                     let mut numbers = copies.numbers.iter();
-                    numbers.any(|n| self.must_go(log, *n, depth - 1))
+                    numbers.all(|n| self.must_go(log, *n, depth - 1))
                 })
             })
     }
