@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fireside_client_core::view::PersonalRow;
 use fireside_protocol::{
-    ConversationId, FolderId, FriendAction, FriendState, NotificationLevel, Personal, RecordKey,
-    Sequence, TextContent, UserId, decode,
+    ConversationId, EntryKind, FolderId, FriendAction, FriendState, NotificationLevel, Personal,
+    RecordKey, Sequence, TextContent, UserId, decode,
     frames::{UserRecord, UserRecordKind},
     personal::Draft,
 };
@@ -76,7 +76,12 @@ impl Oracle<'_> {
                 let was_here = log.direct || here.is_some_and(inside);
                 let joined = numbers_of_joins(places, *id, &by.user)
                     .any(|join| join.moment < by.given && join.sequence <= sure);
-                if was_here && (joined || log.direct) && sure > 0 {
+                // With history from before, who came back sees what they were out for, and had not read it.
+                let mut moves = log.items.range(..=sure).map(|(_, item)| &item.now);
+                let last = moves.rfind(|it| it.member.as_ref() == Some(&by.user));
+                let out =
+                    last.is_some_and(|it| matches!(it.kind, EntryKind::Left | EntryKind::Removed));
+                if was_here && !out && (joined || log.direct) && sure > 0 {
                     let read = log.read.entry(by.user.clone()).or_default();
                     *read = (*read).max(sure);
                 }

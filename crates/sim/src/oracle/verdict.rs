@@ -165,7 +165,17 @@ impl Oracle<'_> {
         } else {
             "unread"
         };
-        ensure!(*seen == expected, rule, "{who}: {seen:?}, not {expected:?}");
+        let short = |view: &View| View {
+            items: BTreeMap::new(),
+            ..view.clone()
+        };
+        ensure!(
+            *seen == expected,
+            rule,
+            "{who}, read to {read}: {:?}, not {:?}",
+            short(seen),
+            short(&expected)
+        );
         self.check_rows(log, device, &visible)
     }
 
