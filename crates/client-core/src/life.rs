@@ -9,6 +9,7 @@ use fireside_protocol::{
         Vote,
     },
     limits::{CONTENT_BYTES_MAX, DELETES_PER_REQUEST_MAX, FORWARD_COPIES_MAX},
+    text::Count,
 };
 
 use crate::{
@@ -55,7 +56,7 @@ impl NewMessage {
 
 /// A content that the server will take.
 fn checked(content: &Content, header: &Header) -> Result<Bytes, Code> {
-    content.check(header)?;
+    content.check(header, Count::NOTHING)?;
     let bytes = content.encode();
     if bytes.len() > CONTENT_BYTES_MAX {
         return Err(Code::ContentTooLarge);
@@ -194,7 +195,7 @@ impl Session {
         state: CustomContent,
         now: Now,
     ) -> Result<(), Code> {
-        state.check_live_state()?;
+        state.check_live_state(Count::NOTHING)?;
         let ((target, target_nonce), _) = self.target(conversation, message)?;
         let frame = ClientFrame::SetLive(SetLive {
             nonce: self.nonce(),

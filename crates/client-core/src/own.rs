@@ -14,7 +14,7 @@ use fireside_protocol::{
     },
     profile::{ProfilesRequest, SetProfile},
     report::Report,
-    text::{TextError, check_text},
+    text::{Count, TextError, check_text},
 };
 
 use crate::{
@@ -275,7 +275,7 @@ impl Session {
                     reason,
                     text,
                 };
-                report.check()?;
+                report.check(Count::NOTHING)?;
                 ClientFrame::Report(report)
             }
             Command::ReadAll => ClientFrame::ReadAll(ReadAll { nonce }),
@@ -376,7 +376,7 @@ impl Session {
         reply_to: Sequence,
         now: Now,
     ) -> Result<(), Code> {
-        let empty = match check_text(text) {
+        let empty = match check_text(text, Count::NOTHING) {
             Ok(()) => false,
             Err(TextError::Empty) => true,
             Err(error) => return Err(error.code()),

@@ -10,6 +10,7 @@ use crate::{
     ids::{Sequence, UserId, WallMs},
     open_enum, record,
     settings::Attribute,
+    text::Count,
 };
 
 mod check;
@@ -492,12 +493,12 @@ impl Content {
     ///
     /// # Errors
     /// The code of what is wrong.
-    pub fn check(&self, header: &Header) -> Result<(), Code> {
+    pub fn check(&self, header: &Header, count: Count) -> Result<(), Code> {
         check::header(header)?;
         if header.kind != self.kind() {
             return Err(Code::ContentInvalid);
         }
-        check::content(self, header)
+        check::content(self, header, count)
     }
 
     /// What is left of it as text, for lists, search and moderation; empty if nothing is.
@@ -512,8 +513,8 @@ impl CustomContent {
     ///
     /// # Errors
     /// The code of what is wrong.
-    pub fn check_live_state(&self) -> Result<(), Code> {
-        check::live_state(self)
+    pub fn check_live_state(&self, count: Count) -> Result<(), Code> {
+        check::live_state(self, count)
     }
 }
 
@@ -522,8 +523,8 @@ impl CardContent {
     ///
     /// # Errors
     /// `content_invalid`.
-    pub fn check_answer(&self, values: &[AnswerValue]) -> Result<(), Code> {
-        check::answer(self, values)
+    pub fn check_answer(&self, values: &[AnswerValue], count: Count) -> Result<(), Code> {
+        check::answer(self, values, count)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     ids::{FolderId, Sequence, WallMs},
     limits::CONTENT_BYTES_MAX,
     open_enum, record,
-    text::check_text,
+    text::{Count, check_text},
 };
 
 /// [`Personal::muted_until`] of a conversation that is muted for ever.
@@ -307,7 +307,7 @@ impl SetDraft {
     ///
     /// # Errors
     /// The code that a message with this content is refused with.
-    pub fn check(&self) -> Result<(), Code> {
+    pub fn check(&self, count: Count) -> Result<(), Code> {
         if self.content.is_empty() {
             return Ok(());
         }
@@ -315,7 +315,7 @@ impl SetDraft {
             return Err(Code::ContentTooLarge);
         }
         let content = decode::<TextContent>(&self.content).map_err(|_| Code::ContentInvalid)?;
-        check_text(&content.text).map_err(|error| error.code())
+        check_text(&content.text, count).map_err(|error| error.code())
     }
 }
 

@@ -5,8 +5,8 @@ use crate::{
     ids::Sequence,
     limits::{REPORT_TEXT_BYTES_MAX, REPORT_TEXT_GRAPHEMES_MAX},
     open_enum, record,
+    text::Count,
 };
-use unicode_segmentation::UnicodeSegmentation;
 
 open_enum! {
     /// Why something is reported.
@@ -53,7 +53,7 @@ impl Report {
     ///
     /// # Errors
     /// `argument_invalid`, `text_too_long`.
-    pub fn check(&self) -> Result<(), Code> {
+    pub fn check(&self, count: Count) -> Result<(), Code> {
         let names = match self.sequence {
             0 => self.user.is_some(),
             _ => self.conversation.is_some(),
@@ -62,7 +62,7 @@ impl Report {
             return Err(Code::ArgumentInvalid);
         }
         let long = self.text.len() > REPORT_TEXT_BYTES_MAX
-            || self.text.graphemes(true).count() > REPORT_TEXT_GRAPHEMES_MAX;
+            || count.over(&self.text, REPORT_TEXT_GRAPHEMES_MAX);
         if long {
             return Err(Code::TextTooLong);
         }

@@ -1,7 +1,6 @@
 //! What a conversation is set to: its profile, its rules, and what each role may do in it.
 
 use unicode_normalization::UnicodeNormalization;
-use unicode_segmentation::UnicodeSegmentation;
 
 use crate::{
     Code,
@@ -12,7 +11,7 @@ use crate::{
         PICTURE_BYTES_MAX, SLOW_MODE_MS_MAX,
     },
     open_enum, record,
-    text::{TextError, check_name, is_direction, normalise_name},
+    text::{Count, TextError, check_name, is_direction, normalise_name},
 };
 
 open_enum! {
@@ -195,7 +194,7 @@ impl Settings {
     pub fn checked(&self) -> Result<Self, Code> {
         self.with_texts(
             |name| check_name(name).map(ToOwned::to_owned),
-            |text| check_description(text).map(ToOwned::to_owned),
+            |text| check_description(text, Count::NOTHING).map(ToOwned::to_owned),
         )
     }
 
@@ -344,20 +343,20 @@ fn normalise_description(text: &str) -> Result<String, Code> {
         return Err(Code::ArgumentInvalid);
     }
     let text: String = text.trim().nfc().collect();
-    check_description(&text)?;
+    check_description(&text, Count::GRAPHEMES)?;
     if text.len() > DESCRIPTION_BYTES_MAX {
         return Err(Code::ArgumentInvalid);
     }
     Ok(text)
 }
 
-fn check_description(text: &str) -> Result<&str, Code> {
+fn check_description(text: &str, count: Count) -> Result<&str, Code> {
     if text.len() > DESCRIPTION_BYTES_MAX * 2 {
         return Err(Code::ArgumentInvalid);
     }
     let text = text.trim();
     let bad = |c: char| (c.is_control() && c != '\n') || is_direction(c);
-    if text.chars().any(bad) || text.graphemes(true).count() > DESCRIPTION_GRAPHEMES_MAX {
+    if text.chars().any(bad) || count.over(text, DESCRIPTION_GRAPHEMES_MAX) {
         return Err(Code::ArgumentInvalid);
     }
     Ok(text)
@@ -398,7 +397,7 @@ mod tests {
         assert_eq!(change.attributes.first(), Some(&attribute("a", "")));
         let wrong = [
             Settings {
-                description: Some("x".repeat(DESCRIPTION_GRAPHEMES_MAX + 1)),
+                description: Some("x".repeat(DESCRIPTION_BYTES_MAX * 2 + 1)),
                 ..Settings::default()
             },
             Settings {
@@ -431,6 +430,13 @@ mod tests {
             assert_eq!(change.normalised(), refused, "{change:?}");
             assert_eq!(change.checked(), refused, "{change:?}");
         }
+        // The server counts.
+        let long = Settings {
+            description: Some("x".repeat(DESCRIPTION_GRAPHEMES_MAX + 1)),
+            ..Settings::default()
+        };
+        assert_eq!(long.normalised(), Err(Code::ArgumentInvalid));
+        assert_eq!(long.checked().as_ref(), Ok(&long));
         for ms in [LIFETIME_MS_MIN - 1, LIFETIME_MS_MAX + 1] {
             let change = Settings {
                 lifetime_ms: Some(ms),

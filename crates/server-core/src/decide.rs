@@ -6,7 +6,7 @@ use fireside_protocol::{
     Nonce, Now, Permission, Role, Tombstone, UserId, WallMs,
     frames::{Edit, Pin, React, Recall, Send, UserRecord, UserRecordKind},
     limits::{CONTENT_BYTES_MAX, LIFETIME_MS_MAX, PINS_MAX},
-    text::is_reaction_key,
+    text::{Count, is_reaction_key},
 };
 
 use crate::{
@@ -468,6 +468,6 @@ fn check_content(header: &Header, content: &Bytes) -> Result<Content, Code> {
         return Err(Code::KindUnsupported);
     }
     let content = Content::decode(header.kind, content)?;
-    content.check(header)?;
+    content.check(header, Count::GRAPHEMES)?;
     Ok(content)
 }

@@ -13,6 +13,7 @@ use fireside_protocol::{
     entry::Entry,
     frames::Forward,
     limits::{CONTENT_BYTES_MAX, FORWARD_COPIES_MAX, FORWARD_SOURCES_MAX},
+    text::Count,
 };
 
 use crate::{
@@ -150,7 +151,7 @@ impl Case<'_> {
                     kind: MessageKind::Merged,
                     ..Header::text()
                 };
-                content.check(&header)?;
+                content.check(&header, Count::GRAPHEMES)?;
                 (MessageKind::Merged, content.encode(), None)
             }
         };

@@ -8,6 +8,7 @@ use fireside_protocol::{
     encode,
     frames::{Answer, ClosePoll, Delete, SetLive, UserRecordKind, Vote},
     limits::{CONTENT_BYTES_MAX, DELETES_PER_REQUEST_MAX, LIVE_INTERVAL_MS},
+    text::Count,
 };
 
 use crate::{
@@ -66,7 +67,7 @@ impl Case<'_> {
 
     pub(crate) fn set_live(&self, set: &SetLive) -> Result<Decision, Code> {
         self.may_write(&[], false)?;
-        set.state.check_live_state()?;
+        set.state.check_live_state(Count::GRAPHEMES)?;
         let Some(item) = self.item else {
             return self.target(set.target, set.target_nonce);
         };
@@ -103,7 +104,7 @@ impl Case<'_> {
         let Some(Content::Card(card)) = content(item) else {
             return Err(Code::KindUnsupported);
         };
-        card.check_answer(&answer.values)?;
+        card.check_answer(&answer.values, Count::GRAPHEMES)?;
         let content = encode(&AnswerContent {
             card: item.meta.sequence,
             values: answer.values.clone(),

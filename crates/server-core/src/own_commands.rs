@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, FolderId, FriendAction, Now, UserId, frames::UserRecordKind,
-    personal::SetFolder, text::normalise_name,
+    ClientFrame, Code, FolderId, FriendAction, Now, UserId,
+    frames::UserRecordKind,
+    personal::SetFolder,
+    text::{Count, normalise_name},
 };
 
 use crate::{
@@ -24,7 +26,7 @@ pub(crate) fn own_change(me: &UserId, frame: &ClientFrame) -> Option<Result<OwnC
         }),
         ClientFrame::ReadAll(_) => Ok(OwnChange::ReadAll),
         ClientFrame::SetFolder(frame) => folder(frame),
-        ClientFrame::SetDraft(frame) => frame.check().map(|()| OwnChange::Draft {
+        ClientFrame::SetDraft(frame) => frame.check(Count::GRAPHEMES).map(|()| OwnChange::Draft {
             conversation: frame.conversation,
             // What came is a slice of a whole read of the stream.
             content: Bytes::copy_from_slice(&frame.content),

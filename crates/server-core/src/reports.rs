@@ -4,6 +4,7 @@ use fireside_protocol::{
     ClientFrame, Code, ConversationId, EntryKind, Now, Raw, ReportReason, Sequence, UserId, WallMs,
     frames::Revision,
     limits::{REPORT_CONTEXT, REVISIONS_MAX},
+    text::Count,
 };
 
 use crate::{
@@ -136,7 +137,7 @@ impl Node {
         let Task::Frame(ClientFrame::Report(frame)) = &job.task else {
             return;
         };
-        if let Err(code) = frame.check() {
+        if let Err(code) = frame.check(Count::GRAPHEMES) {
             return self.give_up(job, code, 0);
         }
         let Some(command) = command_of(&job, now) else {

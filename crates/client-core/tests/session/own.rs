@@ -9,6 +9,7 @@ use fireside_protocol::{
     ClientFrame, Code, ConversationId, FolderId, FriendAction, FriendState, Nonce, Personal,
     PresenceState, TextContent, decode, encode,
     frames::{Receipt, Refused, UserRecord, UserRecordKind},
+    limits::TEXT_BYTES_MAX,
     personal::{Draft, MUTED_FOR_EVER},
     presence::{PresenceOf, SetPresence},
 };
@@ -351,7 +352,7 @@ fn sending_takes_the_draft_away_at_once() {
 #[test]
 fn a_draft_is_as_long_as_a_message_may_be() {
     let (mut world, bob, _) = world();
-    let text = "x".repeat(4_001);
+    let text = "x".repeat(TEXT_BYTES_MAX + 1);
     let refused = world.command(Command::SetDraft {
         conversation: bob,
         text,

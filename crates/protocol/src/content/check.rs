@@ -1,7 +1,5 @@
 //! What makes a content valid.
 
-use unicode_segmentation::UnicodeSegmentation;
-
 use super::{
     AnswerValue, Attachment, CardContent, CardElement, Content, CustomContent, ElementKind,
     ItemLink, LocationContent, MediaContent, PollContent, Span, SpanKind,
@@ -17,7 +15,7 @@ use crate::{
         POLL_OPTIONS_MAX, POLL_OPTIONS_MIN, REFERENCE_BYTES_MAX, SPANS_MAX, WAVEFORM_BYTES_MAX,
     },
     settings::OWN_ROLES,
-    text::{check_text, is_direction},
+    text::{Count, check_text, is_direction},
 };
 
 pub(super) fn header(header: &Header) -> Result<(), Code> {
@@ -38,26 +36,26 @@ fn is_role(role: Role) -> bool {
     !matches!(role, Role::Unknown(number) if !OWN_ROLES.contains(&number))
 }
 
-pub(super) fn content(content: &Content, header: &Header) -> Result<(), Code> {
+pub(super) fn content(content: &Content, header: &Header, count: Count) -> Result<(), Code> {
     match content {
         Content::Text(content) => {
-            check_text(&content.text).map_err(|error| error.code())?;
-            spans(&content.text, &content.spans, header)
+            check_text(&content.text, count).map_err(|error| error.code())?;
+            spans(&content.text, &content.spans, header, count)
         }
         Content::Image(content)
         | Content::Video(content)
         | Content::Audio(content)
-        | Content::File(content) => media(content, header),
+        | Content::File(content) => media(content, header, count),
         Content::Sticker(content) => {
             id(&content.pack)?;
             id(&content.id)?;
-            caption(&content.text)
+            caption(&content.text, count)
         }
-        Content::Location(content) => location(content),
-        Content::Custom(content) => custom(content, usize::MAX),
-        Content::Live(content) => live_state(content),
+        Content::Location(content) => location(content, count),
+        Content::Custom(content) => custom(content, usize::MAX, count),
+        Content::Live(content) => live_state(content, count),
         Content::System(content) => {
-            check_text(&content.text).map_err(|error| error.code())?;
+            check_text(&content.text, count).map_err(|error| error.code())?;
             line(&content.key, ID_BYTES_MAX)?;
             let pairs = &content.arguments;
             let bad = |pair: &crate::settings::Attribute| {
@@ -66,32 +64,32 @@ pub(super) fn content(content: &Content, header: &Header) -> Result<(), Code> {
             };
             deny(pairs.len() > ATTRIBUTES_MAX || pairs.iter().any(bad))
         }
-        Content::Poll(content) => poll(content),
+        Content::Poll(content) => poll(content, count),
         Content::Card(content) => {
             let pages = &content.pages;
             deny(pages.is_empty() || pages.len() > CARD_PAGES_MAX)?;
             for page in pages {
-                label(&page.title)?;
-                caption(&page.text)?;
+                label(&page.title, count)?;
+                caption(&page.text, count)?;
                 line(&page.picture, REFERENCE_BYTES_MAX)?;
             }
-            elements(content.pages.iter().flat_map(|page| &page.elements))
+            elements(content.pages.iter().flat_map(|page| &page.elements), count)
         }
         // Made by the server, of what was checked before.
         Content::Merged(content) => {
-            label(&content.title)?;
+            label(&content.title, count)?;
             deny(content.copies.is_empty() || content.copies.len() > FORWARD_COPIES_MAX)
         }
         Content::Item(content) => {
-            item(&content.item)?;
-            caption(&content.text)
+            item(&content.item, count)?;
+            caption(&content.text, count)
         }
     }
 }
 
 /// What a live object may be: less than other custom contents, because it is kept twice.
-pub(super) fn live_state(content: &CustomContent) -> Result<(), Code> {
-    custom(content, LIVE_DATA_BYTES_MAX)?;
+pub(super) fn live_state(content: &CustomContent, count: Count) -> Result<(), Code> {
+    custom(content, LIVE_DATA_BYTES_MAX, count)?;
     deny(content.text.len() > LIVE_DATA_BYTES_MAX)
 }
 
@@ -115,17 +113,17 @@ fn id(text: &str) -> Result<(), Code> {
 }
 
 /// A short text that a person wrote, in one line.
-fn label(text: &str) -> Result<(), Code> {
+fn label(text: &str, count: Count) -> Result<(), Code> {
     line(text, LABEL_BYTES_MAX)?;
-    deny(text.graphemes(true).count() > LABEL_GRAPHEMES_MAX)
+    deny(count.over(text, LABEL_GRAPHEMES_MAX))
 }
 
 /// A text as in a message, or none.
-fn caption(text: &str) -> Result<(), Code> {
+fn caption(text: &str, count: Count) -> Result<(), Code> {
     if text.is_empty() {
         return Ok(());
     }
-    check_text(text).map_err(|error| error.code())
+    check_text(text, count).map_err(|error| error.code())
 }
 
 fn is_address(text: &str) -> bool {
@@ -137,7 +135,7 @@ fn is_address(text: &str) -> bool {
         && rest.is_some_and(|rest| !rest.is_empty() && !rest.chars().any(bad))
 }
 
-fn spans(text: &str, spans: &[Span], header: &Header) -> Result<(), Code> {
+fn spans(text: &str, spans: &[Span], header: &Header, count: Count) -> Result<(), Code> {
     deny(spans.len() > SPANS_MAX)?;
     let mut before = 0;
     for span in spans {
@@ -158,7 +156,7 @@ fn spans(text: &str, spans: &[Span], header: &Header) -> Result<(), Code> {
                     .any(|it| span.value.parse() == Ok(it))
             }
             SpanKind::Link => is_address(&span.value),
-            SpanKind::Item => (span.item.as_ref()).is_some_and(|it| item(it).is_ok()),
+            SpanKind::Item => (span.item.as_ref()).is_some_and(|it| item(it, count).is_ok()),
             SpanKind::Emoji => id(&span.value).is_ok(),
             // A later client's: it is kept within the same bounds.
             _ => line(&span.value, REFERENCE_BYTES_MAX).is_ok(),
@@ -169,20 +167,20 @@ fn spans(text: &str, spans: &[Span], header: &Header) -> Result<(), Code> {
     Ok(())
 }
 
-fn item(link: &ItemLink) -> Result<(), Code> {
+fn item(link: &ItemLink, count: Count) -> Result<(), Code> {
     id(&link.id)?;
-    label(&link.name)?;
+    label(&link.name, count)?;
     line(&link.rarity, ID_BYTES_MAX)?;
     deny(link.tooltip.len() > ITEM_DATA_BYTES_MAX || link.signature.len() > ITEM_DATA_BYTES_MAX)
 }
 
-fn media(content: &MediaContent, header: &Header) -> Result<(), Code> {
+fn media(content: &MediaContent, header: &Header, count: Count) -> Result<(), Code> {
     let most = match header.kind {
         MessageKind::Image => ATTACHMENTS_MAX,
         _ => 1,
     };
-    let count = content.attachments.len();
-    deny(count == 0 || count > most)?;
+    let files = content.attachments.len();
+    deny(files == 0 || files > most)?;
     for Attachment {
         reference,
         media_type,
@@ -197,7 +195,7 @@ fn media(content: &MediaContent, header: &Header) -> Result<(), Code> {
         deny(reference.is_empty())?;
         line(reference, REFERENCE_BYTES_MAX)?;
         line(media_type, ID_BYTES_MAX)?;
-        label(name)?;
+        label(name, count)?;
         line(thumbnail, REFERENCE_BYTES_MAX)?;
         deny(
             hash.len() > HASH_BYTES_MAX
@@ -205,11 +203,11 @@ fn media(content: &MediaContent, header: &Header) -> Result<(), Code> {
                 || waveform.len() > WAVEFORM_BYTES_MAX,
         )?;
     }
-    caption(&content.text)?;
-    spans(&content.text, &content.spans, header)
+    caption(&content.text, count)?;
+    spans(&content.text, &content.spans, header, count)
 }
 
-fn location(content: &LocationContent) -> Result<(), Code> {
+fn location(content: &LocationContent, count: Count) -> Result<(), Code> {
     deny(content.earth.is_none() && content.world.is_none())?;
     if let Some(earth) = &content.earth {
         deny(earth.latitude.0.abs() > 90.0 || earth.longitude.0.abs() > 180.0)?;
@@ -217,36 +215,36 @@ fn location(content: &LocationContent) -> Result<(), Code> {
     if let Some(world) = &content.world {
         id(&world.map)?;
     }
-    label(&content.label)?;
+    label(&content.label, count)?;
     line(&content.address, REFERENCE_BYTES_MAX)?;
     line(&content.picture, REFERENCE_BYTES_MAX)
 }
 
-fn custom(content: &CustomContent, data_bytes_max: usize) -> Result<(), Code> {
+fn custom(content: &CustomContent, data_bytes_max: usize, count: Count) -> Result<(), Code> {
     id(&content.name)?;
     deny(content.data.len() > data_bytes_max)?;
-    caption(&content.text)
+    caption(&content.text, count)
 }
 
-fn poll(content: &PollContent) -> Result<(), Code> {
+fn poll(content: &PollContent, count: Count) -> Result<(), Code> {
     deny(content.question.trim().is_empty())?;
-    label(&content.question)?;
-    let count = content.options.len();
-    deny(!(POLL_OPTIONS_MIN..=POLL_OPTIONS_MAX).contains(&count))?;
-    deny(content.choices_max as usize > count)?;
+    label(&content.question, count)?;
+    let options = content.options.len();
+    deny(!(POLL_OPTIONS_MIN..=POLL_OPTIONS_MAX).contains(&options))?;
+    deny(content.choices_max as usize > options)?;
     for (index, option) in content.options.iter().enumerate() {
-        label(option)?;
+        label(option, count)?;
         let earlier = content.options.iter().take(index);
         deny(option.trim().is_empty() || earlier.into_iter().any(|other| other == option))?;
     }
     Ok(())
 }
 
-fn elements<'a>(elements: impl Iterator<Item = &'a CardElement>) -> Result<(), Code> {
+fn elements<'a>(elements: impl Iterator<Item = &'a CardElement>, count: Count) -> Result<(), Code> {
     let mut seen: Vec<&str> = Vec::new();
     for element in elements {
         id(&element.id)?;
-        label(&element.label)?;
+        label(&element.label, count)?;
         line(&element.value, REFERENCE_BYTES_MAX)?;
         deny(seen.len() >= CARD_ELEMENTS_MAX || seen.contains(&element.id.as_str()))?;
         seen.push(&element.id);
@@ -254,7 +252,7 @@ fn elements<'a>(elements: impl Iterator<Item = &'a CardElement>) -> Result<(), C
         deny(chooses == element.options.is_empty() || element.options.len() > CARD_OPTIONS_MAX)?;
         for (index, option) in element.options.iter().enumerate() {
             id(&option.id)?;
-            label(&option.label)?;
+            label(&option.label, count)?;
             let mut earlier = element.options.iter().take(index);
             deny(earlier.any(|other| other.id == option.id))?;
         }
@@ -264,7 +262,7 @@ fn elements<'a>(elements: impl Iterator<Item = &'a CardElement>) -> Result<(), C
 }
 
 /// An answer to a card: what it names is there, each once (but `Choices`), chosen among what is offered, and nothing required is missing.
-pub(super) fn answer(card: &CardContent, values: &[AnswerValue]) -> Result<(), Code> {
+pub(super) fn answer(card: &CardContent, values: &[AnswerValue], count: Count) -> Result<(), Code> {
     let elements = || card.pages.iter().flat_map(|page| &page.elements);
     deny(values.is_empty() || values.len() > CARD_ELEMENTS_MAX * CARD_OPTIONS_MAX)?;
     for (index, value) in values.iter().enumerate() {
@@ -281,7 +279,7 @@ pub(super) fn answer(card: &CardContent, values: &[AnswerValue]) -> Result<(), C
         let fits = match element.kind {
             ElementKind::Button => value.value == element.value,
             ElementKind::Choice | ElementKind::Choices => is_option,
-            ElementKind::Text => caption(&value.value).is_ok(),
+            ElementKind::Text => caption(&value.value, count).is_ok(),
             ElementKind::Date => is_date(&value.value),
             ElementKind::Link | ElementKind::Unknown(_) => false,
         };

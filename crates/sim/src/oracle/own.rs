@@ -12,7 +12,7 @@ use fireside_protocol::{
 
 use super::Oracle;
 use crate::{
-    record::{Acked, Act, Moment},
+    record::{Acked, Act, Look, Moment},
     violation::{Check, ensure},
 };
 
@@ -76,11 +76,17 @@ impl Oracle<'_> {
                 let was_here = log.direct || here.is_some_and(inside);
                 let joined = numbers_of_joins(places, *id, &by.user)
                     .any(|join| join.moment < by.given && join.sequence <= sure);
-                // With history from before, who came back sees what they were out for, and had not read it.
-                let mut moves = log.items.range(..=sure).map(|(_, item)| &item.now);
-                let last = moves.rfind(|it| it.member.as_ref() == Some(&by.user));
-                let out =
-                    last.is_some_and(|it| matches!(it.kind, EntryKind::Left | EntryKind::Removed));
+                // With history from before, who came back sees what they were out for, and had not read it; who was on the way out may
+                // have been gone.
+                let until = near.clone().max().unwrap_or(sure);
+                let moves = log.items.iter().map(|(n, item)| (*n, &item.now));
+                let moves: Vec<_> = moves
+                    .filter(|(n, it)| *n <= until && it.member.as_ref() == Some(&by.user))
+                    .collect();
+                let leaves = |it: &Look| matches!(it.kind, EntryKind::Left | EntryKind::Removed);
+                let last = moves.iter().rfind(|(n, _)| *n <= sure);
+                let out = last.is_some_and(|(_, it)| leaves(it))
+                    || moves.iter().any(|(n, it)| *n > sure && leaves(it));
                 if was_here && !out && (joined || log.direct) && sure > 0 {
                     let read = log.read.entry(by.user.clone()).or_default();
                     *read = (*read).max(sure);

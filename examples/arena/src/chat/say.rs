@@ -7,7 +7,7 @@ use bevy_fireside::{
 };
 use fireside_protocol::{
     limits::TEXT_GRAPHEMES_MAX,
-    text::{TextError, check_text},
+    text::{Count, TextError, check_text},
 };
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -145,7 +145,7 @@ pub(crate) fn length(text: &str) -> usize {
 }
 
 fn check(text: &str) -> Result<(), String> {
-    check_text(text).map_err(|error| match error {
+    check_text(text, Count::GRAPHEMES).map_err(|error| match error {
         TextError::TooLong => format!(
             "Too long: {} characters, {TEXT_GRAPHEMES_MAX} fit. Shorten it a little.",
             length(text)

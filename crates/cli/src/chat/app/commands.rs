@@ -7,7 +7,7 @@ use fireside_client_core::{
 };
 use fireside_protocol::{
     Code, ConversationId, UserId,
-    text::{TextError, check_text, normalise_name},
+    text::{Count, TextError, check_text, normalise_name},
 };
 
 use super::{App, Completing, Timeline, Tone, Why, remember};
@@ -470,7 +470,9 @@ impl App {
 fn check(line: &Line) -> Result<(), TextError> {
     match line {
         Line::Whisper(_, text) if text.is_empty() => Ok(()),
-        Line::Text(text) | Line::Edit(text) | Line::Whisper(_, text) => check_text(text),
+        Line::Text(text) | Line::Edit(text) | Line::Whisper(_, text) => {
+            check_text(text, Count::GRAPHEMES)
+        }
         Line::Group(name, _) => normalise_name(name).map(|_| ()),
         _ => Ok(()),
     }
