@@ -161,6 +161,8 @@ const OWED: &[&str] = &[
     "Command::Settings",
     "Completion::Settings",
     "Event::JoinRequests",
+    "Command::SendTransient",
+    "Event::Transient",
     "Command::SetPersonal",
     "Command::ReadAll",
     "Command::SetFolder",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bevy_ecs::{entity::Entity, event::EntityEvent, message::Message};
 use fireside_client::core::{
     ByteString, RequestId,
-    event::{CallError, Completion},
+    event::{CallError, Completion, TransientMessage},
     view::{Diff, TimelineRow},
 };
 use fireside_protocol::{Nonce, Sequence, UserId, WallMs, frames::Member};
@@ -122,6 +122,16 @@ pub struct Invited {
     pub by: UserId,
     /// The conversation's name.
     pub name: String,
+}
+
+/// Somebody said something to who is online now. It is in no timeline: show it, or not.
+#[derive(Clone, Debug, EntityEvent)]
+pub struct TransientReceived {
+    /// Where.
+    #[event_target]
+    pub conversation: Entity,
+    /// Who, where, when and what.
+    pub message: Box<TransientMessage>,
 }
 
 /// A conversation came into the list; its components are set.

@@ -29,7 +29,7 @@ pub use conversation::{
 pub use events::{
     CallFinished, Connected, ConversationAdded, ConversationRemoved, Disconnected, HistoryLoaded,
     Invited, MembersLoaded, MemoryModeEntered, MessageFailed, MessageReceived, MessageSent,
-    MessagesMissed, TimelineChanged, TokenExpiring, TypingChanged,
+    MessagesMissed, TimelineChanged, TokenExpiring, TransientReceived, TypingChanged,
 };
 pub use fireside_client as client_core;
 pub use fireside_protocol::{Code, Nonce, Role, Sequence, UserId};

@@ -36,7 +36,7 @@ use crate::{
     events::{
         CallFinished, ConversationAdded, ConversationRemoved, HistoryLoaded, Invited,
         MembersLoaded, MemoryModeEntered, MessageFailed, MessageReceived, MessageSent,
-        MessagesMissed, TimelineChanged, TokenExpiring, TypingChanged,
+        MessagesMissed, TimelineChanged, TokenExpiring, TransientReceived, TypingChanged,
     },
 };
 
@@ -225,6 +225,14 @@ impl Scratch {
                 by,
                 name,
             }),
+            Event::Transient(message) => {
+                if let Some(conversation) = self.find(world, client, message.conversation) {
+                    world.trigger(TransientReceived {
+                        conversation,
+                        message,
+                    });
+                }
+            }
             // Events of a newer core.
             _ => {}
         }

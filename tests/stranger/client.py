@@ -35,7 +35,7 @@ ANSWER_TIMEOUT = 20.0
 # Kinds, by the page's names.
 CLIENT = {
     "Hello": 1, "Resume": 2, "Ping": 3, "SetToken": 4, "Attention": 5, "Send": 16, "Edit": 17, "Recall": 18, "Read": 19, "React": 22, "Pin": 23,
-    "Vote": 24, "ClosePoll": 25, "SetLive": 26, "Answer": 27, "Delete": 28, "Forward": 29,
+    "Vote": 24, "ClosePoll": 25, "SetLive": 26, "Answer": 27, "Delete": 28, "Forward": 29, "SendTransient": 30,
     "Delivered": 20, "Typing": 21, "CreateGroup": 32, "Invite": 33, "Join": 34, "Leave": 35, "RemoveMember": 36, "SetRole": 37,
     "Block": 38, "RevokeDevice": 39, "SetConversation": 40, "AnswerRequest": 41, "Dissolve": 42, "Mute": 43,
     "Ban": 44, "SetMember": 45, "CreateLink": 46, "RevokeLink": 47, "PageRequest": 48, "HeadsRequest": 49, "UserLogRequest": 50, "MembersRequest": 51,
@@ -47,7 +47,7 @@ CLIENT = {
 }
 SERVER = {
     64: "Welcome", 65: "Refused", 66: "Ack", 67: "Done", 68: "Pong", 69: "Draining", 70: "Kicked", 72: "Entry", 73: "Skip",
-    74: "Head", 75: "UserRecord", 76: "Receipt", 77: "TypingOf", 96: "Page", 97: "HeadsPage", 98: "UserLogPage",
+    74: "Head", 75: "UserRecord", 76: "Receipt", 77: "TypingOf", 105: "Transient", 96: "Page", 97: "HeadsPage", 98: "UserLogPage",
     99: "MembersPage", 100: "DevicesPage", 101: "PinsPage", 102: "BansPage", 103: "LinksPage", 104: "RevisionsPage", 106: "ChildrenPage", 161: "ProfilesPage",
     160: "PresenceOf", 176: "PresencePage", 177: "ReadersPage",
 }

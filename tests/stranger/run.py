@@ -17,6 +17,7 @@ from itertools import pairwise
 import client as wire
 import below  # noqa: F401: its scenarios
 import endings  # noqa: F401: its scenarios
+import transient  # noqa: F401: its scenarios
 from client import AFTER, AROUND, BEFORE, NEWEST, RANGE, Refused, Timeline, direct_id, group_id, new_nonce, text_of
 from world import CHECKS, SCENARIOS, Session, World, check, equal, refusal, scenario
 

@@ -86,6 +86,14 @@ pub enum Command {
         /// These, at most 100.
         numbers: Vec<Sequence>,
     },
+    /// A message for the members who are online now: it is kept nowhere, and has no number, unread or receipts. Completes when the server took it;
+    /// with [`Code::Offline`] when the connection went before that, for it is never sent twice.
+    SendTransient {
+        /// Where to.
+        conversation: ConversationId,
+        /// What: no poll, card or live object, and no answer to another.
+        message: Box<NewMessage>,
+    },
     /// Sends copies of messages to another conversation. The server makes them, so they need not be on this device.
     Forward {
         /// Where to.

@@ -100,6 +100,10 @@ impl Session {
                 messages,
                 merged,
             } => self.forward(request, to, from, messages, merged, now)?,
+            Command::SendTransient {
+                conversation,
+                message,
+            } => self.send_transient(request, conversation, *message, now)?,
             Command::Delete {
                 conversation,
                 upto,

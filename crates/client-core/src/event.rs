@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use fireside_protocol::{
-    Code, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, UserProfile, WallMs,
+    Code, Content, ConversationId, LinkCode, Nonce, Sequence, Settings, UserId, UserProfile,
+    WallMs,
     frames::{Banned, ChildSummary, Device, Link, Member, Revision},
     presence::PresenceOf,
 };
@@ -95,7 +96,9 @@ pub enum Event {
         /// When.
         at: WallMs,
     },
-    /// So many [`Event::MessageReceived`] found no room.
+    /// Somebody said something to who is online now. It is in no view: the game shows it, or not.
+    Transient(Box<TransientMessage>),
+    /// So many [`Event::MessageReceived`] and [`Event::Transient`] found no room.
     Missed {
         /// How many.
         count: u64,
@@ -146,6 +149,7 @@ impl Event {
             | Self::Receipts { .. }
             | Self::Sync(_) => EventClass::View,
             Self::MessageReceived { .. }
+            | Self::Transient(_)
             | Self::Missed { .. }
             | Self::Invited { .. }
             | Self::JoinRequests { .. } => EventClass::Notice,
@@ -172,6 +176,21 @@ impl Event {
             _ => 1,
         }
     }
+}
+
+/// What somebody said to who is online.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TransientMessage {
+    /// Where.
+    pub conversation: ConversationId,
+    /// Who: another user, or this one on another device.
+    pub sender: UserId,
+    /// When.
+    pub at: WallMs,
+    /// Whether it names this user, or everybody.
+    pub names_me: bool,
+    /// What. A kind that this build does not know is not told.
+    pub content: Content,
 }
 
 /// What a call gave.

@@ -35,6 +35,7 @@ mod sync;
 mod timeline;
 mod timers;
 mod token;
+mod transient;
 
 pub use bytestring::ByteString;
 pub use command::{Command, CommandError, NewMessage, RequestId};

@@ -30,6 +30,13 @@ pub(crate) struct Call {
     sent: bool,
 }
 
+impl Call {
+    /// It has no name that would make a repeat safe, and is no read.
+    fn is_once(&self) -> bool {
+        matches!(self.frame.as_deref(), Some(ClientFrame::SendTransient(_)))
+    }
+}
+
 /// All that wait.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
@@ -111,15 +118,26 @@ impl Session {
 
     /// The link is gone: commands are sent again on the next, with their nonces.
     pub(crate) fn calls_lost(&mut self) {
-        for call in self.calls.waiting.values_mut() {
+        let mut once = Vec::new();
+        for (request, call) in self.calls.waiting.iter_mut() {
+            if call.sent && call.is_once() {
+                once.push(*request);
+            }
             call.sent = false;
+        }
+        for request in once {
+            self.fail(request, Code::Offline);
         }
     }
 
     /// One call's request was lost by the transport.
     pub(crate) fn call_lost(&mut self, request: RequestId) {
-        if let Some(call) = self.calls.waiting.get_mut(&request) {
-            call.sent = false;
+        let Some(call) = self.calls.waiting.get_mut(&request) else {
+            return;
+        };
+        call.sent = false;
+        if call.is_once() {
+            self.fail(request, Code::Offline);
         }
         self.send_calls();
     }

@@ -67,6 +67,7 @@ impl Session {
             ServerFrame::UserRecord(record) => self.on_user_record(&record, true),
             ServerFrame::Receipt(receipt) => self.on_receipt(&receipt),
             ServerFrame::TypingOf(typing) => self.on_typing_of(&typing),
+            ServerFrame::Transient(told) => self.on_transient(told),
             ServerFrame::Ack(ack) => self.on_ack(request, &ack),
             ServerFrame::Done(_) => match self.requests.remove(&request) {
                 Some(Request::SetToken(call)) => self.on_token_set(call),
@@ -322,7 +323,7 @@ impl Session {
     }
 
     pub(crate) fn push_notice(&mut self, notice: Event) {
-        let message = matches!(notice, Event::MessageReceived { .. });
+        let message = matches!(notice, Event::MessageReceived { .. } | Event::Transient(_));
         // Invitations are kept in the profile too, and are few: they get a second helping.
         let max = if message {
             NOTICES_MAX

@@ -21,6 +21,7 @@ use crate::{
     record,
     report::Report,
     settings::{JoinPolicy, Settings},
+    transient::{SendTransient, Transient},
 };
 
 mod children;
@@ -748,6 +749,7 @@ frames! {
         27 Answer Chat,
         28 Delete Chat,
         29 Forward Chat,
+        30 SendTransient Chat,
         32 CreateGroup Chat,
         33 Invite Chat,
         34 Join Chat,
@@ -815,6 +817,7 @@ frames! {
         102 BansPage Page,
         103 LinksPage Page,
         104 RevisionsPage Page,
+        105 Transient Chat,
         106 ChildrenPage Page,
         160 PresenceOf Chat,
         161 ProfilesPage Page,

@@ -18,6 +18,7 @@ pub mod report;
 pub mod schema;
 pub mod settings;
 pub mod text;
+pub mod transient;
 
 pub use code::Code;
 pub use codec::{DecodeError, Raw, Real, Record, Wire, decode, encode};

@@ -268,6 +268,7 @@ fn frame_line(side: &str, info: &FrameInfo, case: &str, body: &Value) -> Json {
         "UserRecord",
         "Receipt",
         "TypingOf",
+        "Transient",
         "PresenceOf",
     ];
     let silent = ["Delivered", "Typing"];

@@ -84,7 +84,8 @@ impl Node {
             | ClientFrame::Edit(_)
             | ClientFrame::Recall(_)
             | ClientFrame::Answer(_)
-            | ClientFrame::Forward(_) => {}
+            | ClientFrame::Forward(_)
+            | ClientFrame::SendTransient(_) => {}
             _ => {
                 let rate = self.config.rate_requests_per_s;
                 let at = now.monotonic_ms;
@@ -135,6 +136,7 @@ impl Node {
             ClientFrame::Answer(frame) => frame.conversation,
             ClientFrame::Delete(frame) => frame.conversation,
             ClientFrame::Forward(frame) => frame.conversation,
+            ClientFrame::SendTransient(frame) => frame.conversation,
             ClientFrame::Read(frame) => frame.conversation,
             ClientFrame::CreateGroup(frame) => {
                 let made = ConversationId::made(&user, frame.nonce);
@@ -345,6 +347,12 @@ impl Node {
                 }
                 self.append(conversation, job, plan, now);
             }
+            Decision::Tell => {
+                if let Task::Frame(ClientFrame::SendTransient(frame)) = &job.task {
+                    let frame = frame.clone();
+                    self.take_transient(conversation, job, frame, now);
+                }
+            }
             Decision::Refuse(code) => self.refuse_for_good(conversation, job, code, now),
             Decision::Later(code, wait_ms) => self.give_up(job, code, wait_ms),
             wanted @ (Decision::Item(_) | Decision::Member(..) | Decision::Originals) => {
@@ -363,7 +371,7 @@ impl Node {
     }
 
     /// Charges the rate limits of a message.
-    fn charge(
+    pub(crate) fn charge(
         &mut self,
         conversation: ConversationKey,
         job: &mut Job,

@@ -90,6 +90,9 @@ pub struct Counters {
     pub heads_sent: u64,
     pub receipts_sent: u64,
     pub typing_sent: u64,
+    pub transients_sent: u64,
+    /// No room, or fallen behind.
+    pub transients_lost: u64,
     pub rate_limited: u64,
     pub overloaded: u64,
     pub store_errors: u64,

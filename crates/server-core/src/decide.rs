@@ -57,6 +57,8 @@ pub(crate) enum Decision {
     Refuse(Code),
     /// Refused for so many ms.
     Later(Code, u64),
+    /// Tell it to who is online.
+    Tell,
     /// Undecided without this item.
     Item(Target),
     /// Undecided without this user's record in another conversation.
@@ -86,6 +88,7 @@ impl Case<'_> {
         let decided = match frame {
             ClientFrame::Send(send) => self.send(send),
             ClientFrame::Forward(forward) => self.forward(forward),
+            ClientFrame::SendTransient(frame) => self.transient(frame),
             ClientFrame::Edit(edit) => self.edit(edit),
             ClientFrame::Recall(recall) => self.recall(recall),
             ClientFrame::React(react) => self.react(react),
@@ -459,7 +462,7 @@ fn own(content: &Bytes) -> Bytes {
     Bytes::copy_from_slice(content)
 }
 
-fn check_content(header: &Header, content: &Bytes) -> Result<Content, Code> {
+pub(crate) fn check_content(header: &Header, content: &Bytes) -> Result<Content, Code> {
     if content.len() > CONTENT_BYTES_MAX {
         return Err(Code::ContentTooLarge);
     }

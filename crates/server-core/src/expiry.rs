@@ -170,14 +170,14 @@ impl Node {
 
     /// Messages came, here or on another node: some may end sooner than what is known.
     pub(crate) fn note_expiries(&mut self, published: &Published, now: Now) {
-        let Published::Entries { conversation, .. } = published;
+        let (conversation, _) = published.place();
         if (published.metas()).any(|meta| meta.kind == EntryKind::Recall) {
             // An admin's reaches what was copied from it.
             self.look_again(now.monotonic_ms);
         }
         for meta in published.metas().filter(|meta| meta.expires != 0) {
             if self.config.breaks.expiry_forgotten {
-                self.expiries.seen.insert((*conversation, meta.sequence));
+                self.expiries.seen.insert((conversation, meta.sequence));
             }
             self.look_by(meta.expires, now);
         }

@@ -18,12 +18,8 @@ use crate::{
 impl Node {
     /// Entries came from the bus.
     pub(crate) fn deliver(&mut self, published: Published, now: Now) {
-        let Published::Entries {
-            conversation,
-            version,
-            ..
-        } = &published;
-        let Some(key) = self.conversations.key(*conversation) else {
+        let (conversation, version) = published.place();
+        let Some(key) = self.conversations.key(conversation) else {
             return;
         };
         let Some(slot) = self.conversations.get_mut(key) else {
@@ -34,7 +30,7 @@ impl Node {
         }
         let ready = slot.loaded.as_mut().is_some_and(|loaded| {
             // Another node changed members, or blocks: what is here would decide wrongly.
-            loaded.dirty |= loaded.version().is_none_or(|own| own < *version);
+            loaded.dirty |= loaded.version().is_none_or(|own| own < version);
             !loaded.dirty
         });
         if ready && slot.work.as_ref().is_none_or(|work| work.held.is_empty()) {
@@ -69,9 +65,9 @@ impl Node {
                 }
                 return;
             };
-            let Published::Entries { version, .. } = &published;
+            let (_, version) = published.place();
             if let Some(loaded) = &mut slot.loaded
-                && loaded.version().is_some_and(|own| own < *version)
+                && loaded.version().is_some_and(|own| own < version)
             {
                 loaded.dirty = true;
                 work.held.push_front(published);
@@ -121,7 +117,10 @@ impl Node {
         only: Option<UserKey>,
         now: Now,
     ) {
-        let Published::Entries { entries, .. } = published;
+        let entries = match published {
+            Published::Entries { entries, .. } => entries,
+            Published::Transient { told, .. } => return self.tell(key, told),
+        };
         let Self {
             conversations,
             users,

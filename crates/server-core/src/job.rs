@@ -118,6 +118,7 @@ impl Job {
                     | ClientFrame::Recall(_)
                     | ClientFrame::Answer(_)
                     | ClientFrame::Forward(_)
+                    | ClientFrame::SendTransient(_)
             )
         )
     }

@@ -46,6 +46,7 @@ mod slab;
 pub mod storage;
 mod sync;
 mod timers;
+pub mod transient;
 mod users;
 
 pub use breaks::{Breaks, Loss};

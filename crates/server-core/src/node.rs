@@ -27,6 +27,7 @@ use crate::{
     session::Sessions,
     storage::{Op, Reply, StoreError, StoredEntry, Ticket},
     timers::{Due, Timers},
+    transient::Told,
     users::Users,
 };
 pub use crate::{
@@ -110,12 +111,41 @@ pub enum Published {
         /// They.
         entries: Arc<[StoredEntry]>,
     },
+    /// A transient message.
+    Transient {
+        /// Where.
+        conversation: ConversationId,
+        /// The version that it was decided on.
+        version: u64,
+        /// It.
+        told: Told,
+    },
 }
 
 impl Published {
+    /// Where it belongs, and the version of that after it.
+    #[must_use]
+    pub const fn place(&self) -> (ConversationId, u64) {
+        match self {
+            Self::Entries {
+                conversation,
+                version,
+                ..
+            }
+            | Self::Transient {
+                conversation,
+                version,
+                ..
+            } => (*conversation, *version),
+        }
+    }
+
     /// What the rules need of an entry.
     pub fn metas(&self) -> impl Iterator<Item = &EntryMeta> {
-        let Self::Entries { entries, .. } = self;
+        let entries = match self {
+            Self::Entries { entries, .. } => &**entries,
+            Self::Transient { .. } => &[],
+        };
         entries.iter().map(|entry| &entry.meta)
     }
 }

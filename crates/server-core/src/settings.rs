@@ -102,7 +102,9 @@ impl Node {
     pub(crate) fn slow(&mut self, conversation: ConversationKey, job: &mut Job, now: Now) {
         let is_message = matches!(
             job.task,
-            Task::Frame(ClientFrame::Send(_) | ClientFrame::Forward(_))
+            Task::Frame(
+                ClientFrame::Send(_) | ClientFrame::Forward(_) | ClientFrame::SendTransient(_)
+            )
         );
         let slot = self.conversations.get_mut(conversation);
         let Some(loaded) = slot.and_then(|slot| slot.loaded.as_mut()) else {

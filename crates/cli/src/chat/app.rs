@@ -248,6 +248,15 @@ impl App {
                     self.say(format!("{sender}: {}", safe_line(text)), Tone::Plain);
                 }
             }
+            Event::Transient(told) => {
+                self.typing
+                    .remove(&(told.conversation, told.sender.clone()));
+                self.bell |= told.names_me;
+                let text = told.content.plain_text();
+                let text = if text.is_empty() { "something" } else { &text };
+                let said = format!("{} (only now): {}", told.sender, safe_line(text));
+                self.say(said, Tone::Plain);
+            }
             Event::Missed { count } => self.say(format!("{count} more messages came"), Tone::Plain),
             Event::Invited {
                 conversation,

@@ -69,6 +69,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
     ("/silent", "text", "say it without a sound or a count"),
     ("/burn", "30m|8h|2d text", "say something that ends"),
     (
+        "/now",
+        "text",
+        "say something to who is online now, kept nowhere",
+    ),
+    (
         "/lifetime",
         "30m|8h|2d|off",
         "let what is said here end after so long",
@@ -151,6 +156,8 @@ pub(crate) enum Line {
     Silent(String),
     /// What ends after so many ms.
     Burn(u64, String),
+    /// Say something to who is online now.
+    Now(String),
     /// What messages live here, in ms; 0: for ever.
     Lifetime(u64),
     Poll(String, Vec<String>),
@@ -253,6 +260,8 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         }
         "/silent" if rest.is_empty() => Err(usage(command)),
         "/silent" => Ok(Line::Silent(rest.to_owned())),
+        "/now" if rest.is_empty() => Err(usage(command)),
+        "/now" => Ok(Line::Now(rest.to_owned())),
         "/burn" => {
             let (span, text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
             let text = text.trim_start().to_owned();
@@ -464,6 +473,8 @@ mod tests {
         assert_eq!(parse("/vote 1,3"), Ok(Line::Vote(vec![1, 3])));
         let burns = Line::Burn(7_200_000, "read this".to_owned());
         assert_eq!(parse("/burn 2h read this"), Ok(burns));
+        assert_eq!(parse("/now hi all"), Ok(Line::Now("hi all".to_owned())));
+        assert!(parse("/now ").is_err());
         assert!(parse("/burn 2h").is_err() && parse("/burn read this").is_err());
         assert_eq!(parse("/lifetime 1d"), Ok(Line::Lifetime(86_400_000)));
         assert_eq!(parse("/lifetime off"), Ok(Line::Lifetime(0)));

@@ -14,5 +14,6 @@ mod server;
 mod settings;
 mod sync;
 mod sync_state;
+mod transient;
 mod views;
 mod world;

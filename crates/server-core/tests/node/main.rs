@@ -25,4 +25,5 @@ mod presence;
 mod public;
 mod sessions;
 mod settings;
+mod transient;
 mod world;

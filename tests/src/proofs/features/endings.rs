@@ -1,10 +1,11 @@
-//! Scenes of messages that end by themselves, and of what is forwarded.
+//! Scenes of messages that end by themselves or are never kept, and of what is forwarded.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fireside_client_core::{
     Command, NewMessage,
     command::{MessageRef, Recipient},
+    event::Event,
     view::Body,
 };
 use fireside_protocol::{Content, Settings, content::PollContent, limits::LIFETIME_MS_MIN};
@@ -77,6 +78,31 @@ pub(super) const SCENES: &[Scene] = &[
                 let poll = details.and_then(|it| it.poll.as_ref());
                 poll.is_some_and(|poll| poll.closed)
             })
+        },
+    },
+    Scene {
+        name: "transient message",
+        act: |stage, place| {
+            let say = Command::SendTransient {
+                conversation: place.group,
+                message: Box::new(text("only now")),
+            };
+            stage.call(Role::Bob, say)?;
+            Ok(())
+        },
+        // Heard by whoever is there; no device has anything of it afterwards.
+        shows: |stage, role, place| {
+            let bob = Stage::user(Role::Bob)?;
+            let device = stage.device(role)?;
+            let heard = (device.events.iter()).any(|event| match event {
+                Event::Transient(told) => {
+                    told.conversation == place.group
+                        && told.sender == bob
+                        && told.content == text("only now").content
+                }
+                _ => false,
+            });
+            Ok(heard == (role == Role::Ann))
         },
     },
     Scene {

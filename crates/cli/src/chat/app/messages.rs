@@ -17,7 +17,7 @@ use fireside_protocol::{
 };
 
 use super::{App, Tone, Why};
-use crate::chat::words::Line;
+use crate::chat::{words::Line, wrap::safe_line};
 
 impl App {
     /// Sends copies of the last messages of a conversation to a user, or to a conversation of that name.
@@ -61,6 +61,17 @@ impl App {
                 let message = self.written(&text);
                 let expires = super::super::wall_ms().saturating_add(ms);
                 self.send(conversation, NewMessage { expires, ..message });
+            }
+            Line::Now(text) => {
+                let said = format!("to who is online now: {}", safe_line(&text));
+                let message = Box::new(self.written(&text));
+                self.act(
+                    Command::SendTransient {
+                        conversation,
+                        message,
+                    },
+                    Why::Say(said),
+                );
             }
             Line::Lifetime(ms) => {
                 let change = Settings {
