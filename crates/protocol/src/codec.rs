@@ -115,8 +115,11 @@ pub fn decode<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
     Ok(value)
 }
 
-/// Reads one value that must fill `bytes` with what reads it.
-pub(crate) fn read_whole(
+/// As [`decode`], with what reads the value.
+///
+/// # Errors
+/// [`DecodeError`].
+pub fn read_whole(
     bytes: &Bytes,
     read: &mut dyn FnMut(&mut Reader<'_>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
