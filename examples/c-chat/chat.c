@@ -74,11 +74,9 @@ static const char *mark(uint32_t state)
     }
 }
 
-static void print_row(const fireside_events *batch, const fireside_timeline_row *row)
+static void print_row(const fireside_timeline_row *row)
 {
-    fireside_str sender = row->sender;
-    fireside_str text = row->text;
-    fireside_str subject = row->subject;
+    fireside_str sender = row->sender, text = row->text, subject = row->subject;
     switch (row->body) {
     case FIRESIDE_BODY_TEXT:
         printf("<%.*s> %.*s%s%s\n", (int)sender.len, sender.len ? sender.data : "", (int)text.len,
@@ -111,7 +109,7 @@ static void keep(chat *c, size_t at, const fireside_events *batch, uint32_t from
     to->state = row->state;
     to->own = sender.len == strlen(c->name) && memcmp(sender.data, c->name, sender.len) == 0;
     if (changed) {
-        print_row(batch, row);
+        print_row(row);
     }
 }
 
@@ -164,7 +162,7 @@ static void on_timeline(chat *c, const fireside_events *batch, const fireside_ev
     }
 }
 
-static void on_state(const fireside_events *batch, const fireside_event *event)
+static void on_state(const fireside_event *event)
 {
     static const char *const names[] = {"offline", "connecting", "connected", "reconnecting", "refused"};
     fireside_str text = event->text;
@@ -178,7 +176,7 @@ static void on_event(chat *c, const fireside_events *batch, const fireside_event
     fireside_str text = event->text;
     switch (event->kind) {
     case FIRESIDE_EVENT_STATE:
-        on_state(batch, event);
+        on_state(event);
         break;
     case FIRESIDE_EVENT_COMPLETED:
         if (event->status != FIRESIDE_STATUS_OK) {

@@ -144,6 +144,7 @@ static int is_invited(const fireside_events *batch, const fireside_event *event,
 
 static int is_typing(const fireside_events *batch, const fireside_event *event, void *data)
 {
+    (void)batch;
     return event->kind == FIRESIDE_EVENT_TYPING && event->flag == 1 &&
            same(event->user, (const char *)data);
 }
