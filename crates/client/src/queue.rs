@@ -388,16 +388,17 @@ impl Queues {
         if !self.reading.swap(false, Ordering::Relaxed) {
             return;
         }
-        // Held by a tick around this one, which reads from it.
-        if let Some(mut taken) = self.taken.try_lock()
-            && taken.read > 0
-            && taken.read == taken.events.len()
-        {
-            taken.read = 0;
-            if let Some(mut spent) = self.spent.try_lock() {
-                std::mem::swap(&mut *spent, &mut taken.events);
+        match self.taken.try_lock() {
+            Some(mut taken) if taken.read > 0 && taken.read == taken.events.len() => {
+                taken.read = 0;
+                if let Some(mut spent) = self.spent.try_lock() {
+                    std::mem::swap(&mut *spent, &mut taken.events);
+                }
+                taken.events.clear();
             }
-            taken.events.clear();
+            Some(_) => {}
+            // A tick around this one reads from it: the next one lets go of it.
+            None => self.reading.store(true, Ordering::Relaxed),
         }
         let mut kept = lock_awake(&self.kept);
         if let Some(mut spent) = self.spent.try_lock() {

@@ -247,6 +247,25 @@ fn what_was_read_stays_until_the_next_tick() {
 }
 
 #[test]
+fn a_tick_within_one_that_reads_leaves_it_what_it_reads() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    for round in 0..3 {
+        Fake::of((0..20).map(notice)).pump(&mut outlet, &link);
+        let mut order = Vec::new();
+        let tick = link.tick(
+            100,
+            LONG,
+            Game::Reads(&mut |event| {
+                link.tick(100, LONG, Game::Reads(&mut |_| ()));
+                order.push(event.clone());
+            }),
+        );
+        assert_eq!(tick.delivered, 20, "round {round}");
+        assert_eq!(order, (0..20).map(notice).collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn what_stays_is_bounded() {
     let (link, mut outlet) = (Queues::new(), Outlet::default());
     let mut core = Fake::of((0..3 * KEPT_EVENTS_MAX as u64).map(view));
