@@ -372,7 +372,7 @@ impl Batch {
             // Not in the interface yet: what a newer library would show, with what is left of it as text.
             Body::Content(content) => {
                 flat.body = c::FIRESIDE_BODY_UNKNOWN;
-                flat.text = self.made(content.plain_text().into());
+                flat.text = self.made(content.plain_text());
             }
             Body::Settings(_)
             | Body::Dissolved

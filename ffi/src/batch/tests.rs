@@ -217,7 +217,7 @@ fn reactions_of_rows_lie_in_arrays_of_their_own() {
         .map(|one| {
             let users = one.user_first as usize..(one.user_first + one.user_count) as usize;
             let users = &batch.reaction_users[users];
-            let names: Vec<_> = users.iter().map(|span| text(span)).collect();
+            let names: Vec<_> = users.iter().map(text).collect();
             format!("{} {} {}", text(&one.key), names.join("+"), one.mine)
         })
         .collect();
