@@ -57,7 +57,9 @@ pub fn is_possible(item: &Entry, op: &FacetOp, by: &UserId) -> bool {
             !state.closed && allows_vote(&state, choices, by)
         }
         FacetOp::Thread { .. } => !(item.facets.iter()).any(|it| it.kind == FacetKind::Thread),
-        FacetOp::Pin { .. } | FacetOp::ClosePoll | FacetOp::Live { .. } => true,
+        // Its author and its time close it once, and whoever comes second makes no entry.
+        FacetOp::ClosePoll => !votes(&item.facets).closed,
+        FacetOp::Pin { .. } | FacetOp::Live { .. } => true,
     }
 }
 
