@@ -41,6 +41,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) body: &'a Body,
     pub(crate) spans: &'a [Span],
     pub(crate) votes: Option<&'a Votes>,
+    /// What this user chose in an anonymous poll, whose votes name nobody.
+    pub(crate) ballot: Option<&'a [u32]>,
     pub(crate) quote: Option<Quote>,
     pub(crate) thread: Option<ConversationId>,
     /// This user, and their role here; of an own message that is not sent yet nobody.
@@ -61,6 +63,7 @@ pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
         body,
         spans,
         votes,
+        ballot,
         quote,
         thread,
         me,
@@ -106,12 +109,17 @@ pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
                         let one = votes.options.iter().find(|one| one.option == number);
                         let users = one.map_or(&[][..], |one| &one.users);
                         PollOptionRow {
-                            mine: me.is_some_and(|me| users.contains(me)),
+                            mine: match ballot {
+                                Some(ballot) => ballot.contains(&number),
+                                None => me.is_some_and(|me| users.contains(me)),
+                            },
+                            count: votes.count(number),
                             users: users.into(),
                         }
                     })
                     .collect(),
                 closed: votes.closed,
+                anonymous: poll.anonymous,
             }
         }),
     }))

@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, FolderId, FriendState, Nonce, Now, Personal, RecordKey,
-    Sequence, TextContent, WallMs, decode, encode,
+    Sequence, TextContent, WallMs,
+    content::Ballots,
+    decode, encode,
     frames::{Read, Send, UserRecord, UserRecordKind},
     limits::{DRAFT_INTERVAL_MS, DRAFTS_MAX, FOLDERS_MAX, FRIENDS_MAX, PROFILES_MAX},
     personal::{
@@ -194,6 +196,14 @@ impl Own {
             return None;
         }
         draft_row(&said.content, said.reply_to)
+    }
+
+    /// What the user chose in an anonymous poll, as the server last said it.
+    pub(crate) fn ballot(&self, id: ConversationId, poll: Sequence) -> Vec<u32> {
+        let key = RecordKey::of_conversation(UserRecordKind::Ballots, id);
+        let record = self.live(&key);
+        let ballots = record.and_then(|record| decode::<Ballots>(&record.body).ok());
+        ballots.map_or_else(Vec::new, |ballots| ballots.choices(poll).to_vec())
     }
 
     /// The name of the newest draft here, which a message must be named after.
@@ -483,7 +493,9 @@ impl Session {
     /// A record of what belongs to the user. `false`: it is of another kind.
     pub(crate) fn on_own_record(&mut self, record: &UserRecord) -> bool {
         let whole = match record.kind {
-            UserRecordKind::Personal | UserRecordKind::Draft => record.conversation.is_some(),
+            UserRecordKind::Personal | UserRecordKind::Draft | UserRecordKind::Ballots => {
+                record.conversation.is_some()
+            }
             UserRecordKind::Folder => record.folder.is_some(),
             UserRecordKind::Friend => record.user.is_some(),
             UserRecordKind::Receipts => true,
@@ -498,6 +510,9 @@ impl Session {
             self.cache.transaction.records.push(record.clone());
             if let Some(id) = record.conversation {
                 self.list.touch(id);
+                if record.kind == UserRecordKind::Ballots {
+                    self.timeline_dirty(id);
+                }
             }
             if record.kind == UserRecordKind::Folder {
                 self.list.reset();

@@ -513,7 +513,18 @@ impl Session {
         self.show_reactions(item, &pending, &mut row);
         if let Some(header) = &item.entry.header {
             let extra = item.extra.as_ref();
-            let votes = self.pending_votes(extra.map(|extra| &extra.votes), &pending, &mut row);
+            let mut ballot = match &row.body {
+                Body::Content(content) => match &**content {
+                    Content::Poll(poll) if poll.anonymous => {
+                        let (id, number) = (conversation.id(), item.entry.sequence);
+                        Some(self.own.ballot(id, number))
+                    }
+                    _ => None,
+                },
+                _ => None,
+            };
+            let votes = extra.map(|extra| &extra.votes);
+            let votes = self.pending_votes(votes, &mut ballot, &pending, &mut row);
             let spans = edited_spans.as_deref();
             let spans = spans.or_else(|| extra.map(|extra| extra.spans.as_slice()));
             row.details = details_of(Shown {
@@ -521,6 +532,7 @@ impl Session {
                 body: &row.body,
                 spans: spans.unwrap_or_default(),
                 votes: votes.as_deref(),
+                ballot: ballot.as_deref(),
                 quote: conversation.quote(header.reply_to),
                 thread: extra.and_then(|extra| extra.thread),
                 me: me.map(|me| (me, head.role)),
@@ -545,6 +557,7 @@ impl Session {
     fn pending_votes<'a>(
         &self,
         votes: Option<&'a Votes>,
+        ballot: &mut Option<Vec<u32>>,
         pending: &[PendingFacet<'_>],
         row: &mut TimelineRow,
     ) -> Option<Cow<'a, Votes>> {
@@ -552,8 +565,11 @@ impl Session {
         for wish in pending {
             match wish {
                 PendingFacet::Vote(choices) => {
-                    if let Some(me) = &self.me {
-                        let votes = votes.get_or_insert_with(|| Cow::Owned(Votes::none()));
+                    let votes = votes.get_or_insert_with(|| Cow::Owned(Votes::none()));
+                    if let Some(ballot) = ballot {
+                        votes.to_mut().vote_unnamed(ballot, choices);
+                        *ballot = choices.to_vec();
+                    } else if let Some(me) = &self.me {
                         votes.to_mut().vote(choices, me);
                     }
                 }
@@ -624,6 +640,7 @@ impl Session {
                     body: &body,
                     spans,
                     votes: None,
+                    ballot: None,
                     quote,
                     thread: None,
                     me: None,

@@ -267,6 +267,8 @@ pub struct PollRow {
     pub options: Vec<PollOptionRow>,
     /// No more votes. One whose `ends` is over is closed too.
     pub closed: bool,
+    /// Nobody is told who chose what.
+    pub anonymous: bool,
 }
 
 /// Who chose an option.
@@ -274,7 +276,9 @@ pub struct PollRow {
 pub struct PollOptionRow {
     /// This user did.
     pub mine: bool,
-    /// They, in the order they did; their number is the count.
+    /// How many did.
+    pub count: u64,
+    /// They, in the order they did; of an anonymous poll nobody.
     pub users: Arc<[UserId]>,
 }
 

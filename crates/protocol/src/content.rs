@@ -223,6 +223,8 @@ record! {
         opt "mx" choices_max: u32,
         /// No vote counts after this, and the server closes it then; 0: until somebody closes it.
         opt "en" ends: WallMs,
+        /// Nobody is told who chose what, only how many did.
+        opt "an" anonymous: bool,
     }
 }
 
@@ -231,8 +233,28 @@ record! {
     OptionVotes {
         /// Which, from 0.
         req "n" option: u32,
-        /// They, in the order they did.
+        /// They, in the order they did; of an anonymous poll nobody.
         opt "us" users: Vec<UserId>,
+        /// Of an anonymous poll: how many. Else 0, and `users` says it.
+        opt "ct" count: u64,
+    }
+}
+
+record! {
+    /// What a user chose in an anonymous poll.
+    Ballot {
+        /// The poll's number.
+        req "n" poll: Sequence,
+        /// Which options, ascending; none: the vote was taken back.
+        opt "os" choices: Vec<u32>,
+    }
+}
+
+record! {
+    /// What a user chose in the anonymous polls of a conversation: the body of a record of their user log, which nobody else gets.
+    Ballots {
+        /// By number ascending; at most [`BALLOTS_MAX`](crate::limits::BALLOTS_MAX), those of the newest polls.
+        opt "bs" ballots: Vec<Ballot>,
     }
 }
 
@@ -557,6 +579,7 @@ impl Votes {
                 let new = OptionVotes {
                     option: *option,
                     users: Vec::new(),
+                    count: 0,
                 };
                 self.options.insert(place, new);
                 place
@@ -568,5 +591,49 @@ impl Votes {
             }
         }
         self.options.retain(|one| !one.users.is_empty());
+    }
+
+    /// How many chose an option.
+    #[must_use]
+    pub fn count(&self, option: u32) -> u64 {
+        let one = self.options.iter().find(|one| one.option == option);
+        one.map_or(0, |one| one.count.max(one.users.len() as u64))
+    }
+
+    /// Counts a choice in the place of the one before, as anonymous polls do.
+    pub fn vote_unnamed(&mut self, before: &[u32], choices: &[u32]) {
+        for one in &mut self.options {
+            if before.contains(&one.option) {
+                one.count = one.count.saturating_sub(1);
+            }
+        }
+        for option in choices {
+            match (self.options).binary_search_by_key(option, |one| one.option) {
+                Ok(place) => {
+                    if let Some(one) = self.options.get_mut(place) {
+                        one.count = one.count.saturating_add(1);
+                    }
+                }
+                Err(place) => {
+                    let new = OptionVotes {
+                        option: *option,
+                        users: Vec::new(),
+                        count: 1,
+                    };
+                    self.options.insert(place, new);
+                }
+            }
+        }
+        self.options.retain(|one| one.count > 0);
+    }
+}
+
+impl Ballots {
+    /// What was chosen in a poll; nothing if the user did not vote.
+    #[must_use]
+    pub fn choices(&self, poll: Sequence) -> &[u32] {
+        let place = self.ballots.binary_search_by_key(&poll, |one| one.poll);
+        let one = place.ok().and_then(|place| self.ballots.get(place));
+        one.map_or(&[], |one| &one.choices)
     }
 }

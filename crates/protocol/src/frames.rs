@@ -104,6 +104,8 @@ open_enum! {
         6 Asked,
         /// `conversation`, `value` = how many ask to come in, for its admins and owner; gone = nobody.
         7 JoinRequests,
+        /// `conversation`, `body` = a `Ballots`: what the user chose in its anonymous polls.
+        8 Ballots,
         /// `conversation`, `body` = a `Personal`: what the user set there for themselves; gone = nothing.
         16 Personal,
         /// `folder`, `name`, `value` = its place among the folders; gone = removed.

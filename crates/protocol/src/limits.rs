@@ -67,6 +67,8 @@ pub const POLL_OPTIONS_MAX: usize = 20;
 pub const VOTES_MAX: usize = 500;
 /// Bytes of a poll's votes as they are encoded.
 pub const VOTES_BYTES_MAX: usize = 7 * 1024;
+/// Anonymous polls of a conversation, the newest, for which it is kept what a user chose.
+pub const BALLOTS_MAX: usize = 128;
 /// Pages of a card.
 pub const CARD_PAGES_MAX: usize = 10;
 /// Elements of a card, of all its pages.

@@ -7,10 +7,11 @@
 use crate::{
     codec::{Field, Record},
     content::{
-        AnswerContent, AnswerValue, Attachment, CardContent, CardElement, CardOption, CardPage,
-        Copied, CustomContent, EarthPlace, ElementKind, Forwarded, ItemContent, ItemLink,
-        LiveState, LocationContent, MediaContent, MergedContent, OptionVotes, PollContent, Span,
-        SpanKind, StickerContent, SystemContent, TextContent, Votes, WorldPlace,
+        AnswerContent, AnswerValue, Attachment, Ballot, Ballots, CardContent, CardElement,
+        CardOption, CardPage, Copied, CustomContent, EarthPlace, ElementKind, Forwarded,
+        ItemContent, ItemLink, LiveState, LocationContent, MediaContent, MergedContent,
+        OptionVotes, PollContent, Span, SpanKind, StickerContent, SystemContent, TextContent,
+        Votes, WorldPlace,
     },
     entry::{
         Child, ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange,
@@ -75,6 +76,8 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<PollContent>(),
     record::<Votes>(),
     record::<OptionVotes>(),
+    record::<Ballots>(),
+    record::<Ballot>(),
     record::<LiveState>(),
     record::<CardContent>(),
     record::<CardPage>(),

@@ -36,6 +36,7 @@ impl Loss {
         "mention_roles",
         "ends",
         "seen_rev",
+        "anonymous",
     ];
 
     /// The request as it comes in, or what it is answered with instead.
@@ -64,6 +65,7 @@ impl Loss {
             (Self::Field(name), ClientFrame::Send(send)) => {
                 let header = &mut send.header;
                 match name {
+                    "anonymous" => send.content = named(header.kind, &send.content),
                     "content" if header.kind != MessageKind::Text => {
                         header.kind = MessageKind::Text;
                         send.content = Content::Text(TextContent::plain("?")).encode();
@@ -95,6 +97,16 @@ impl Loss {
             _ => {}
         }
         Ok(frame)
+    }
+}
+
+fn named(kind: MessageKind, content: &Bytes) -> Bytes {
+    match Content::decode(kind, content) {
+        Ok(Content::Poll(mut poll)) => {
+            poll.anonymous = false;
+            Content::Poll(poll).encode()
+        }
+        _ => content.clone(),
     }
 }
 
@@ -149,6 +161,10 @@ pub struct Breaks {
     pub receipts_off_ignored: bool,
     /// A second vote stands beside the first.
     pub vote_twice: bool,
+    /// What somebody chose in an anonymous poll is not kept: they vote again and again.
+    pub ballot_forgotten: bool,
+    /// An anonymous vote goes out in the name of who gave it.
+    pub ballot_named: bool,
     /// Everybody sees the answers to a card.
     pub answers_for_all: bool,
     /// What a user deleted for themselves comes back.

@@ -29,6 +29,15 @@ pub enum FacetOp {
         /// Which options; none: no vote.
         choices: Vec<u32>,
     },
+    /// Votes in an anonymous poll.
+    Ballot {
+        /// Who, for their own record.
+        voter: UserId,
+        /// Which options, ascending; none: no vote.
+        choices: Vec<u32>,
+        /// What they chose before: the store fills it in ([`ballots::cast`](crate::ballots::cast)).
+        before: Vec<u32>,
+    },
     /// Closes a poll.
     ClosePoll,
     /// Opens a thread.
@@ -56,6 +65,7 @@ pub fn is_possible(item: &Entry, op: &FacetOp, by: &UserId) -> bool {
             let state = votes(&item.facets);
             !state.closed && allows_vote(&state, choices, by)
         }
+        FacetOp::Ballot { .. } => !votes(&item.facets).closed,
         FacetOp::Thread { .. } => !(item.facets.iter()).any(|it| it.kind == FacetKind::Thread),
         // Its author and its time close it once, and whoever comes second makes no entry.
         FacetOp::ClosePoll => !votes(&item.facets).closed,
@@ -90,6 +100,15 @@ pub fn carry_out(item: &Entry, op: &FacetOp, by: &UserId, at: WallMs) -> Facet {
             let mut state = votes(&item.facets);
             if !state.closed && allows_vote(&state, choices, by) {
                 state.vote(choices, by);
+            }
+            (FacetKind::Votes, encode(&state).into())
+        }
+        FacetOp::Ballot {
+            choices, before, ..
+        } => {
+            let mut state = votes(&item.facets);
+            if !state.closed {
+                state.vote_unnamed(before, choices);
             }
             (FacetKind::Votes, encode(&state).into())
         }

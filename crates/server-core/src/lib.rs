@@ -3,6 +3,7 @@
 mod answers;
 mod appended;
 mod attention;
+pub mod ballots;
 mod behind;
 mod blocks;
 pub mod breaks;

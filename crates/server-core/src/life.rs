@@ -38,6 +38,9 @@ impl Case<'_> {
         if state.closed || (poll.ends != 0 && self.now.wall_ms >= poll.ends) {
             return Err(Code::PollClosed);
         }
+        if poll.anonymous {
+            return Ok(self.ballot(item, vote));
+        }
         let mut wished = state.clone();
         wished.vote(&vote.choices, self.me);
         let done = wished == state;
@@ -47,6 +50,27 @@ impl Case<'_> {
         let choices = vote.choices.clone();
         let op = FacetOp::Vote { choices };
         Ok(self.change_facet(item, EntryKind::Vote, vote.nonce, op, done))
+    }
+
+    /// An anonymous vote goes into the log in the name of the poll's author, and without the voter's name for it.
+    fn ballot(&self, item: &Item, vote: &Vote) -> Decision {
+        let mut choices = vote.choices.clone();
+        choices.sort_unstable();
+        let op = FacetOp::Ballot {
+            voter: self.me.clone(),
+            choices,
+            before: Vec::new(),
+        };
+        let mut decision = self.change_facet(item, EntryKind::Vote, vote.nonce, op, false);
+        if let Decision::Append(plan) = &mut decision
+            && !self.config.breaks.ballot_named
+        {
+            for entry in &mut plan.entries {
+                entry.sender = item.meta.sender.clone();
+                entry.nonce = None;
+            }
+        }
+        decision
     }
 
     pub(crate) fn close_poll(&self, close: &ClosePoll) -> Result<Decision, Code> {

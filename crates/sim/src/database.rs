@@ -23,7 +23,9 @@ use fireside_protocol::{
     profile::ProfilesPage,
 };
 use fireside_server_core::{
-    Breaks, children,
+    Breaks,
+    ballots::{self, Cast},
+    children,
     facets::{self, FacetOp},
     forward::originals,
     log, own as own_rules,

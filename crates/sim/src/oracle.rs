@@ -38,6 +38,8 @@ struct Item {
     says: Option<MessageKind>,
     /// Of a poll: when it closes by itself; 0 never.
     closes: u64,
+    /// Of a poll that tells nobody who chose what: who did.
+    unnamed: Option<BTreeMap<UserId, Vec<u32>>>,
     /// What it was forwarded from.
     copies: Option<forward::Copies>,
     /// Another than its author took it back.
@@ -208,6 +210,7 @@ impl<'a> Oracle<'a> {
             private: closed || answers,
             copies,
             closes: acked.closes(),
+            unnamed: acked.is_unnamed_poll().then(BTreeMap::new),
             taken_back: false,
             audience: card.map(|card| card.now.sender.clone()),
             says: match by.act {
@@ -278,13 +281,24 @@ impl<'a> Oracle<'a> {
             };
             item.now.text.is_some() && open && pins && fits && (direct || mine > 0)
         });
-        let Item { now, states, .. } = some!(item, "rights", "{acked:?} may not mark {target}");
+        let Item {
+            now,
+            states,
+            unnamed,
+            ..
+        } = some!(item, "rights", "{acked:?} may not mark {target}");
         match &acked.by.act {
             Act::Pin(_, _, true) => {
                 now.marks.pinned.get_or_insert_with(|| me.clone());
             }
             Act::React(_, _, key, on) => now.marks.react(key, me, *on),
-            Act::Vote(_, _, choices) => now.marks.vote(choices, me),
+            Act::Vote(_, _, choices) => match unnamed {
+                None => now.marks.vote(choices, me),
+                Some(ballots) => {
+                    ballots.insert(me.clone(), choices.clone());
+                    now.marks.count(ballots, None);
+                }
+            },
             Act::Close(..) => now.marks.closed = true,
             Act::OpenThread(_) => now.marks.thread = true,
             _ => now.marks.pinned = None,

@@ -190,6 +190,16 @@ impl Acked<'_> {
         }
     }
 
+    /// A poll that tells nobody who chose what.
+    #[must_use]
+    pub fn is_unnamed_poll(&self) -> bool {
+        let ClientFrame::Send(send) = &self.by.frame else {
+            return false;
+        };
+        let content = Content::decode(send.header.kind, &send.content);
+        matches!(content, Ok(Content::Poll(poll)) if poll.anonymous)
+    }
+
     /// What is to be seen of what it made.
     #[must_use]
     pub fn look(&self) -> Look {
@@ -263,7 +273,12 @@ impl Marks {
             reactions: keys.into_iter().map(|one| (one.key, one.users)).collect(),
             pinned: entry.facet::<Pinned>(FacetKind::Pin).map(|it| it.by),
             votes: (votes.options.into_iter())
-                .map(|one| (one.option, one.users))
+                .map(|one| {
+                    // Who is named and who is only counted would both be seen.
+                    let mut users = one.users;
+                    users.extend(unnamed(one.count, false));
+                    (one.option, users)
+                })
                 .collect(),
             closed: votes.closed,
             thread: entry.facets.iter().any(|it| it.kind == FacetKind::Thread),
@@ -286,6 +301,18 @@ impl Marks {
         }
         kept.retain(|_, users| !users.is_empty());
         self.votes = kept.into_iter().collect();
+    }
+
+    /// How many chose what in a poll that names nobody: all of them, and what one of them chose, if that is told.
+    pub fn count(&mut self, ballots: &BTreeMap<UserId, Vec<u32>>, mine: Option<&[u32]>) {
+        let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+        for option in ballots.values().flatten() {
+            *counts.entry(*option).or_default() += 1;
+        }
+        let is_mine = |option| mine.is_some_and(|mine| mine.contains(option));
+        let votes = counts.iter();
+        let votes = votes.map(|(option, count)| (*option, unnamed(*count, is_mine(option))));
+        self.votes = votes.collect();
     }
 
     /// A user's reaction, or that it is taken back.
@@ -437,14 +464,23 @@ impl Look {
                     .collect(),
                 pinned: row.pinned.then(|| row.sender.clone()),
                 votes: (poll.iter().flat_map(|poll| poll.options.iter().zip(0..)))
-                    .filter(|(one, _)| !one.users.is_empty())
-                    .map(|(one, option)| (option, one.users.to_vec()))
+                    .filter(|(one, _)| one.count > 0)
+                    .map(|(one, option)| match one.users.is_empty() {
+                        true => (option, unnamed(one.count, one.mine)),
+                        false => (option, one.users.to_vec()),
+                    })
                     .collect(),
                 closed: poll.is_some_and(|poll| poll.closed),
                 thread: row.details.as_ref().is_some_and(|it| it.thread.is_some()),
             },
         })
     }
+}
+
+/// Stands for voters whom nobody is told; one of them may be the reader.
+fn unnamed(count: u64, mine: bool) -> Vec<UserId> {
+    let of = |n| if mine && n == 0 { "(me)" } else { "(somebody)" };
+    (0..count).filter_map(|n| UserId::new(of(n)).ok()).collect()
 }
 
 /// Unread messages that are counted; the last of them stands for more.

@@ -25,6 +25,8 @@ pub const MECHANISMS: &[&str] = &[
     "pins",
     "polls",
     "votes",
+    "anonymous polls",
+    "anonymous votes",
     "polls closed",
     "cards",
     "answers to cards",

@@ -261,7 +261,11 @@ impl World {
                 self.report.count("polls");
                 let soon = self.server_now().wall_ms + self.rng.between(3_000, 60_000);
                 let ends = if self.rng.chance(400) { soon } else { 0 };
-                poll(text, ends)
+                let anonymous = self.rng.chance(400);
+                if anonymous {
+                    self.report.count("anonymous polls");
+                }
+                poll(text, ends, anonymous)
             }
             4..=6 => {
                 self.report.count("cards");
@@ -335,7 +339,12 @@ impl World {
                 message,
                 choices,
             };
-            ("votes", command)
+            match &body {
+                Body::Content(it) if matches!(&**it, Content::Poll(it) if it.anonymous) => {
+                    ("anonymous votes", command)
+                }
+                _ => ("votes", command),
+            }
         } else {
             let values = vec![AnswerValue {
                 id: "note".to_owned(),
@@ -614,12 +623,13 @@ impl World {
 }
 
 /// A question that its author numbers, as they number their texts.
-fn poll(question: String, ends: WallMs) -> NewMessage {
+fn poll(question: String, ends: WallMs, anonymous: bool) -> NewMessage {
     NewMessage::new(Content::Poll(PollContent {
         question,
         options: ["yes", "no", "later"].map(str::to_owned).into(),
         choices_max: 0,
         ends,
+        anonymous,
     }))
 }
 

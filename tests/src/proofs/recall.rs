@@ -234,6 +234,7 @@ const DEEDS: &[Deed] = &[
                 options: vec!["home".to_owned(), word.to_owned()],
                 choices_max: 1,
                 ends: 0,
+                anonymous: false,
             };
             let said = stage.send(Who::Bob, NewMessage::new(Content::Poll(poll)))?;
             let vote = Command::Vote {

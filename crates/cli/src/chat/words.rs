@@ -84,6 +84,11 @@ pub(crate) const COMMANDS: &[(&str, &str, &str)] = &[
         "ask everybody, with options to choose",
     ),
     (
+        "/ballot",
+        "question | a | b…",
+        "the same, and nobody is told who chose what",
+    ),
+    (
         "/vote",
         "[numbers]",
         "vote in the last poll; nothing takes it back",
@@ -160,7 +165,7 @@ pub(crate) enum Line {
     Now(String),
     /// What messages live here, in ms; 0: for ever.
     Lifetime(u64),
-    Poll(String, Vec<String>),
+    Poll(String, Vec<String>, bool),
     /// From 1.
     Vote(Vec<u32>),
     Close,
@@ -271,14 +276,14 @@ pub(crate) fn parse(line: &str) -> Result<Line, String> {
         }
         "/lifetime" if rest == "off" => Ok(Line::Lifetime(0)),
         "/lifetime" => (own_words::span_ms(rest).map(Line::Lifetime)).ok_or_else(|| usage(command)),
-        "/poll" => {
+        "/poll" | "/ballot" => {
             let mut parts = rest.split('|').map(|part| part.trim().to_owned());
             let question = parts.next().unwrap_or_default();
             let options: Vec<String> = parts.collect();
             if question.is_empty() || options.len() < 2 || options.iter().any(String::is_empty) {
                 return Err(usage(command));
             }
-            Ok(Line::Poll(question, options))
+            Ok(Line::Poll(question, options, command == "/ballot"))
         }
         "/vote" => {
             let numbers = rest.split([' ', ',']).filter(|it| !it.is_empty());
@@ -486,7 +491,11 @@ mod tests {
         let options = vec!["the mill".to_owned(), "harbour".to_owned()];
         assert_eq!(
             parse("/poll Where to? | the mill | harbour"),
-            Ok(Line::Poll("Where to?".to_owned(), options))
+            Ok(Line::Poll("Where to?".to_owned(), options.clone(), false))
+        );
+        assert_eq!(
+            parse("/ballot Where to? | the mill | harbour"),
+            Ok(Line::Poll("Where to?".to_owned(), options, true))
         );
         let pair = |id: &str, value: &str| (id.to_owned(), value.to_owned());
         assert_eq!(

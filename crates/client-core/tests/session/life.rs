@@ -12,7 +12,10 @@ use fireside_protocol::{
     frames::{UserRecord, UserRecordKind},
 };
 
-use crate::{server::user, world::World};
+use crate::{
+    server::{ballots, user},
+    world::World,
+};
 
 fn world() -> (World, ConversationId) {
     let mut world = World::new();
@@ -36,6 +39,7 @@ fn poll() -> NewMessage {
         options: ["mill", "harbour"].map(str::to_owned).into(),
         choices_max: 0,
         ends: 0,
+        anonymous: false,
     }))
 }
 
@@ -83,6 +87,68 @@ fn a_vote_shows_at_once_and_stays() {
     let mut world = world.restart();
     world.open(id);
     assert_eq!(votes(&world, id), ["[ada]", "bob"], "from the cache");
+}
+
+/// How many chose what; mine in brackets.
+fn counts(world: &World, id: ConversationId) -> Vec<String> {
+    let poll = details(world, id).poll.unwrap();
+    assert!(poll.anonymous && poll.options.iter().all(|one| one.users.is_empty()));
+    let shown = poll.options.iter().map(|one| match one.mine {
+        true => format!("[{}]", one.count),
+        false => one.count.to_string(),
+    });
+    shown.collect()
+}
+
+#[test]
+fn an_anonymous_poll_counts_and_shows_the_own_choice() {
+    let (mut world, id) = world();
+    let Content::Poll(content) = poll().content else {
+        unreachable!()
+    };
+    let anonymous = PollContent {
+        anonymous: true,
+        ..content
+    };
+    send(&mut world, id, NewMessage::new(Content::Poll(anonymous)));
+    world.advance(1_000);
+    assert_eq!(counts(&world, id), ["0", "0"]);
+    let vote = |world: &mut World, choices: &[u32]| {
+        world.call(Command::Vote {
+            conversation: id,
+            message: MessageRef::Sequence(2),
+            choices: choices.to_vec(),
+        })
+    };
+    world.hold_frames = true;
+    vote(&mut world, &[1]);
+    assert_eq!(counts(&world, id), ["0", "[1]"], "nothing came yet");
+    world.hold_frames = false;
+    world.advance(1_000);
+    assert_eq!(counts(&world, id), ["0", "[1]"]);
+    let entry = world.server.log(id).ballot(2, &[], &[1]);
+    let live = world.server.log(id).live(entry.sequence);
+    world.live(live);
+    assert_eq!(counts(&world, id), ["0", "[2]"]);
+    world.hold_frames = true;
+    vote(&mut world, &[0]);
+    assert_eq!(
+        counts(&world, id),
+        ["[1]", "1"],
+        "in the place of the one before"
+    );
+    world.hold_frames = false;
+    world.advance(1_000);
+    assert_eq!(counts(&world, id), ["[1]", "1"]);
+    let mut world = world.restart();
+    world.open(id);
+    assert_eq!(counts(&world, id), ["[1]", "1"], "from the cache");
+    // Another device of the user voted.
+    let record = ballots(id, 2, &[1]);
+    let live = world.server.put(record);
+    world.connect();
+    world.live(live);
+    assert_eq!(counts(&world, id), ["1", "[1]"]);
 }
 
 #[test]

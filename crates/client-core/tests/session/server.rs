@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, ConversationKind, Entry, EntryKind, Facet, FacetKind,
-    Header, Nonce, Personal, Pinned, Raw, Reaction, Reactions, Role, ServerFrame, TextContent,
-    Tombstone, UserId,
-    content::{LiveState, Votes},
+    ClientFrame, Code, Content, ConversationId, ConversationKind, Entry, EntryKind, Facet,
+    FacetKind, Header, Nonce, Personal, Pinned, Raw, Reaction, Reactions, Role, Sequence,
+    ServerFrame, TextContent, Tombstone, UserId,
+    content::{Ballot, Ballots, LiveState, Votes},
     decode, encode,
     frames::{
         Ack, Done, Head, HeadsPage, HeadsRequest, Page, PageRequest, Pong, Range, Refused, Skip,
@@ -123,6 +123,16 @@ impl Log {
         votes.vote(choices, sender);
         let content = encode(&votes).into();
         self.facet(sender, target, EntryKind::Vote, FacetKind::Votes, content)
+    }
+
+    /// A vote in an anonymous poll.
+    pub(crate) fn ballot(&mut self, target: u64, before: &[u32], choices: &[u32]) -> Entry {
+        let item = self.state(target, self.last()).unwrap();
+        let mut votes = (item.facet::<Votes>(FacetKind::Votes)).unwrap_or_else(Votes::none);
+        votes.vote_unnamed(before, choices);
+        let content = encode(&votes).into();
+        let author = &item.sender;
+        self.facet(author, target, EntryKind::Vote, FacetKind::Votes, content)
     }
 
     pub(crate) fn pin(&mut self, sender: &UserId, target: u64, on: bool) -> Entry {
@@ -581,7 +591,7 @@ impl Server {
                 return vec![(request, refused.into())];
             }
         }
-        let mut live = None;
+        let (mut live, mut own) = (None, None);
         let (id, entry) = match frame {
             ClientFrame::Send(send) => {
                 let id = send.conversation;
@@ -640,8 +650,18 @@ impl Server {
             ClientFrame::Vote(vote) => {
                 let (id, choices) = (vote.conversation, &vote.choices);
                 let target = self.number(vote.target, vote.target_nonce);
-                let mut entry = self.log(id).vote(&me, target, choices);
-                entry.nonce = Some(nonce);
+                let item = self.log(id).state(target, Sequence::MAX).unwrap();
+                let entry = if is_unnamed(&item) {
+                    let held = self.held(UserRecordKind::Ballots, id);
+                    let held = held.map(|it| decode::<Ballots>(&it.body).unwrap());
+                    let before = held.map_or_else(Vec::new, |it| it.choices(target).to_vec());
+                    own = Some(self.put(ballots(id, target, choices)));
+                    self.log(id).ballot(target, &before, choices)
+                } else {
+                    let mut entry = self.log(id).vote(&me, target, choices);
+                    entry.nonce = Some(nonce);
+                    entry
+                };
                 live = Some(entry.clone());
                 (id, Some(entry))
             }
@@ -682,6 +702,27 @@ impl Server {
         if self.live_first {
             frames.reverse();
         }
+        if let Some(own) = own {
+            frames.insert(0, (0, own));
+        }
         frames
+    }
+}
+
+fn is_unnamed(item: &Entry) -> bool {
+    let kind = item.header.as_ref().unwrap().kind;
+    matches!(Content::decode(kind, &item.content), Ok(Content::Poll(poll)) if poll.anonymous)
+}
+
+/// The record that says what the user chose in an anonymous poll.
+pub(crate) fn ballots(id: ConversationId, poll: u64, choices: &[u32]) -> UserRecord {
+    let choices = choices.to_vec();
+    let ballots = Ballots {
+        ballots: vec![Ballot { poll, choices }],
+    };
+    UserRecord {
+        conversation: Some(id),
+        body: encode(&ballots).into(),
+        ..UserRecord::new(UserRecordKind::Ballots, 0)
     }
 }

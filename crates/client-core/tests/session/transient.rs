@@ -66,6 +66,7 @@ fn it_needs_a_link_and_a_fitting_content() {
         options: vec!["a".into(), "b".into()],
         choices_max: 1,
         ends: 0,
+        anonymous: false,
     });
     let refused = world.command(command(bob, poll));
     assert_eq!(

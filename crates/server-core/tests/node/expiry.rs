@@ -246,6 +246,7 @@ fn a_poll_closes_at_its_time_for_all() {
         options: vec!["mill".into(), "harbour".into()],
         choices_max: 0,
         ends,
+        anonymous: false,
     });
     let mut send = ending(&mut world, id, "", ends + 60_000);
     (send.header.kind, send.content) = (poll.kind(), poll.encode());
@@ -291,6 +292,7 @@ fn a_poll_that_somebody_closed_is_not_closed_again() {
         options: vec!["mill".into(), "harbour".into()],
         choices_max: 0,
         ends: world.now.wall_ms + 60_000,
+        anonymous: false,
     });
     let mut send = world.message(id, "");
     (send.header.kind, send.content) = (poll.kind(), poll.encode());

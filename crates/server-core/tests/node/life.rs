@@ -72,6 +72,7 @@ fn poll() -> Content {
         options: ["Duskwood", "Mill", "Harbour"].map(str::to_owned).into(),
         choices_max: 2,
         ends: 0,
+        anonymous: false,
     })
 }
 
@@ -216,6 +217,7 @@ fn contents_outside_their_rules_are_refused() {
             options: options.iter().map(|it| (*it).to_owned()).collect(),
             choices_max: 0,
             ends: 0,
+            anonymous: false,
         })
     };
     let on_earth = |latitude, longitude| {

@@ -7,6 +7,7 @@
 #[path = "../../../sim/src/database.rs"]
 mod database;
 
+mod ballots;
 mod chaos;
 mod children;
 mod direct;

@@ -135,6 +135,7 @@ fn what_only_means_something_while_it_is_kept_is_refused() {
         options: vec!["a".into(), "b".into()],
         choices_max: 1,
         ends: 0,
+        anonymous: false,
     });
     let frame = SendTransient {
         conversation: guild,

@@ -92,6 +92,34 @@ impl Database {
         if self.is_child_stale(append.conversation, append.child.as_deref(), joins) {
             return Appended::Stale;
         }
+        let mut entries = entries;
+        let mut records = records;
+        let Ok(cast) = ballots::cast(self, append.conversation, &entries, append.command.now);
+        match cast {
+            None => {}
+            Some(Cast::Old) => {
+                let outcome = Outcome::Refused(Code::LimitReached);
+                self.remember(&append.command, outcome);
+                return Appended::Done(Done {
+                    outcome,
+                    entries: Vec::new(),
+                    version: 0,
+                    records: Vec::new(),
+                    members: Vec::new(),
+                    children: Vec::new(),
+                });
+            }
+            Some(Cast::Same) => entries.clear(),
+            Some(Cast::Counts {
+                entries: known,
+                record,
+            }) => {
+                entries = known;
+                if !self.breaks.ballot_forgotten {
+                    records.push(record);
+                }
+            }
+        }
         let mut changed = BTreeSet::new();
         if let Some(new) = append.create {
             let conversation = Conversation::new(&new);

@@ -124,6 +124,7 @@ impl Oracle<'_> {
                 says: None,
                 copies: None,
                 closes: 0,
+                unnamed: None,
                 taken_back: false,
                 given: 0,
                 states: BTreeMap::from([(n, look.clone())]),

@@ -37,7 +37,11 @@ impl Oracle<'_> {
                 EntryKind::Thread => state.marks.thread == look.marks.thread,
                 EntryKind::Vote => {
                     let (marks, told) = (&state.marks, &look.marks);
-                    marks.votes == told.votes && marks.closed == told.closed
+                    // An anonymous vote is told in the name of the poll's author; who closed the poll is told.
+                    let vote = item.unnamed.is_some() && !told.closed;
+                    (!vote || look.sender == state.sender)
+                        && marks.votes == told.votes
+                        && marks.closed == told.closed
                 }
                 _ if *target > 0 => state.text == look.text,
                 _ if *in_list => {
@@ -200,11 +204,16 @@ impl Oracle<'_> {
         let mut items = visible.range(..=device.top).rev();
         for (n, look, state) in rows.iter().rev() {
             let item = items.next().filter(|(number, _)| *number == n);
+            let unnamed = item.and_then(|(_, item)| item.unnamed.as_ref());
             let now = item.map(|(_, item)| &item.now);
             let hidden = |by: &UserId| self.blocks(user, by, NOW) == Some(true);
             let plain = now.map(|now| {
                 let look = now.as_row();
-                let marks = look.marks.without(hidden);
+                let mut marks = look.marks.without(hidden);
+                if let Some(ballots) = unnamed.filter(|_| look.text.is_some()) {
+                    let mine = ballots.get(user).map_or(&[][..], Vec::as_slice);
+                    marks.count(ballots, Some(mine));
+                }
                 Look { marks, ..look }
             });
             ensure!(*look == plain, "views", "{who} {n} {look:?}, not {plain:?}");

@@ -205,6 +205,7 @@ fn polls(w: &mut World) {
             options: vec!["mill".to_owned(), "harbour".to_owned()],
             choices_max: 0,
             ends: closes,
+            anonymous: false,
         });
         NewEntry {
             header: Some(Header {

@@ -32,7 +32,7 @@ fn change(by: &UserId, target: u64, body_rev: u64, op: FacetOp) -> NewEntry {
     let kind = match op {
         FacetOp::React { .. } => EntryKind::React,
         FacetOp::Pin { .. } => EntryKind::Pin,
-        FacetOp::Vote { .. } | FacetOp::ClosePoll => EntryKind::Vote,
+        FacetOp::Vote { .. } | FacetOp::Ballot { .. } | FacetOp::ClosePoll => EntryKind::Vote,
         FacetOp::Live { .. } => EntryKind::Live,
         FacetOp::Thread { .. } => EntryKind::Thread,
     };

@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    Entry, EntryKind, FacetKind,
+    Code, ConversationId, Entry, EntryKind, FacetKind,
     codec::decode,
-    content::{CustomContent, LiveState, Votes},
+    content::{Ballots, CustomContent, LiveState, Votes},
     frames::{Anchor, Revision, RevisionsRequest, UserRecordKind},
-    limits::REVISIONS_MAX,
+    limits::{BALLOTS_MAX, REVISIONS_MAX},
 };
 use fireside_server_core::{
     facets::FacetOp,
-    storage::{Appended, Effect, MemberOp, NewEntry, NewUserRecord, Op, Reply, Target},
+    storage::{
+        Append, Appended, Effect, MemberOp, NewEntry, NewUserRecord, Op, Outcome, Reply, Target,
+    },
 };
 
 use super::{
@@ -20,6 +22,14 @@ use super::{
 
 pub(super) const CHECKS: &[Check] = &[
     ("a vote takes the place of the one before", votes),
+    (
+        "an anonymous vote is counted, and known to its voter",
+        ballots,
+    ),
+    (
+        "of old anonymous polls nothing is counted twice",
+        old_ballots,
+    ),
     ("of a live object the newest state is kept", live),
     ("what is for two is skipped by the others", for_two),
     ("what a user deleted is gone for them alone", deleted),
@@ -31,7 +41,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
 ];
 
-fn facet(w: &mut World, id: fireside_protocol::ConversationId, by: &str, op: FacetOp) -> Entry {
+fn facet(w: &mut World, id: ConversationId, by: &str, op: FacetOp) -> Entry {
     let by = user(by);
     let kind = match op {
         FacetOp::Live { .. } => EntryKind::Live,
@@ -91,6 +101,101 @@ fn votes(w: &mut World) {
     assert!(now.closed && now.has(0, &bob), "a closed poll stays");
 }
 
+/// The vote of `voter`, as the core decides it: in the name of the poll's author, ann.
+fn ballot(w: &mut World, id: ConversationId, poll: u64, voter: &str, choices: &[u32]) -> Append {
+    let op = FacetOp::Ballot {
+        voter: user(voter),
+        choices: choices.to_vec(),
+        before: Vec::new(),
+    };
+    let entry = NewEntry {
+        target: Some((poll, poll)),
+        facet: Some(op),
+        ..item(EntryKind::Vote, &user("ann"))
+    };
+    let version = w.version(id);
+    w.add(id, version, &user(voter), vec![entry])
+}
+
+fn counts(entry: &Entry) -> Vec<(u32, u64, usize)> {
+    let votes: Votes = entry.facet(FacetKind::Votes).unwrap();
+    let options = votes.options.iter();
+    (options.map(|it| (it.option, it.count, it.users.len()))).collect()
+}
+
+fn ballots(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let id = w.direct(&ann, &bob);
+    let cast = |w: &mut World, voter: &str, choices: &[u32]| {
+        let append = ballot(w, id, 1, voter, choices);
+        w.done(append)
+    };
+    cast(w, "ann", &[2]);
+    let done = cast(w, "bob", &[0, 2]);
+    let [(whose, record)] = &done.records[..] else {
+        panic!("one record of the voter: {:?}", done.records);
+    };
+    assert_eq!((whose, record.kind), (&bob, UserRecordKind::Ballots));
+    assert_eq!(record.conversation, Some(id));
+    w.reopen();
+    let done = cast(w, "ann", &[1]);
+    let live: Entry = decode(&done.entries[0].body).unwrap();
+    assert_eq!(
+        counts(&live),
+        [(0, 1, 0), (1, 1, 0), (2, 1, 0)],
+        "in its place"
+    );
+    let seen = w.page(&bob, page_request(id, Anchor::Newest, 0));
+    assert_eq!(
+        seen.items[0].facet::<Votes>(FacetKind::Votes),
+        live.facet(FacetKind::Votes)
+    );
+    let again = cast(w, "ann", &[1]);
+    assert!(
+        again.entries.is_empty() && again.records.is_empty(),
+        "so already"
+    );
+    let back = cast(w, "bob", &[]);
+    let live: Entry = decode(&back.entries[0].body).unwrap();
+    assert_eq!(counts(&live), [(1, 1, 0)]);
+    let held: Ballots = decode(&w.held(&bob, UserRecordKind::Ballots)[0].body).unwrap();
+    assert_eq!(held.choices(1), [0u32; 0]);
+    // Named as the first try, it is that: nothing counts twice.
+    let append = ballot(w, id, 1, "bob", &[1]);
+    let first = w.done(append.clone()).outcome;
+    assert_eq!(w.append(append), Appended::Known(first));
+    facet(w, id, "ann", FacetOp::ClosePoll);
+    let append = ballot(w, id, 1, "bob", &[0]);
+    assert_eq!(w.append(append), Appended::Stale, "closed meanwhile");
+    let held: Ballots = decode(&w.held(&bob, UserRecordKind::Ballots)[0].body).unwrap();
+    assert_eq!(held.choices(1), [1]);
+}
+
+fn old_ballots(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let id = w.direct(&ann, &bob);
+    let most = BALLOTS_MAX as u64;
+    let version = w.version(id);
+    for _ in 0..most {
+        let append = w.add(id, version, &ann, vec![item(EntryKind::Message, &ann)]);
+        w.done(append);
+    }
+    for poll in 2..=most + 1 {
+        let append = ballot(w, id, poll, "bob", &[0]);
+        w.done(append);
+    }
+    let append = ballot(w, id, 1, "bob", &[0]);
+    let refused = w.done(append);
+    assert_eq!(refused.outcome, Outcome::Refused(Code::LimitReached));
+    assert!(refused.entries.is_empty());
+    let append = ballot(w, id, 1, "ann", &[0]);
+    assert_eq!(w.done(append).entries.len(), 1, "of everybody their own");
+    let append = ballot(w, id, 2, "bob", &[1]);
+    let done = w.done(append);
+    let live: Entry = decode(&done.entries[0].body).unwrap();
+    assert_eq!(counts(&live), [(1, 1, 0)], "those that are kept");
+}
+
 fn live(w: &mut World) {
     let id = w.direct(&user("ann"), &user("bob"));
     for score in 1..=3 {
@@ -137,13 +242,7 @@ fn for_two(w: &mut World) {
 }
 
 /// Deletes, with the record that tells the user's devices; answers the rights version that it says.
-fn delete(
-    w: &mut World,
-    id: fireside_protocol::ConversationId,
-    who: &str,
-    upto: u64,
-    numbers: &[u64],
-) -> u64 {
+fn delete(w: &mut World, id: ConversationId, who: &str, upto: u64, numbers: &[u64]) -> u64 {
     let who = user(who);
     let version = w.version(id);
     let mut append = w.add(id, version, &who, Vec::new());
@@ -207,12 +306,7 @@ fn cleared(w: &mut World) {
     assert_eq!(seen.numbers(), [3]);
 }
 
-fn before(
-    w: &mut World,
-    id: fireside_protocol::ConversationId,
-    who: &str,
-    after: u64,
-) -> Option<Vec<Revision>> {
+fn before(w: &mut World, id: ConversationId, who: &str, after: u64) -> Option<Vec<Revision>> {
     let request = RevisionsRequest {
         conversation: id,
         target: 3,

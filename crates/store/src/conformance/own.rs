@@ -144,7 +144,7 @@ impl World {
     }
 
     /// Live records of a kind, as a device that has nothing gets them.
-    fn held(&mut self, who: &UserId, kind: UserRecordKind) -> Vec<UserRecord> {
+    pub(super) fn held(&mut self, who: &UserId, kind: UserRecordKind) -> Vec<UserRecord> {
         let (mut held, mut cursor) = (Vec::new(), 0);
         loop {
             let page = self.user_log(who, cursor);

@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use fireside_protocol::{
-    ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Role, Sequence, Tombstone,
-    UserId, codec::encode, frames::UserRecordKind,
+    Code, ConversationId, ConversationKind, Entry, EntryKind, MemberChange, Role, Sequence,
+    Tombstone, UserId, codec::encode, frames::UserRecordKind,
 };
 use fireside_server_core::{
+    ballots::{self, Cast},
     facets::{carry_out, is_possible},
     rights::EntryMeta,
     storage::{
@@ -61,10 +62,34 @@ impl Writer<'_> {
                 return Ok(known.map_or(refused, Appended::Known));
             }
         };
+        let (conversation, now) = (append.conversation, command.now);
+        let cast = ballots::cast(self, conversation, addition.entries, now)?;
+        let (addition, ballot) = match &cast {
+            None => (addition, None),
+            Some(Cast::Old) => {
+                return self.refuse(append, Outcome::Refused(Code::LimitReached));
+            }
+            Some(Cast::Same) => {
+                let entries = &[];
+                (
+                    Addition {
+                        entries,
+                        ..addition
+                    },
+                    None,
+                )
+            }
+            Some(Cast::Counts { entries, record }) => (
+                Addition {
+                    entries,
+                    ..addition
+                },
+                Some(record),
+            ),
+        };
 
         // Numbers need nothing but the head: the outcome is known before anything is written, so that the nonce's row can go first and
         // say in the same step whether it is new.
-        let conversation = append.conversation;
         let entries = number(conversation, append.create.as_ref(), head, addition.entries);
         let outcome = Outcome::Done {
             conversation: Some(conversation),
@@ -129,7 +154,7 @@ impl Writer<'_> {
         }
         let mut records = Vec::with_capacity(addition.records.len());
         let members = self.members_now(conversation, &touched)?;
-        for (user, new) in addition.records {
+        for (user, new) in addition.records.iter().chain(ballot) {
             let mut record = new.record.clone();
             if record.kind == UserRecordKind::Rights && record.value == 0 {
                 let row = members.iter().find(|row| row.user == *user);

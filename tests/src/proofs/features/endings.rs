@@ -66,6 +66,7 @@ pub(super) const SCENES: &[Scene] = &[
                 options: vec!["mill".to_owned(), "harbour".to_owned()],
                 choices_max: 0,
                 ends,
+                anonymous: false,
             };
             let message = NewMessage::new(Content::Poll(poll));
             place.note = stage.send(Role::Bob, place.group, message)?;

@@ -1,6 +1,6 @@
 //! Scenes of messages: what they are, and their whole life.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use fireside_client_core::{
     Command, NewMessage,
@@ -114,6 +114,44 @@ pub(super) const SCENES: &[Scene] = &[
                         .map(|it| (it.users.len(), it.mine))
                         .collect();
                     votes == [(2, true), (0, false)] && !poll.closed
+                })
+            })
+        },
+    },
+    Scene {
+        name: "anonymous poll",
+        act: |stage, place| {
+            let Content::Poll(named) = poll() else {
+                bail!("a poll is one");
+            };
+            let anonymous = true;
+            let poll = Content::Poll(PollContent { anonymous, ..named });
+            send(stage, place, poll)?;
+            let (conversation, message) = (place.group, MessageRef::Sequence(place.note));
+            for (role, choice) in [
+                (Role::Ann, 1),
+                (Role::Cyd, 1),
+                (Role::Ann, 0),
+                (Role::Bob, 0),
+            ] {
+                let choices = vec![choice];
+                let vote = Command::Vote {
+                    conversation,
+                    message,
+                    choices,
+                };
+                stage.call(role, vote)?;
+            }
+            Ok(())
+        },
+        shows: |stage, role, place| {
+            details(stage, role, place, |it| {
+                it.poll.as_ref().is_some_and(|poll| {
+                    let options = poll.options.iter();
+                    let votes: Vec<_> = options
+                        .map(|it| (it.count, it.mine, it.users.len()))
+                        .collect();
+                    votes == [(2, true, 0), (1, false, 0)] && poll.anonymous
                 })
             })
         },
@@ -635,6 +673,7 @@ fn poll() -> Content {
         options: ["mill", "harbour"].map(str::to_owned).into(),
         choices_max: 1,
         ends: 0,
+        anonymous: false,
     })
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, FolderId, FriendAction, LinkCode, Nonce,
     ReportReason, ServerFrame, Settings, UserId,
+    content::PollContent,
     frames::{
         Ban, Block, CreateLink, DevicesRequest, Edit, Forward, Pin, React, RevisionsRequest,
         RevokeLink, SetConversation, Vote,
@@ -178,12 +179,13 @@ pub(super) async fn run(stage: &mut Stage) -> Result<usize> {
     };
     revoked_links(stage, link).await.context("LINKS_MAX")?;
     votes_and_reactions(stage).await?;
+    ballots(stage).await.context("BALLOTS_MAX")?;
     revisions(stage).await.context("REVISIONS_MAX")?;
     devices(stage).await.context("DEVICES_PER_USER_MAX")?;
     evidence(stage).await.context("REPORT_CONTEXT")?;
     sources(stage).await.context("FORWARD_SOURCES_MAX")?;
     lifetimes(stage).await.context("LIFETIME_MS")?;
-    Ok(COUNTS.len() + 10)
+    Ok(COUNTS.len() + 11)
 }
 
 async fn gather(stage: &mut Stage, count: &Count, place: &Place) -> Result<()> {
@@ -483,6 +485,42 @@ async fn fill(
             "{limit}: full with {size} bytes"
         );
     }
+    Ok(())
+}
+
+/// A vote in a newer anonymous poll makes room, and of older ones nobody knows any more whether it would be the first.
+async fn ballots(stage: &mut Stage) -> Result<()> {
+    let group = stage.group("ann", &[]).await?;
+    let poll = Content::Poll(PollContent {
+        anonymous: true,
+        ..poll(2, 1)
+    });
+    let mut polls = Vec::new();
+    for _ in 0..limits::BALLOTS_MAX + 1 {
+        polls.push(stage.says("ann", group, &poll).await?);
+    }
+    let vote = |nonce, target, choice| Vote {
+        nonce,
+        after: None,
+        conversation: group,
+        target,
+        target_nonce: None,
+        choices: vec![choice],
+    };
+    // At one below the limit and at it, from the newest to the oldest but one.
+    for poll in polls.iter().skip(1).rev() {
+        let nonce = stage.nonce();
+        stage.taken("ann", vote(nonce, *poll, 0)).await?;
+    }
+    let (Some(oldest), Some(next)) = (polls.first(), polls.get(1)) else {
+        anyhow::bail!("there are polls");
+    };
+    let nonce = stage.nonce();
+    let above = vote(nonce, *oldest, 0);
+    stage.refused("ann", above, Code::LimitReached).await?;
+    let nonce = stage.nonce();
+    stage.taken("ann", vote(nonce, *next, 1)).await?;
+    stage.tried("BALLOTS_MAX");
     Ok(())
 }
 

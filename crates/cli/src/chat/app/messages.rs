@@ -108,12 +108,13 @@ impl App {
                     None => self.no_message(),
                 }
             }
-            Line::Poll(question, options) => {
+            Line::Poll(question, options, anonymous) => {
                 let poll = PollContent {
                     question,
                     options,
                     choices_max: 0,
                     ends: 0,
+                    anonymous,
                 };
                 self.send(conversation, NewMessage::new(Content::Poll(poll)));
             }

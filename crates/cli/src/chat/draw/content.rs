@@ -155,13 +155,18 @@ fn poll(content: &PollContent, state: Option<&PollRow>) -> String {
         } else {
             "○"
         };
-        let count = votes.map_or(0, |votes| votes.users.len());
+        let count = votes.map_or(0, |votes| votes.count);
         let number = index + 1;
         lines.push(format!("{mark} {number} {}  {count}", safe_line(option)));
     }
-    if state.is_some_and(|state| state.closed) {
-        lines.push("closed".to_owned());
-    }
+    let closed = state.is_some_and(|state| state.closed);
+    let ends = match (closed, content.anonymous) {
+        (false, false) => None,
+        (true, false) => Some("closed"),
+        (false, true) => Some("anonymous"),
+        (true, true) => Some("closed, anonymous"),
+    };
+    lines.extend(ends.map(str::to_owned));
     lines.join("\n")
 }
 

@@ -163,6 +163,7 @@ pub(in crate::proofs::limits) fn poll(options: usize, choices_max: u32) -> PollC
         options: (0..options).map(|n| n.to_string()).collect(),
         choices_max,
         ends: 0,
+        anonymous: false,
     }
 }
 
