@@ -65,10 +65,9 @@ pub fn is_possible(item: &Entry, op: &FacetOp, by: &UserId) -> bool {
             let state = votes(&item.facets);
             !state.closed && allows_vote(&state, choices, by)
         }
-        FacetOp::Ballot { .. } => !votes(&item.facets).closed,
+        // Its author and its time close a poll once, and whoever comes second makes no entry.
+        FacetOp::Ballot { .. } | FacetOp::ClosePoll => !votes(&item.facets).closed,
         FacetOp::Thread { .. } => !(item.facets.iter()).any(|it| it.kind == FacetKind::Thread),
-        // Its author and its time close it once, and whoever comes second makes no entry.
-        FacetOp::ClosePoll => !votes(&item.facets).closed,
         FacetOp::Pin { .. } | FacetOp::Live { .. } => true,
     }
 }

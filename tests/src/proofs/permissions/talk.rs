@@ -107,6 +107,7 @@ fn content(said: Said) -> Content {
             options: vec!["the keep".into(), "the mill".into()],
             choices_max: 1,
             ends: 0,
+            anonymous: false,
         }),
         Said::Card => Content::Card(CardContent {
             pages: vec![CardPage {
