@@ -1,7 +1,9 @@
 //! What the page behind a link says, on the screen: quietly, whatever comes in which order, and gone with the link.
 
-use fireside_client_core::{Command, command::MessageRef};
-use fireside_protocol::{ConversationId, TextContent, content::LinkPreview};
+use fireside_client_core::{Command, Event, command::MessageRef};
+use fireside_protocol::{
+    ConversationId, ServerFrame, TextContent, content::LinkPreview, frames::TypingOf,
+};
 
 use crate::{server::user, world::World};
 
@@ -133,4 +135,31 @@ fn one_over_its_limits_is_none() {
         assert_eq!(shown(&world, id), None, "{bad:?}");
         assert_eq!(world.texts(id), ["see https://a.example"]);
     }
+}
+
+#[test]
+fn whoever_writes_on_meanwhile_still_writes() {
+    let (mut world, id) = world("see https://a.example");
+    world.live(ServerFrame::TypingOf(TypingOf {
+        conversation: id,
+        user: user("bob"),
+        counter: 1,
+        on: true,
+    }));
+    let said = |world: &World| {
+        let events = world.events.iter();
+        let typing = events.filter(|event| matches!(event, Event::Typing { .. }));
+        typing.count()
+    };
+    assert_eq!(said(&world), 1);
+    world.server.log(id).preview(1, &preview("a title"));
+    tell(&mut world, id, 2);
+    assert_eq!(
+        said(&world),
+        1,
+        "a page that was read is nothing that they wrote"
+    );
+    world.server.log(id).text(&user("bob"), "there");
+    tell(&mut world, id, 3);
+    assert_eq!(said(&world), 2);
 }

@@ -322,7 +322,7 @@ mod tests {
             LinkPreview {
                 title: String::new(),
                 image: String::new(),
-                ..good.clone()
+                ..good
             },
         ];
         for bad in bad {

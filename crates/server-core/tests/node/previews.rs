@@ -353,7 +353,7 @@ fn nothing_is_believed_of_a_page() {
         PreviewRequest {
             message: 1,
             rev: 1,
-            ..request.clone()
+            ..request
         },
     ] {
         read(&mut world, &wrong, &page("a"));
