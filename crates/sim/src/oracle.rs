@@ -6,6 +6,7 @@ mod expiry;
 pub mod forward;
 mod members;
 pub mod own;
+pub mod previews;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,6 +251,8 @@ impl<'a> Oracle<'a> {
         } = some!(item, "rights", "{acked:?} may not change {target}");
         *taken_back |= look.text.is_none() && now.sender != *me;
         (now.rev, now.edited) = (n, look.text.is_some());
+        // It is read anew for what it says now.
+        now.marks.preview = None;
         now.text = look.text;
         if now.text.is_none() {
             now.marks = Marks::default();

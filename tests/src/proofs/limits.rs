@@ -60,6 +60,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
         "REQUESTS_IN_FLIGHT_MAX",
         "the server reads no further while there are more: `./test overload`",
     ),
+    (
+        "PREVIEW_TITLE_BYTES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_TITLE_GRAPHEMES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_DESCRIPTION_BYTES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_DESCRIPTION_GRAPHEMES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_CONTENT_BYTES_MAX",
+        "of what a server reads pages for: the protocol's tests",
+    ),
     ("SESSION_BYTES_MAX", "measured by `./test fuzz`"),
     (
         "SESSION_QUEUE_BYTES_MAX",
