@@ -183,6 +183,9 @@ const OWED: &[&str] = &[
     "Body::Muted",
     "Body::Banned",
     "Body::MemberSet",
+    // Of its rows, what few messages have: spans, what is answered, a thread, how a poll stands, whose a forwarded one was, and the preview
+    // of a link.
+    "TimelineRow::details",
     "Body::Content",
     "Body::Answer",
     "Command::Send",

@@ -32,7 +32,7 @@ pub use events::{
     MessagesMissed, TimelineChanged, TokenExpiring, TransientReceived, TypingChanged,
 };
 pub use fireside_client as client_core;
-pub use fireside_protocol::{Code, Nonce, Role, Sequence, UserId};
+pub use fireside_protocol::{Code, Nonce, Role, Sequence, UserId, content::LinkPreview};
 pub use plugin::{FiresidePlugin, FiresideSystems};
 
 /// What most games use. Holds no name that Bevy's own prelude has.

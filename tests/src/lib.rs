@@ -13,6 +13,7 @@ pub mod flood;
 pub mod frame;
 pub mod game;
 pub mod load;
+pub mod pages;
 pub mod person;
 pub mod powercut;
 pub mod process;

@@ -53,6 +53,7 @@ SERVER = {
 }
 MESSAGE, CREATED, JOINED, LEFT, REMOVED, ROLE, EDIT, RECALL = 1, 2, 3, 4, 5, 6, 32, 33
 EXPIRE, WITHDRAW = 38, 39
+PREVIEW = 41
 DISSOLVED, MUTED, BANNED, MEMBER_SET = 8, 9, 10, 11
 NEWEST, BEFORE, AFTER, RANGE, AROUND = 0, 1, 2, 3, 4
 
@@ -463,7 +464,7 @@ class Timeline:
         merged = dict(newer)
         merged["fa"] = list(newer.get("fa", []))
         for facet in older.get("fa", []):
-            self._facet(merged, facet, facet["r"])
+            self._facet(merged, facet, facet["r"], self.body_rev(newer))
         rev = max(self.rev(held), self.rev(item))
         merged["r"], merged["br"] = rev, max(self.body_rev(held), self.body_rev(item))
         return merged
@@ -477,8 +478,8 @@ class Timeline:
         return item.get("br") or cls.rev(item)
 
     @staticmethod
-    def _facet(item, facet, rev):
-        if "x" in item:
+    def _facet(item, facet, rev, body_rev):
+        if "x" in item or (facet["k"] == 6 and rev < body_rev):
             return
         facets = item.setdefault("fa", [])
         for place, held in enumerate(facets):
@@ -503,8 +504,10 @@ class Timeline:
                 item["x"] = 3 if change["k"] == EXPIRE else change.get("x", 1)
                 item["h"] = {key: value for key, value in item["h"].items() if key not in ("mn", "ma", "mr", "re")}
         for facet in change.get("fa", []):
-            self._facet(item, facet, facet.get("r") or number)
+            self._facet(item, facet, facet.get("r") or number, body_rev)
         item["r"], item["br"] = max(self.rev(item), number), body_rev
+        if "fa" in item:
+            item["fa"] = [facet for facet in item["fa"] if facet["k"] != 6 or facet["r"] >= body_rev]
 
     def reactions(self, number):
         """Keys and who, of a message held."""
@@ -512,6 +515,13 @@ class Timeline:
             if facet["k"] == 1 and facet.get("b"):
                 return [(one["k"], one.get("us", [])) for one in msgpack.unpackb(facet["b"]).get("ks", [])]
         return []
+
+    def preview(self, number):
+        """What the page behind the link of a message held says, or nothing."""
+        for facet in self.items[number].get("fa", []):
+            if facet["k"] == 6 and facet.get("b"):
+                return msgpack.unpackb(facet["b"])
+        return None
 
     def pinned(self):
         """Numbers of the pinned messages held."""

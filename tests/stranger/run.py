@@ -14,6 +14,7 @@ import frames  # noqa: F401: its scenarios, as those of all below
 import logins  # noqa: F401
 import messages  # noqa: F401
 import polls  # noqa: F401
+import previews  # noqa: F401
 import transient  # noqa: F401
 import endings  # noqa: F401
 import syncing  # noqa: F401

@@ -93,6 +93,17 @@ const EXEMPT: &[(&str, &str, &str)] = &[(
 /// QUIC is known at the two edges and to what tests them.
 const MAY_KNOW_QUINN: &[&str] = &["client", "server", "cli", "tests", "baseline"];
 
+/// What reads the web's pages for links: only the server calls the outside.
+const WEB: &[&str] = &[
+    "encoding_rs",
+    "html5gum",
+    "http-body-util",
+    "hyper",
+    "hyper-util",
+    "tokio-rustls",
+    "url",
+];
+
 /// Bevy is known in the plugin's folder and in the examples: a new Bevy touches nothing else.
 const MAY_KNOW_BEVY: &[&str] = &["plugin-bevy", "examples"];
 
@@ -306,6 +317,24 @@ fn quinn_stays_at_the_edges() {
             found.push(format!("{name} may not know quinn"));
         }
     }
+    breaches(&found);
+}
+
+#[test]
+fn only_the_server_reads_pages() {
+    let metadata = metadata();
+    let (mut found, mut known) = (Vec::new(), 0);
+    for (name, package) in ours(&metadata) {
+        for dependency in &package.dependencies {
+            if WEB.contains(&dependency.name.as_str()) {
+                known += 1;
+                if name != "server" {
+                    found.push(format!("{name} may not know {}", dependency.name));
+                }
+            }
+        }
+    }
+    assert_eq!(known, WEB.len(), "the list is not what the server has");
     breaches(&found);
 }
 

@@ -320,6 +320,7 @@ impl Conversation {
                 | EntryKind::Pin
                 | EntryKind::Vote
                 | EntryKind::Live
+                | EntryKind::Preview
         );
         let sane = change.target > 0 && change.target < number;
         let elsewhere = self.covered.contains(change.target) && !self.in_memory(change.target);

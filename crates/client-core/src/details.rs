@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use fireside_protocol::{
     Child, Content, ConversationId, Entry, FacetKind, Header, Reactions, Role, UserId,
-    content::{Span, Votes},
+    content::{LinkPreview, Span, Votes},
+    text::Count,
 };
 
 use crate::{
@@ -20,6 +21,7 @@ pub(crate) struct Extra {
     pub(crate) reactions: Reactions,
     pub(crate) votes: Votes,
     pub(crate) thread: Option<ConversationId>,
+    pub(crate) preview: Option<Arc<LinkPreview>>,
 }
 
 /// Reads it; `None`: there is nothing.
@@ -32,7 +34,17 @@ pub(crate) fn extra_of(entry: &Entry, spans: Vec<Span>) -> Option<Box<Extra>> {
         reactions: reactions_of(entry),
         votes: (entry.facet(FacetKind::Votes)).unwrap_or_else(Votes::none),
         thread: (entry.facet::<Child>(FacetKind::Thread)).map(|child| child.conversation),
+        preview: preview_of_link(entry),
     }))
+}
+
+/// The preview of an item's link; one that is over its limits is none.
+fn preview_of_link(entry: &Entry) -> Option<Arc<LinkPreview>> {
+    let preview = entry.facet::<LinkPreview>(FacetKind::Preview)?;
+    preview
+        .check(Count::NOTHING)
+        .is_ok()
+        .then(|| preview.into())
 }
 
 /// What the details of a row are made from.
@@ -45,6 +57,7 @@ pub(crate) struct Shown<'a> {
     pub(crate) ballot: Option<&'a [u32]>,
     pub(crate) quote: Option<Quote>,
     pub(crate) thread: Option<ConversationId>,
+    pub(crate) preview: Option<Arc<LinkPreview>>,
     /// This user, and their role here; of an own message that is not sent yet nobody.
     pub(crate) me: Option<(&'a UserId, Option<Role>)>,
 }
@@ -66,6 +79,7 @@ pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
         ballot,
         quote,
         thread,
+        preview,
         me,
     } = shown;
     let mentioned = match me {
@@ -87,6 +101,7 @@ pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
         && spans.is_empty()
         && poll.is_none()
         && thread.is_none()
+        && preview.is_none()
         && header.forwarded.is_none()
     {
         return None;
@@ -100,6 +115,7 @@ pub(crate) fn details_of(shown: Shown<'_>) -> Option<Arc<Details>> {
         expires: header.expires,
         thread,
         forwarded: header.forwarded.clone(),
+        preview,
         poll: poll.map(|poll| {
             let none = Votes::none();
             let votes = votes.unwrap_or(&none);

@@ -261,7 +261,10 @@ impl Session {
             self.notice(entry);
         }
         self.mark_delivered(id, std::iter::once(entry));
-        self.typing_ended(id, &entry.sender);
+        // A page is read while its author may write on already.
+        if entry.kind != EntryKind::Preview {
+            self.typing_ended(id, &entry.sender);
+        }
     }
 
     fn on_skip(&mut self, skip: &Skip) {

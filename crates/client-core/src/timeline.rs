@@ -535,6 +535,10 @@ impl Session {
                 ballot: ballot.as_deref(),
                 quote: conversation.quote(header.reply_to),
                 thread: extra.and_then(|extra| extra.thread),
+                // An edit takes it away.
+                preview: extra
+                    .and_then(|extra| extra.preview.clone())
+                    .filter(|_| edited_spans.is_none()),
                 me: me.map(|me| (me, head.role)),
             });
         }
@@ -643,6 +647,7 @@ impl Session {
                     ballot: None,
                     quote,
                     thread: None,
+                    preview: None,
                     me: None,
                 })
             });

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 use fireside_protocol::{
     Child, Code, Content, ConversationId, ConversationKind, FolderId, FriendState, MemberProfile,
     Nonce, NotificationLevel, Role, Sequence, Settings, UserId, WallMs,
-    content::{AnswerContent, Forwarded, Span},
+    content::{AnswerContent, Forwarded, LinkPreview, Span},
 };
 
 /// Rows a timeline view holds at most: what a screen shows, with room to scroll.
@@ -234,6 +234,9 @@ pub struct Details {
     pub poll: Option<PollRow>,
     /// It was forwarded: whose it was.
     pub forwarded: Option<Box<Forwarded>>,
+    /// What the page behind its first link says of itself, as the server read it. Never load its picture without the game's wish: whoever
+    /// does tells the picture's host who reads the message.
+    pub preview: Option<Arc<LinkPreview>>,
 }
 
 /// A message that is answered, as it is now.

@@ -16,8 +16,10 @@ use crate::{
 mod check;
 mod merged;
 mod plain;
+mod preview;
 
 pub use merged::{Copied, Forwarded, MergedContent};
+pub use preview::{LinkPreview, link_of};
 
 open_enum! {
     /// What a span does to its part of a text.

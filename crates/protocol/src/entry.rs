@@ -82,6 +82,8 @@ open_enum! {
         39 Withdraw,
         /// A thread was opened under a message.
         40 Thread,
+        /// What the page behind a message's link says was read. The server's, in the name of the message's author.
+        41 Preview,
     }
 }
 
@@ -181,6 +183,9 @@ open_enum! {
         4 Live,
         /// [`Child`]: the thread under a message.
         5 Thread,
+        /// [`LinkPreview`](crate::content::LinkPreview) of a text's first link. It belongs to the body that it was read for: one with a smaller rev than the last change
+        /// of the body is void, and not kept.
+        6 Preview,
     }
 }
 
@@ -433,6 +438,9 @@ impl Entry {
                 body_rev
             },
         );
+        let body_rev = self.body_rev();
+        self.facets
+            .retain(|facet| !is_void(facet.kind, facet.rev, body_rev));
         newer
     }
 
@@ -473,7 +481,7 @@ impl Entry {
     }
 
     fn take_facet(&mut self, facet: &Facet, rev: Rev) -> bool {
-        if self.tombstone.is_some() {
+        if self.tombstone.is_some() || is_void(facet.kind, rev, self.body_rev()) {
             return false;
         }
         let new = Facet {
@@ -498,4 +506,9 @@ impl Entry {
         self.rev = if rev == self.sequence { 0 } else { rev };
         self.body_rev = if body_rev == rev { 0 } else { body_rev };
     }
+}
+
+/// Whether a facet is of a body that is no more.
+fn is_void(kind: FacetKind, rev: Rev, body_rev: Rev) -> bool {
+    kind == FacetKind::Preview && rev < body_rev
 }

@@ -192,6 +192,18 @@ impl Nonce {
         Self(ConversationId::derive(b"fireside/close/1", &[&conversation.0, &number]).0)
     }
 
+    /// The name of the command by which the server adds a link's preview to a message, the same at every try and on every node: one for each
+    /// change of the message's body.
+    ///
+    /// SHA-256 over `fireside/preview/1`, one length byte and the conversation, one length byte and the message's number (8 bytes,
+    /// big-endian), one length byte and the number of the last change of its body (8 bytes, big-endian); the first 16 bytes.
+    #[must_use]
+    pub fn preview_of(conversation: ConversationId, message: Sequence, rev: Rev) -> Self {
+        let (number, rev) = (message.to_be_bytes(), rev.to_be_bytes());
+        let parts: [&[u8]; 3] = [&conversation.0, &number, &rev];
+        Self(ConversationId::derive(b"fireside/preview/1", &parts).0)
+    }
+
     /// The name of the command by which the server takes copies out of a message, the same at every try and on every node: of the first
     /// of them.
     ///

@@ -119,6 +119,27 @@ const _: () = assert!(
         + 512
         <= PAGE_CONTENT_BYTES_MAX / 2
 );
+/// Bytes of the title of a link's preview in UTF-8.
+pub const PREVIEW_TITLE_BYTES_MAX: usize = 400;
+/// Grapheme clusters of the same: more is no title.
+pub const PREVIEW_TITLE_GRAPHEMES_MAX: usize = 120;
+/// Bytes of what a link's preview says in UTF-8.
+pub const PREVIEW_DESCRIPTION_BYTES_MAX: usize = 1_200;
+/// Grapheme clusters of the same: three lines of a chat box.
+pub const PREVIEW_DESCRIPTION_GRAPHEMES_MAX: usize = 300;
+/// Bytes of a content that may have a preview: with all else that a message may have it still fits half a page.
+pub const PREVIEW_CONTENT_BYTES_MAX: usize = 16 * 1024;
+const _: () = assert!(
+    PREVIEW_CONTENT_BYTES_MAX
+        + MENTIONS_MAX * (USER_ID_BYTES_MAX + 2)
+        + REACTIONS_BYTES_MAX
+        + 2 * REFERENCE_BYTES_MAX
+        + PREVIEW_TITLE_BYTES_MAX
+        + PREVIEW_DESCRIPTION_BYTES_MAX
+        + NAME_BYTES_MAX
+        + 512
+        <= PAGE_CONTENT_BYTES_MAX / 2
+);
 /// Pinned messages of a conversation: all fit one page.
 pub const PINS_MAX: usize = 50;
 

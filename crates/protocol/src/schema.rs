@@ -9,9 +9,9 @@ use crate::{
     content::{
         AnswerContent, AnswerValue, Attachment, Ballot, Ballots, CardContent, CardElement,
         CardOption, CardPage, Copied, CustomContent, EarthPlace, ElementKind, Forwarded,
-        ItemContent, ItemLink, LiveState, LocationContent, MediaContent, MergedContent,
-        OptionVotes, PollContent, Span, SpanKind, StickerContent, SystemContent, TextContent,
-        Votes, WorldPlace,
+        ItemContent, ItemLink, LinkPreview, LiveState, LocationContent, MediaContent,
+        MergedContent, OptionVotes, PollContent, Span, SpanKind, StickerContent, SystemContent,
+        TextContent, Votes, WorldPlace,
     },
     entry::{
         Child, ConversationKind, Entry, EntryKind, Facet, FacetKind, Header, MemberChange,
@@ -94,6 +94,7 @@ pub const RECORDS: &[RecordInfo] = &[
     record::<Reaction>(),
     record::<Pinned>(),
     record::<Child>(),
+    record::<LinkPreview>(),
     record::<Range>(),
     record::<Head>(),
     record::<UserRecord>(),

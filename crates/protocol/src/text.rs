@@ -133,6 +133,35 @@ fn check_counted(name: &str, count: Count) -> Result<&str, TextError> {
     Ok(name)
 }
 
+/// A text of somebody else's in one line, in NFC, without control, direction or zero-width characters, cut to both limits. Joiners stay: emoji
+/// and some writing need them.
+#[must_use]
+pub fn one_line(text: &str, bytes_max: usize, graphemes_max: usize) -> String {
+    // What is read of it is bounded too: characters that go, and marks that are composed, count for nothing.
+    let mut end = text.len().min(bytes_max.saturating_mul(4));
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let gone = |c: &char| is_direction(*c) || matches!(c, '\u{200b}' | '\u{2060}' | '\u{feff}');
+    let spaced = |c: char| if c.is_control() { ' ' } else { c };
+    let text = text.get(..end).unwrap_or_default();
+    let plain: String = text.nfc().filter(|c| !gone(c)).map(spaced).collect();
+    // What stood apart may compose now.
+    let plain: String = plain.nfc().collect();
+    let plain = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    let fits = plain
+        .grapheme_indices(true)
+        .take(graphemes_max)
+        .map(|(at, part)| at + part.len())
+        .take_while(|end| *end <= bytes_max)
+        .last();
+    plain
+        .get(..fits.unwrap_or(0))
+        .unwrap_or_default()
+        .trim_end()
+        .to_owned()
+}
+
 /// Checks a reaction's key: an emoji or an id that the game made, without spaces, control or direction characters.
 #[must_use]
 pub fn is_reaction_key(key: &str) -> bool {
@@ -178,6 +207,26 @@ mod tests {
         // 64 characters, each of more bytes than a name may have of them.
         let long = "e\u{301}\u{302}\u{303}".repeat(64);
         assert_eq!(normalise_name(&long), Err(TextError::BadName));
+    }
+
+    #[test]
+    fn one_line_of_a_text() {
+        for (text, expected) in [
+            ("  a\n\t b\u{0} ", "a b"),
+            ("e\u{301}", "é"),
+            ("e\u{200b}\u{301}", "é"),
+            ("a\u{202e}b\u{feff}", "ab"),
+            ("👨‍👩‍👧‍👦", "👨‍👩‍👧‍👦"),
+            ("", ""),
+            ("\u{202e}", ""),
+        ] {
+            assert_eq!(one_line(text, 100, 10), expected, "{text:?}");
+        }
+        assert_eq!(one_line("abcdef", 100, 3), "abc");
+        assert_eq!(one_line("ab cdef", 100, 3), "ab");
+        assert_eq!(one_line("ééé", 5, 10), "éé", "between two characters");
+        let heap = format!("e{}", "\u{301}".repeat(10_000));
+        assert_eq!(one_line(&heap, 100, 10), "", "one character of many bytes");
     }
 
     #[test]

@@ -59,6 +59,9 @@ impl Node {
                     self.apply(conversation, &done, create.as_ref(), shape, &links, now);
                 }
                 self.send_records(&done.records);
+                self.counters.previews_added +=
+                    u64::from(matches!(job.task, Task::Preview(_)) && entries > 0);
+                self.want_previews(&job, &done);
                 let answer = self.answer_for(conversation, &job, nonce, done.outcome);
                 self.finish(&job, answer);
                 let children = done.children;

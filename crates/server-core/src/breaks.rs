@@ -37,6 +37,8 @@ impl Loss {
         "ends",
         "seen_rev",
         "anonymous",
+        // What was read of a link's page.
+        "preview",
     ];
 
     /// The request as it comes in, or what it is answered with instead.
@@ -177,6 +179,8 @@ pub struct Breaks {
     pub copies_stay: bool,
     /// Whoever is a member forwards what they do not see.
     pub forward_unseen: bool,
+    /// What was read for a message's earlier text is added all the same.
+    pub preview_of_old: bool,
     /// What has expired counts as unread.
     pub expired_unread: bool,
 }

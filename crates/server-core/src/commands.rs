@@ -14,6 +14,7 @@ use crate::{
     meetings::MeetingEnd,
     node::{Node, Origin, SessionKey, refused},
     own_commands::own_change,
+    previews::PageRead,
     storage::{Append, Effect, Op},
 };
 
@@ -301,8 +302,11 @@ impl Node {
         {
             job.user = by;
         }
+        if let (Task::Preview(_), Some(by)) = (&job.task, PageRead::by(job.item.as_ref())) {
+            job.user = by;
+        }
         let frame = match &job.task {
-            Task::End(_) | Task::Expire(_) => None,
+            Task::End(_) | Task::Expire(_) | Task::Preview(_) => None,
             Task::Receipts => return self.receipts_to(conversation, &job, now),
             Task::Frame(ClientFrame::Read(frame)) => {
                 let upto = frame.upto;
@@ -334,6 +338,10 @@ impl Node {
                 None => return,
             },
             (None, Task::Expire(end)) => match end.decide(&case) {
+                Some(decision) => decision,
+                None => return,
+            },
+            (None, Task::Preview(read)) => match read.decide(&case) {
                 Some(decision) => decision,
                 None => return,
             },

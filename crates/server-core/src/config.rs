@@ -41,6 +41,8 @@ pub struct NodeConfig {
     pub recall_window_ms: u64,
     /// Moderators may see what a message said before it was edited or recalled. Without it that is gone from the disk at once.
     pub keep_revisions: bool,
+    /// Messages with a link ask for its page ([`Node::poll_preview`](crate::Node::poll_preview)).
+    pub previews: bool,
     /// Conversations kept in memory.
     pub conversations_max: usize,
     /// Operations submitted and not answered; above it requests are refused as overloaded.
@@ -67,6 +69,7 @@ impl Default for NodeConfig {
             edit_window_ms: 15 * 60_000,
             recall_window_ms: 15 * 60_000,
             keep_revisions: true,
+            previews: false,
             conversations_max: 100_000,
             store_pending_max: 16_384,
             sessions_max: 50_000,
@@ -93,6 +96,10 @@ pub struct Counters {
     pub transients_sent: u64,
     /// No room, or fallen behind.
     pub transients_lost: u64,
+    /// Pages asked for.
+    pub previews_wanted: u64,
+    /// Entries that add what a page says.
+    pub previews_added: u64,
     pub rate_limited: u64,
     pub overloaded: u64,
     pub store_errors: u64,

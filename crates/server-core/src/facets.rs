@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fireside_protocol::{
     Child, Entry, Facet, FacetKind, Pinned, Reaction, Reactions, UserId, WallMs,
-    content::{CustomContent, LiveState, Votes},
+    content::{CustomContent, LinkPreview, LiveState, Votes},
     encode,
     limits::{REACTION_KEYS_MAX, REACTIONS_BYTES_MAX, REACTIONS_MAX, VOTES_BYTES_MAX, VOTES_MAX},
 };
@@ -50,6 +50,11 @@ pub enum FacetOp {
         /// What it is now.
         state: Box<CustomContent>,
     },
+    /// Adds what the page behind the message's link says.
+    Preview {
+        /// What it says.
+        preview: Box<LinkPreview>,
+    },
 }
 
 /// Whether a wish can still be carried out on an item as it is now. One that can not was decided on what the item had before: it is stale, and the
@@ -65,9 +70,10 @@ pub fn is_possible(item: &Entry, op: &FacetOp, by: &UserId) -> bool {
             let state = votes(&item.facets);
             !state.closed && allows_vote(&state, choices, by)
         }
-        FacetOp::Ballot { .. } => !votes(&item.facets).closed,
+        // Its author and its time close a poll once, and whoever comes second makes no entry.
+        FacetOp::Ballot { .. } | FacetOp::ClosePoll => !votes(&item.facets).closed,
         FacetOp::Thread { .. } => !(item.facets.iter()).any(|it| it.kind == FacetKind::Thread),
-        FacetOp::Pin { .. } | FacetOp::ClosePoll | FacetOp::Live { .. } => true,
+        FacetOp::Pin { .. } | FacetOp::Live { .. } | FacetOp::Preview { .. } => true,
     }
 }
 
@@ -120,6 +126,7 @@ pub fn carry_out(item: &Entry, op: &FacetOp, by: &UserId, at: WallMs) -> Facet {
             let state = state.clone();
             (FacetKind::Live, encode(&LiveState { at, state }).into())
         }
+        FacetOp::Preview { preview } => (FacetKind::Preview, encode(&**preview).into()),
     };
     Facet {
         kind,

@@ -10,6 +10,7 @@ use crate::{
     forward::Original,
     meetings::MeetingEnd,
     node::{Origin, SessionKey},
+    previews::PageRead,
     storage::{Command, Item, LinkOp, MemberRow, NewConversation, Shape},
 };
 
@@ -53,6 +54,8 @@ pub(crate) enum Task {
     End(MeetingEnd),
     /// A message is over.
     Expire(MessageEnd),
+    /// A page was read for a message.
+    Preview(PageRead),
 }
 
 impl Job {
@@ -78,7 +81,7 @@ impl Job {
     /// Nobody waits for an answer.
     pub(crate) const fn is_silent(&self) -> bool {
         match self.task {
-            Task::Receipts | Task::End(_) | Task::Expire(_) => true,
+            Task::Receipts | Task::End(_) | Task::Expire(_) | Task::Preview(_) => true,
             Task::Frame(ClientFrame::Delivered(_)) => self.origin.request == 0,
             Task::Frame(_) => false,
         }
@@ -90,6 +93,7 @@ impl Job {
             Task::Receipts => None,
             Task::End(end) => Some(end.nonce()),
             Task::Expire(end) => Some(end.nonce()),
+            Task::Preview(read) => Some(read.nonce()),
         }
     }
 

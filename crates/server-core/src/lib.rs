@@ -35,6 +35,7 @@ pub mod own;
 mod own_commands;
 pub mod permissions;
 mod presence;
+pub mod previews;
 mod profiles;
 mod rate;
 mod receipts;

@@ -22,6 +22,7 @@ use crate::{
     meetings::Meetings,
     output::Output,
     presence::Presences,
+    previews::{PageSummary, PreviewRequest},
     receipts::Marks,
     rights::EntryMeta,
     session::Sessions,
@@ -298,6 +299,13 @@ impl Node {
         self.deliver(published, now);
     }
 
+    /// A page was read that [`Node::poll_preview`] asked for. What can not be read is not handed in: nothing waits for it.
+    pub fn handle_preview(&mut self, request: PreviewRequest, page: &PageSummary, now: Now) {
+        self.clock = now;
+        self.page_read(request, page, now);
+        self.flush_marks(now);
+    }
+
     /// Time went on to [`Node::poll_timeout`].
     pub fn handle_timeout(&mut self, now: Now) {
         self.clock = now;
@@ -368,6 +376,11 @@ impl Node {
     /// The next device that was signed out: its resume secrets must go.
     pub fn poll_revoked(&mut self) -> Option<(UserId, DeviceId)> {
         self.out.revoked.pop_front()
+    }
+
+    /// The next link whose page is to be read. It is asked for once, and may be left unread.
+    pub fn poll_preview(&mut self) -> Option<PreviewRequest> {
+        self.out.previews.pop_front()
     }
 
     /// When to call [`Node::handle_timeout`], in monotonic ms.

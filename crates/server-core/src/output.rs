@@ -7,6 +7,7 @@ use fireside_protocol::{Code, DeviceId, Lane, ServerFrame, UserId};
 
 use crate::{
     node::{Origin, Published, SessionKey, Transmit},
+    previews::PreviewRequest,
     session::Session,
     storage::{Op, Ticket},
 };
@@ -19,6 +20,7 @@ pub(crate) struct Output {
     pub(crate) published: VecDeque<Published>,
     pub(crate) disconnects: VecDeque<(SessionKey, Code)>,
     pub(crate) revoked: VecDeque<(UserId, DeviceId)>,
+    pub(crate) previews: VecDeque<PreviewRequest>,
 }
 
 impl Output {

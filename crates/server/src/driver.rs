@@ -8,7 +8,7 @@ use fireside_store::Store;
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-use crate::{bus::Bus, inbox::Input, session::Session, shared::Shared};
+use crate::{bus::Bus, inbox::Input, previews::Previews, session::Session, shared::Shared};
 
 /// Rounds of polls after one batch; what is left waits for the next round of the loop. A guard, not a pace.
 const POLL_ROUNDS_MAX: usize = 16;
@@ -19,6 +19,8 @@ pub(crate) struct Driver {
     store: Arc<dyn Store>,
     bus: Arc<dyn Bus>,
     shared: Arc<Shared>,
+    /// Only where it is switched on.
+    previews: Option<Previews>,
     sessions: HashMap<SessionKey, Arc<Session>, RandomState>,
     /// Sessions that got something in this turn and are to be woken at its end.
     woken: Vec<Arc<Session>>,
@@ -33,6 +35,7 @@ impl Driver {
         bus: Arc<dyn Bus>,
         shared: Arc<Shared>,
         secret: LinkSecret,
+        previews: Option<Previews>,
     ) -> Self {
         Self {
             secret,
@@ -40,6 +43,7 @@ impl Driver {
             store,
             bus,
             shared,
+            previews,
             sessions: HashMap::default(),
             woken: Vec::new(),
             draining: None,
@@ -130,6 +134,11 @@ impl Driver {
             overloaded = node.overloaded,
             behind = node.behind,
             store_errors = node.store_errors,
+            previews_wanted = node.previews_wanted,
+            previews_added = node.previews_added,
+            previews_read = gateway.previews_read,
+            previews_failed = gateway.previews_failed,
+            previews_dropped = gateway.previews_dropped,
             "counts"
         );
     }
@@ -170,6 +179,10 @@ impl Driver {
                 }
             }
             Input::Published(published) => node.handle_published(published, now),
+            Input::Preview(read) => {
+                let (request, page) = *read;
+                node.handle_preview(request, &page, now);
+            }
             Input::Config(config) => node.set_config(*config),
             Input::Count(answer) => {
                 let _ = answer.try_send(node.counters());
@@ -218,6 +231,11 @@ impl Driver {
                     session.close(code);
                 }
                 idle = false;
+            }
+            while let Some(request) = self.node.poll_preview() {
+                if let Some(previews) = &self.previews {
+                    previews.ask(request);
+                }
             }
             while let Some((user, device)) = self.node.poll_revoked() {
                 self.shared.resume.forget_device(&user, device);

@@ -44,6 +44,14 @@ counts! {
     log_ins_refused,
     /// Connections ended for bytes that are not frames.
     bad_frames,
+    /// Links whose page found no room in the queue of those that are to be read.
+    previews_dropped,
+    /// Links whose page was known, or known not to be read.
+    previews_known,
+    /// Pages read for links.
+    previews_read,
+    /// Pages that could not be read, or are not to be.
+    previews_failed,
 }
 
 /// One more.

@@ -9,6 +9,7 @@ use fireside_protocol::{ClientFrame, WallMs};
 use fireside_server_core::{
     Login, NodeConfig, Origin, SessionKey,
     node::{Counters, Published},
+    previews::{PageSummary, PreviewRequest},
     storage::{Reply, StoreError, Ticket},
 };
 use parking_lot::Mutex;
@@ -41,6 +42,8 @@ pub(crate) enum Input {
     Drained(SessionKey),
     Stored(Vec<(Ticket, Result<Reply, StoreError>)>),
     Published(Published),
+    /// A page was read for a message.
+    Preview(Box<(PreviewRequest, PageSummary)>),
     Config(Box<NodeConfig>),
     Count(SyncSender<Counters>),
     Drain {

@@ -14,6 +14,7 @@ mod inbox;
 pub mod keys;
 mod log_in;
 mod page_stream;
+mod previews;
 pub mod resume;
 pub mod server;
 mod session;
@@ -25,6 +26,7 @@ mod token_key;
 pub mod transport;
 
 pub use certificate::Fingerprint;
+pub use previews::PreviewSettings;
 pub use server::{RunningServer, Server, ServerCounters, StartError};
 pub use settings::{Settings, SettingsError};
 pub use token::{Claims, TokenKeys};

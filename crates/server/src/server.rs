@@ -27,6 +27,7 @@ use crate::{
     health::GatewayCounters,
     inbox::{Inbox, Input},
     keys::{TransportKeys, warn_if_open},
+    previews::Previews,
     settings::{Settings, SettingsError},
     shared::Shared,
     token::{KeyFileError, TokenKeys},
@@ -432,12 +433,15 @@ fn listen(
     let bus: Arc<dyn Bus> = Arc::new(LocalBus::new(Arc::new(move |published: Published| {
         loopback.push(Input::Published(published));
     })));
+    let previews = settings.previews.enabled.then(|| Previews::start(shared));
+    let previews = previews.transpose().map_err(StartError::Transport)?;
     let driver = Driver::new(
         settings.node_config(),
         store.clone(),
         bus,
         shared.clone(),
         keys.link_secret(),
+        previews,
     );
     let driver = runtime.spawn(watch(driver, shared.clone(), endpoint.clone()));
     runtime.spawn(gateway::run(endpoint.clone(), shared.clone()));

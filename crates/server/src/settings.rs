@@ -10,6 +10,8 @@ use fireside_server_core::{Breaks, NodeConfig, node::DevicePolicy};
 use fireside_store::SqliteConfig;
 use serde::Deserialize;
 
+use crate::previews::PreviewSettings;
+
 /// The port unless settings say otherwise.
 pub const DEFAULT_PORT: u16 = 7777;
 
@@ -21,6 +23,10 @@ const SESSION_TRANSPORT_BYTES_MAX: usize =
 /// Streams whose unfinished requests fit a session's queue, with some room for frames.
 const BIDI_STREAMS_MAX: u32 =
     (limits::SESSION_QUEUE_BYTES_MAX / limits::PAGE_REQUEST_BYTES_MAX) as u32 - 4;
+/// The longest time for one page, in ms.
+const PREVIEW_TIME_MS_MAX: u64 = 60_000;
+/// Bytes of pages that are read at once.
+const PREVIEW_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Some packets.
 const STREAM_WINDOW_BYTES_MIN: u32 = 4_096;
 
@@ -61,6 +67,8 @@ pub struct Settings {
     pub tokens: TokenSettings,
     /// Rates and sizes of the chat itself.
     pub limits: LimitSettings,
+    /// Previews of links.
+    pub previews: PreviewSettings,
     /// QUIC.
     pub transport: TransportSettings,
     /// SQLite.
@@ -405,6 +413,25 @@ impl Settings {
         if self.limits.inbox_max == 0 || self.limits.logins_max == 0 {
             return wrong("limits", "inbox_max and logins_max are at least 1");
         }
+        let previews = &self.previews;
+        if previews.queue_max == 0 || previews.fetches_max == 0 || previews.bytes_max == 0 {
+            return wrong(
+                "previews",
+                "queue_max, fetches_max and bytes_max are at least 1; without previews: enabled = false",
+            );
+        }
+        if !(1..=PREVIEW_TIME_MS_MAX).contains(&previews.time_ms) {
+            return wrong(
+                "previews.time_ms",
+                "1 to 60000: a page that takes longer is none",
+            );
+        }
+        if previews.bytes_max.saturating_mul(previews.fetches_max) > PREVIEW_BYTES_MAX {
+            return wrong(
+                "previews",
+                "bytes_max times fetches_max is at most 67108864: all that is read at once is in memory",
+            );
+        }
         if self.drain.deadline_ms > 9_000 {
             return wrong(
                 "drain.deadline_ms",
@@ -447,6 +474,7 @@ impl Settings {
             conversations_max: limits.conversations_max,
             store_pending_max: limits.store_pending_max,
             sessions_max: limits.sessions_max,
+            previews: self.previews.enabled,
             ..NodeConfig::default()
         }
     }
@@ -482,6 +510,7 @@ mod tests {
         let table: toml::Table = toml::from_str(block).unwrap();
         for (section, keys) in [
             ("limits", 17),
+            ("previews", 14),
             ("transport", 14),
             ("store", 8),
             ("drain", 1),

@@ -173,6 +173,16 @@ impl Database {
         })
     }
 
+    /// Entries that add previews, by place and number: the message, and when.
+    #[must_use]
+    pub fn previews(&self) -> BTreeMap<(ConversationId, Sequence), (Sequence, WallMs)> {
+        let all = (self.conversations.iter())
+            .flat_map(|(id, it)| it.entries.iter().map(|stored| (*id, &stored.meta)));
+        all.filter(|(_, meta)| meta.kind == EntryKind::Preview)
+            .map(|(id, meta)| ((id, meta.sequence), (meta.target, meta.at)))
+            .collect()
+    }
+
     /// All conversations with their kinds.
     pub fn conversations(&self) -> impl Iterator<Item = (ConversationId, ConversationKind)> + '_ {
         self.conversations

@@ -6,6 +6,7 @@ mod expiry;
 pub mod forward;
 mod members;
 pub mod own;
+pub mod previews;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -250,6 +251,8 @@ impl<'a> Oracle<'a> {
         } = some!(item, "rights", "{acked:?} may not change {target}");
         *taken_back |= look.text.is_none() && now.sender != *me;
         (now.rev, now.edited) = (n, look.text.is_some());
+        // It is read anew for what it says now.
+        now.marks.preview = None;
         now.text = look.text;
         if now.text.is_none() {
             now.marks = Marks::default();
@@ -273,7 +276,10 @@ impl<'a> Oracle<'a> {
             let fits = match acked.by.act {
                 Act::OpenThread(_) => fits_thread,
                 Act::Vote(..) => poll && !item.now.marks.closed,
-                Act::Close(..) => poll && (item.now.sender == *me || !direct && mine > 1),
+                Act::Close(..) => {
+                    let author = item.now.sender == *me;
+                    poll && !item.now.marks.closed && (author || !direct && mine > 1)
+                }
                 _ => true,
             };
             item.now.text.is_some() && open && pins && fits && (direct || mine > 0)

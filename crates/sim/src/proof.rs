@@ -68,6 +68,7 @@ pub const BREAKS: &[&str] = &[
     "copies-stay",
     "poll-stays-open",
     "forward-unseen",
+    "preview-of-old",
 ];
 
 /// A plan with one built-in fault; `None` for a name that is none.
@@ -97,6 +98,7 @@ pub fn plan(seed: u64, steps: u64, fault: Option<&str>) -> Option<Plan> {
         Some("answers-for-all") => server_breaks.answers_for_all = true,
         Some("poll-stays-open") => server_breaks.poll_stays_open = true,
         Some("copies-stay") => server_breaks.copies_stay = true,
+        Some("preview-of-old") => server_breaks.preview_of_old = true,
         Some("forward-unseen") => server_breaks.forward_unseen = true,
         Some("expiry-forgotten") => server_breaks.expiry_forgotten = true,
         Some("expired-unread") => server_breaks.expired_unread = true,

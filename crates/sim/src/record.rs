@@ -8,7 +8,7 @@ use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, ConversationKind, Entry, EntryKind, FacetKind,
     FriendAction, JoinPolicy, LinkCode, MessageKind, Nonce, Ordinal, Personal, Pinned, Reactions,
     RecordKey, Rev, Role, Sequence, Tombstone, UserId, WallMs,
-    content::Votes,
+    content::{LinkPreview, Votes},
     frames::{Ack, CreateGroup, Receipt, TypingOf, UserRecord, UserRecordKind},
     limits::UNREAD_COUNT_MAX,
 };
@@ -146,7 +146,8 @@ impl Command {
     pub fn counter(&self) -> Option<(&str, u64)> {
         match &self.act {
             Act::Say(text, ..) if !self.late => {
-                let (device, count) = text.split_once('#')?;
+                // A link may stand before it.
+                let (device, count) = text.rsplit(' ').next()?.split_once('#')?;
                 Some((device, count.parse().ok()?))
             }
             _ => None,
@@ -262,6 +263,8 @@ pub struct Marks {
     pub closed: bool,
     /// There is a thread under it.
     pub thread: bool,
+    /// The link that it has a preview of, and the title of its page.
+    pub preview: Option<(String, String)>,
 }
 
 impl Marks {
@@ -282,6 +285,7 @@ impl Marks {
                 .collect(),
             closed: votes.closed,
             thread: entry.facets.iter().any(|it| it.kind == FacetKind::Thread),
+            preview: (entry.facet::<LinkPreview>(FacetKind::Preview)).map(|it| (it.url, it.title)),
         }
     }
 
@@ -472,6 +476,9 @@ impl Look {
                     .collect(),
                 closed: poll.is_some_and(|poll| poll.closed),
                 thread: row.details.as_ref().is_some_and(|it| it.thread.is_some()),
+                preview: (row.details.as_ref())
+                    .and_then(|it| it.preview.as_ref())
+                    .map(|it| (it.url.clone(), it.title.clone())),
             },
         })
     }
@@ -546,6 +553,8 @@ pub struct Record {
     pub marks_told: BTreeMap<(UserId, UserId, ConversationId, Sequence), Moment>,
     /// Friend records as they came.
     pub friends_told: Vec<(UserId, UserRecord, Moment)>,
+    /// Entries that add previews, by place and number, as the server has them at rest: the message, and when.
+    pub previews: BTreeMap<(ConversationId, Sequence), (Sequence, WallMs)>,
     /// One name with two meanings or two answers.
     pub twofold: Option<String>,
 }

@@ -264,7 +264,8 @@ impl World {
 
     /// Everything against the oracle.
     fn judge(&mut self) -> Result<(), Violation> {
-        let record = std::mem::take(&mut self.record);
+        let mut record = std::mem::take(&mut self.record);
+        record.previews = self.server.disk.database.previews();
         let verdict = self.judge_record(&record);
         self.record = record;
         verdict

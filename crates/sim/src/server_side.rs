@@ -7,10 +7,15 @@ use fireside_protocol::{
     frames::{Pong, Refused},
     limits::FRAME_BYTES_MAX,
 };
-use fireside_server_core::{Login, Origin, Transmit, storage::Op};
+use fireside_server_core::{
+    Login, Origin, Transmit,
+    previews::{PageSummary, PreviewRequest},
+    storage::Op,
+};
 
 use crate::{
     network::{DATAGRAM, LinkKey, StreamKey},
+    oracle::previews::title,
     server_disk::Results,
     world::{EPOCH_MS, What, World},
 };
@@ -274,6 +279,10 @@ impl World {
                 }
                 continue;
             }
+            if let Some(request) = node.poll_preview() {
+                self.fetch(request);
+                continue;
+            }
             break;
         }
         let Some(node) = self.server.node.as_ref() else {
@@ -292,6 +301,38 @@ impl World {
             self.report.count("fault: server drained");
             self.kill_server(false);
         }
+    }
+
+    /// A page of the world outside: read soon, late, twice, or never.
+    fn fetch(&mut self, request: PreviewRequest) {
+        if self.rng.chance(150) {
+            self.report.count("fault: page not read");
+            return;
+        }
+        let life = self.server.life;
+        if self.rng.chance(100) {
+            let at = self.rng.between(5, 3_000);
+            self.schedule(at, What::PageRead(life, request.clone()));
+        }
+        let at = self.rng.between(5, 3_000);
+        self.schedule(at, What::PageRead(life, request));
+    }
+
+    pub(crate) fn page_read(&mut self, life: u32, request: &PreviewRequest) {
+        let now = self.server_now();
+        if life != self.server.life {
+            return;
+        }
+        let Some(node) = self.server.node.as_mut() else {
+            return;
+        };
+        let page = PageSummary {
+            title: title(&request.url),
+            ..PageSummary::default()
+        };
+        self.report.count("pages read");
+        node.handle_preview(request.clone(), &page, now);
+        self.pump_server();
     }
 
     fn submit(&mut self, ticket: u64, op: Op) {

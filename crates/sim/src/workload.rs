@@ -25,6 +25,8 @@ use crate::{
 
 /// Bytes that live frames may fill of a session's queue: the rest is kept for answers.
 const LIVE_BYTES: usize = SESSION_QUEUE_BYTES_MAX - 48 * 1024;
+/// Pages that links lead to.
+const LINKS: u64 = 3;
 /// Groups in one world.
 const GROUPS: usize = 4;
 
@@ -256,6 +258,7 @@ impl World {
         };
         device.texts += 1;
         let text = format!("d{index}#{}", device.texts);
+        let text = self.with_link(text, 60);
         let message = match self.rng.below(100) {
             0..=3 => {
                 self.report.count("polls");
@@ -293,6 +296,16 @@ impl World {
         };
         let message = Box::new(message);
         self.command(index, Command::Send { to, message });
+    }
+
+    /// Now and then a text has a link, one of few.
+    fn with_link(&mut self, text: String, per_mille: u64) -> String {
+        if !self.rng.chance(per_mille) {
+            return text;
+        }
+        self.report.count("links");
+        let page = self.rng.below(LINKS);
+        format!("https://page{page}.example/ {text}")
     }
 
     /// A poll or a card on the screen, and what is done with it; what a user deletes for themselves.
@@ -415,6 +428,7 @@ impl World {
             };
             device.texts += 1;
             let text = format!("edit {index} {}", device.texts);
+            let text = self.with_link(text, 200);
             if self.command(
                 index,
                 Command::EditText {

@@ -12,7 +12,7 @@ use fireside_protocol::{
 };
 use fireside_server_core::{
     Breaks as ServerBreaks, Node, NodeConfig, SessionKey, links::LinkSecret,
-    node::Counters as NodeCounters,
+    node::Counters as NodeCounters, previews::PreviewRequest,
 };
 
 use crate::{
@@ -61,6 +61,8 @@ pub enum What {
     Opened(LinkKey),
     /// The rest of a 0-RTT handshake.
     Confirmed(LinkKey),
+    /// The page behind a link was read, in a life of the server.
+    PageRead(u32, PreviewRequest),
     /// A frame arrives at the server.
     ToServer(LinkKey, StreamKey, Bytes),
     /// A frame arrives at a client.
@@ -366,6 +368,7 @@ impl World {
             What::Synced(life) => self.synced(life),
             What::Stored(life, results) => self.stored(life, results),
             What::Read(life, ticket, op) => self.read(life, ticket, op),
+            What::PageRead(life, request) => self.page_read(life, &request),
             What::ClientTimer(device, life) => self.client_timer(device, life),
             What::ClientDisk(device, life, ticket, op) => {
                 self.client_disk(device, life, ticket, op);
@@ -409,6 +412,7 @@ impl World {
             rate_requests_per_s: rate(50),
             edit_window_ms: self.window_ms(),
             recall_window_ms: self.window_ms(),
+            previews: true,
             breaks: self.plan.server_breaks,
             ..NodeConfig::default()
         };

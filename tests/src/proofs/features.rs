@@ -5,6 +5,7 @@ mod below;
 pub(super) mod device;
 mod endings;
 mod lead;
+mod links;
 mod page;
 mod people;
 mod places;
@@ -62,6 +63,7 @@ pub fn run(scale: Scale) -> Result<()> {
         places::SCENES,
         below::SCENES,
         lead::SCENES,
+        links::SCENES,
         people::SCENES,
     ];
     let scenes: Vec<&Scene> = all.into_iter().flatten().collect();

@@ -13,6 +13,7 @@ mod rules;
 mod secrets;
 mod sizes;
 pub(super) mod stage;
+mod transient;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
@@ -58,6 +59,26 @@ const ELSEWHERE: &[(&str, &str)] = &[
     (
         "REQUESTS_IN_FLIGHT_MAX",
         "the server reads no further while there are more: `./test overload`",
+    ),
+    (
+        "PREVIEW_TITLE_BYTES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_TITLE_GRAPHEMES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_DESCRIPTION_BYTES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_DESCRIPTION_GRAPHEMES_MAX",
+        "of what a server makes of a page that it read: the node's tests",
+    ),
+    (
+        "PREVIEW_CONTENT_BYTES_MAX",
+        "of what a server reads pages for: the protocol's tests",
     ),
     ("SESSION_BYTES_MAX", "measured by `./test fuzz`"),
     (
@@ -235,8 +256,11 @@ async fn on_one_server(stage: &mut Stage) -> Result<()> {
     let begun = Instant::now();
     let refused = odd::run(stage).await?;
     let alike = secrets::run(stage).await?;
+    let told = transient::run(stage).await?;
     say(
-        &format!("{refused} odd requests refused, {alike} secrets kept"),
+        &format!(
+            "{refused} odd requests refused, {alike} secrets kept, {told} transient messages without a trace"
+        ),
         begun,
     );
     let begun = Instant::now();

@@ -17,6 +17,16 @@ use crate::process::ServerPlan;
 
 /// Runs of all scenarios, one after the other against the same server: the second meets what the first left.
 const RUNS: (usize, usize) = (1, 3);
+/// Links have previews, also of this machine's own pages.
+const PREVIEWS: &str = "\
+[server]
+dev = true
+[previews]
+enabled = true
+http = true
+other_ports = true
+danger_reach_own_network = true
+";
 
 /// Starts a server and runs the Python scenarios against it.
 ///
@@ -26,6 +36,8 @@ pub fn run(scale: Scale) -> Result<()> {
     let python = python()?;
     let folder = tempfile::tempdir()?;
     let mut plan = ServerPlan::new(folder.path());
+    // Pages that a scenario serves itself, on this machine.
+    plan.settings = PREVIEWS.to_owned();
     let mut server = plan.start()?;
     let (kid, secret) = signing_key(&plan.data.join("token-keys.toml"))?;
     let fingerprint: String = server

@@ -49,7 +49,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     ];
     let numbers = (number(), number(), number(), number(), number());
     let content = || proptest::collection::vec(any::<u8>(), 0..8);
-    let facet = (0u16..4, number(), content()).prop_map(|(kind, rev, content)| Facet {
+    let facet = (0u16..8, number(), content()).prop_map(|(kind, rev, content)| Facet {
         kind: FacetKind::from_number(kind),
         rev,
         content: content.into(),

@@ -10,6 +10,7 @@ mod links;
 mod memory;
 mod outbox;
 mod own;
+mod previews;
 mod server;
 mod settings;
 mod sync;

@@ -7,7 +7,7 @@ use fireside_protocol::{
     ClientFrame, Code, Content, ConversationId, ConversationKind, Entry, EntryKind, Facet,
     FacetKind, Header, Nonce, Personal, Pinned, Raw, Reaction, Reactions, Role, Sequence,
     ServerFrame, TextContent, Tombstone, UserId,
-    content::{Ballot, Ballots, LiveState, Votes},
+    content::{Ballot, Ballots, LinkPreview, LiveState, Votes},
     decode, encode,
     frames::{
         Ack, Done, Head, HeadsPage, HeadsRequest, Page, PageRequest, Pong, Range, Refused, Skip,
@@ -143,6 +143,13 @@ impl Log {
             Bytes::new()
         };
         self.facet(sender, target, EntryKind::Pin, FacetKind::Pin, content)
+    }
+
+    /// What the page behind a message's link says.
+    pub(crate) fn preview(&mut self, target: u64, preview: &LinkPreview) -> Entry {
+        let sender = self.entry(target).unwrap().sender.clone();
+        let (kind, facet) = (EntryKind::Preview, FacetKind::Preview);
+        self.facet(&sender, target, kind, facet, encode(preview).into())
     }
 
     fn facet(

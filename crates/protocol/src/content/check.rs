@@ -126,7 +126,7 @@ fn caption(text: &str, count: Count) -> Result<(), Code> {
     check_text(text, count).map_err(|error| error.code())
 }
 
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let rest = text
         .strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"));

@@ -23,6 +23,7 @@ mod meetings;
 mod own;
 mod pages;
 mod presence;
+mod previews;
 mod public;
 mod sessions;
 mod settings;

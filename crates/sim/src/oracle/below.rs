@@ -75,16 +75,18 @@ impl Oracle<'_> {
             if below.is_some_and(|below| n >= below) {
                 return Ok(());
             }
-            if self.take_end(id, log, n)? {
+            if self.take_preview(id, log, n)? || self.take_end(id, log, n)? {
                 continue;
             }
             if let Some(look) = self.below.seen.get(&(id, n)).filter(|_| is_child) {
                 self.take(id, log, n, look)?;
                 continue;
             }
+            let mut previews = self.record.previews.range((id, n)..=(id, Sequence::MAX));
             let mut later = self.below.seen.range((id, n)..=(id, Sequence::MAX));
             let mut ends = self.ends.range((id, n)..=(id, Sequence::MAX));
-            if below.is_none() && later.next().is_none() && ends.next().is_none() {
+            let none = later.next().is_none() && ends.next().is_none();
+            if below.is_none() && none && previews.next().is_none() {
                 return Ok(());
             }
             if !is_child {

@@ -34,6 +34,7 @@ impl Oracle<'_> {
             let state = item.states.get(rev).is_some_and(|state| match look.kind {
                 EntryKind::React => state.marks.reactions == look.marks.reactions,
                 EntryKind::Pin => state.marks.pinned == look.marks.pinned,
+                EntryKind::Preview => state.marks.preview == look.marks.preview,
                 EntryKind::Thread => state.marks.thread == look.marks.thread,
                 EntryKind::Vote => {
                     let (marks, told) = (&state.marks, &look.marks);

@@ -3,6 +3,7 @@
 use fireside_protocol::{
     Entry, EntryKind, FacetKind, Pinned, Reactions, UserId,
     codec::decode,
+    content::LinkPreview,
     frames::{Anchor, PinsRequest},
 };
 use fireside_server_core::{
@@ -25,6 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
     ("a recall takes reactions and pins along", recall),
     ("pinned messages are found", pins),
     ("a reaction moves no conversation up", no_bump),
+    ("an edit takes the preview of a link away", preview),
 ];
 
 /// A change of a facet, decided on the body's `rev`.
@@ -35,6 +37,7 @@ fn change(by: &UserId, target: u64, body_rev: u64, op: FacetOp) -> NewEntry {
         FacetOp::Vote { .. } | FacetOp::Ballot { .. } | FacetOp::ClosePoll => EntryKind::Vote,
         FacetOp::Live { .. } => EntryKind::Live,
         FacetOp::Thread { .. } => EntryKind::Thread,
+        FacetOp::Preview { .. } => EntryKind::Preview,
     };
     NewEntry {
         target: Some((target, body_rev)),
@@ -120,6 +123,45 @@ fn edit_beside(w: &mut World) {
     assert_eq!(users(state)[0].1, ["bob"]);
     assert_eq!(&state.content[..], b"hello!");
     assert_eq!((state.rev(), state.body_rev()), (3, 3));
+}
+
+fn preview(w: &mut World) {
+    let (ann, bob) = (user("ann"), user("bob"));
+    let id = w.direct(&ann, &bob);
+    let add = |title: &str, rev| {
+        let preview = Box::new(LinkPreview {
+            url: "https://a.example".to_owned(),
+            title: title.to_owned(),
+            description: String::new(),
+            site: String::new(),
+            image: String::new(),
+        });
+        change(&ann, 1, rev, FacetOp::Preview { preview })
+    };
+    let held = |w: &mut World| {
+        let seen = w.page(&bob, page_request(id, Anchor::Newest, 0));
+        let shown = seen.items[0].facet::<LinkPreview>(FacetKind::Preview);
+        shown.map(|it| it.title)
+    };
+    let append = w.add(id, 1, &ann, vec![add("a page", 1)]);
+    let done = w.done(append);
+    let live: Entry = decode(&done.entries[0].body).unwrap();
+    assert_eq!((live.kind, live.target), (EntryKind::Preview, 1));
+    w.reopen();
+    assert_eq!(held(w).as_deref(), Some("a page"));
+    w.change(id, &ann, EntryKind::Edit, 1, "two");
+    assert_eq!(held(w), None);
+    // Read for what the message said before.
+    let append = w.add(id, 1, &ann, vec![add("another", 1)]);
+    assert_eq!(w.append(append), Appended::Stale);
+    let item = w.item(id, Target::Number(1)).unwrap();
+    assert_eq!((item.entry.facets.len(), item.entry.body_rev()), (0, 3));
+    assert_eq!(w.head(&bob, id).unread, 1);
+    let append = w.add(id, 1, &ann, vec![add("a page", 3)]);
+    w.done(append);
+    assert_eq!(held(w).as_deref(), Some("a page"));
+    w.change(id, &ann, EntryKind::Recall, 1, "");
+    assert_eq!(held(w), None);
 }
 
 fn recall(w: &mut World) {

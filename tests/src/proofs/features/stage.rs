@@ -7,12 +7,14 @@ use fireside_client_core::{
     Command, ConnectionState, NewMessage, command::Recipient, event::Completion,
 };
 use fireside_protocol::{Content, ConversationId, FriendAction, TextContent, UserId};
-use fireside_server::{Claims, RunningServer, Server, Settings, server::STORE_FILE};
+use fireside_server::{
+    Claims, PreviewSettings, RunningServer, Server, Settings, server::STORE_FILE,
+};
 use fireside_server_core::{Breaks, Loss};
 use rusqlite::{Connection, OpenFlags};
 
 use super::device::{Device, PATIENCE, number_of};
-use crate::wire::Target;
+use crate::{pages::PageServer, wire::Target};
 
 /// Who plays.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -29,8 +31,10 @@ const NAMES: [&str; 4] = ["ann", "ann", "bob", "cyd"];
 
 pub(super) struct Stage {
     folder: tempfile::TempDir,
-    server: Option<RunningServer>,
+    pub(super) server: Option<RunningServer>,
     devices: Vec<Device>,
+    /// Where links lead to.
+    pub(super) pages: PageServer,
 }
 
 /// The conversations of a scene.
@@ -67,6 +71,14 @@ impl Stage {
             loss,
             ..Breaks::default()
         };
+        settings.previews = PreviewSettings {
+            enabled: true,
+            http: true,
+            other_ports: true,
+            danger_reach_own_network: true,
+            ..PreviewSettings::default()
+        };
+        let pages = PageServer::start()?;
         let server = Server::start(settings)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let target = Target {
@@ -92,6 +104,7 @@ impl Stage {
             folder,
             server: Some(server),
             devices,
+            pages,
         })
     }
 

@@ -4,8 +4,8 @@ use fireside_client_core::view::{Details, PollRow, Quote, QuoteState};
 use fireside_protocol::{
     Content,
     content::{
-        AnswerContent, CardElement, ElementKind, LocationContent, MediaContent, MergedContent,
-        PollContent,
+        AnswerContent, CardElement, ElementKind, LinkPreview, LocationContent, MediaContent,
+        MergedContent, PollContent,
     },
 };
 
@@ -97,6 +97,19 @@ pub(super) fn quote(quote: &Quote, room: usize) -> String {
         _ => "an earlier message".to_owned(),
     };
     format!("┃ {}", cut(&text, room.saturating_sub(2)))
+}
+
+/// What the page behind a link says of itself, in one line: its title, and what site it is of.
+pub(super) fn preview(preview: &LinkPreview, room: usize) -> String {
+    let said = [&preview.title, &preview.description];
+    let said = said.into_iter().find(|text| !text.is_empty());
+    let said = said.map_or("a picture", String::as_str);
+    let text = if preview.site.is_empty() {
+        safe_line(said)
+    } else {
+        format!("{} — {}", safe_line(said), safe_line(&preview.site))
+    };
+    cut(&text, room.saturating_sub(2))
 }
 
 fn media(what: &str, content: &MediaContent) -> String {

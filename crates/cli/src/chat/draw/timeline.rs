@@ -320,6 +320,10 @@ fn message_lines<'a>(row: &TimelineRow, width: usize) -> Vec<Line<'a>> {
         }
         lines.push(Line::from(spans));
     }
+    if let Some(preview) = details.and_then(|details| details.preview.as_deref()) {
+        let text = format!("   ▏ {}", content::preview(preview, room));
+        lines.push(Line::styled(text, DIM));
+    }
     lines.extend(reaction_line(row, room));
     if details.is_some_and(|details| details.thread.is_some()) {
         lines.push(Line::styled("   ↳ a thread · /threads", DIM));
