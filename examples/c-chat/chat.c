@@ -74,11 +74,9 @@ static const char *mark(uint32_t state)
     }
 }
 
-static void print_row(const fireside_events *batch, const fireside_timeline_row *row)
+static void print_row(const fireside_timeline_row *row)
 {
-    fireside_str sender = fireside_text(batch, row->sender);
-    fireside_str text = fireside_text(batch, row->text);
-    fireside_str subject = fireside_text(batch, row->subject);
+    fireside_str sender = row->sender, text = row->text, subject = row->subject;
     switch (row->body) {
     case FIRESIDE_BODY_TEXT:
         printf("<%.*s> %.*s%s%s\n", (int)sender.len, sender.len ? sender.data : "", (int)text.len,
@@ -102,7 +100,7 @@ static void print_row(const fireside_events *batch, const fireside_timeline_row 
 static void keep(chat *c, size_t at, const fireside_events *batch, uint32_t from)
 {
     const fireside_timeline_row *row = &batch->timeline_rows[from];
-    fireside_str sender = fireside_text(batch, row->sender);
+    fireside_str sender = row->sender;
     line *to = &c->lines[at];
     int changed = to->row != row->row || to->state != row->state || row->edited || row->body == FIRESIDE_BODY_RECALLED;
     to->row = row->row;
@@ -111,7 +109,7 @@ static void keep(chat *c, size_t at, const fireside_events *batch, uint32_t from
     to->state = row->state;
     to->own = sender.len == strlen(c->name) && memcmp(sender.data, c->name, sender.len) == 0;
     if (changed) {
-        print_row(batch, row);
+        print_row(row);
     }
 }
 
@@ -164,10 +162,10 @@ static void on_timeline(chat *c, const fireside_events *batch, const fireside_ev
     }
 }
 
-static void on_state(const fireside_events *batch, const fireside_event *event)
+static void on_state(const fireside_event *event)
 {
     static const char *const names[] = {"offline", "connecting", "connected", "reconnecting", "refused"};
-    fireside_str text = fireside_text(batch, event->text);
+    fireside_str text = event->text;
     if (event->detail < sizeof names / sizeof names[0]) {
         printf("* %s %.*s\n", names[event->detail], (int)text.len, text.len ? text.data : "");
     }
@@ -175,10 +173,10 @@ static void on_state(const fireside_events *batch, const fireside_event *event)
 
 static void on_event(chat *c, const fireside_events *batch, const fireside_event *event)
 {
-    fireside_str text = fireside_text(batch, event->text);
+    fireside_str text = event->text;
     switch (event->kind) {
     case FIRESIDE_EVENT_STATE:
-        on_state(batch, event);
+        on_state(event);
         break;
     case FIRESIDE_EVENT_COMPLETED:
         if (event->status != FIRESIDE_STATUS_OK) {

@@ -67,12 +67,12 @@
 #define FIRESIDE_EVENT_TIMELINE 6
 
 /**
- * A message of somebody else arrived live. A notice: views are the truth. Fields: conversation, sequence, user, at_ms, flag, text.
+ * Messages of others arrived live, in their order. A notice: views are the truth. Fields: first and count (messages).
  */
 #define FIRESIDE_EVENT_MESSAGE_RECEIVED 7
 
 /**
- * So many MESSAGE_RECEIVED found no room. Fields: count.
+ * So many messages found no room among those of MESSAGE_RECEIVED. Fields: count.
  */
 #define FIRESIDE_EVENT_MISSED 8
 
@@ -354,7 +354,8 @@
 typedef int32_t fireside_status;
 
 /**
- * UTF-8 text that the caller lends for the length of the call. Not NUL-terminated. {NULL, 0} is empty.
+ * UTF-8 text of somebody else: an argument is the caller's for the length of the call, what a tick delivered is the library's and
+ * lives as long as its batch. Not NUL-terminated. {NULL, 0} is empty, and how the library says that there is none.
  */
 typedef struct fireside_str {
   /**
@@ -471,20 +472,6 @@ typedef struct fireside_budget {
 } fireside_budget;
 
 /**
- * Text in the batch of a tick: fireside_events.text + offset, len bytes of UTF-8, not NUL-terminated.
- */
-typedef struct fireside_span {
-  /**
-   * From the beginning of the batch's text, in bytes.
-   */
-  uint32_t offset;
-  /**
-   * Bytes.
-   */
-  uint32_t len;
-} fireside_span;
-
-/**
  * Something happened. `kind` says what; each kind uses the fields its constant names, and the others are zero.
  */
 typedef struct fireside_event {
@@ -527,17 +514,17 @@ typedef struct fireside_event {
   /**
    * Who.
    */
-  struct fireside_span user;
+  struct fireside_str user;
   /**
    * What, for people.
    */
-  struct fireside_span text;
+  struct fireside_str text;
   /**
    * COMPLETED: FIRESIDE_RESULT_*. STATE: FIRESIDE_STATE_*. SYNC: FIRESIDE_SYNC_*. Views: FIRESIDE_CHANGE_*.
    */
   uint32_t detail;
   /**
-   * 1: yes. LOADED: nothing is older. MEMBERS, PINS: there are more. MESSAGE_RECEIVED: it is a text. TYPING: types (else stopped).
+   * 1: yes. LOADED: nothing is older. MEMBERS, PINS: there are more. TYPING: types (else stopped).
    */
   uint32_t flag;
   /**
@@ -553,7 +540,7 @@ typedef struct fireside_event {
    */
   uint32_t first;
   /**
-   * Lists: how many rows. LOADED, MISSED: how many messages. STATE reconnecting: which try, from 1.
+   * Lists: how many rows. LOADED, MESSAGE_RECEIVED, MISSED: how many messages. STATE reconnecting: which try, from 1.
    */
   uint32_t count;
   /**
@@ -561,6 +548,36 @@ typedef struct fireside_event {
    */
   uint64_t reserved;
 } fireside_event;
+
+/**
+ * A message of somebody else that arrived live.
+ */
+typedef struct fireside_message {
+  /**
+   * Where.
+   */
+  struct fireside_id conversation;
+  /**
+   * Its number.
+   */
+  uint64_t sequence;
+  /**
+   * When, in ms since 1970 by the server's clock.
+   */
+  uint64_t at_ms;
+  /**
+   * Who.
+   */
+  struct fireside_str sender;
+  /**
+   * What it says; empty: it is no text.
+   */
+  struct fireside_str text;
+  /**
+   * 0.
+   */
+  uint64_t reserved;
+} fireside_message;
 
 /**
  * A line of a timeline; oldest first, own unsent messages last.
@@ -585,15 +602,15 @@ typedef struct fireside_timeline_row {
   /**
    * Who.
    */
-  struct fireside_span sender;
+  struct fireside_str sender;
   /**
    * TEXT: what it says. CREATED: the conversation's name.
    */
-  struct fireside_span text;
+  struct fireside_str text;
   /**
    * JOINED, LEFT, REMOVED, ROLE: whom it is about.
    */
-  struct fireside_span subject;
+  struct fireside_str subject;
   /**
    * FIRESIDE_BODY_*.
    */
@@ -663,19 +680,19 @@ typedef struct fireside_conversation_row {
   /**
    * Its name; of a direct conversation the peer.
    */
-  struct fireside_span name;
+  struct fireside_str name;
   /**
    * The other user of a direct conversation.
    */
-  struct fireside_span peer;
+  struct fireside_str peer;
   /**
    * Who wrote the last message.
    */
-  struct fireside_span last_sender;
+  struct fireside_str last_sender;
   /**
    * What the last message says, shortened.
    */
-  struct fireside_span preview;
+  struct fireside_str preview;
   /**
    * 0.
    */
@@ -689,11 +706,11 @@ typedef struct fireside_member {
   /**
    * Who.
    */
-  struct fireside_span user;
+  struct fireside_str user;
   /**
    * The name in their token.
    */
-  struct fireside_span name;
+  struct fireside_str name;
   /**
    * The number of the entry that let them in.
    */
@@ -723,11 +740,11 @@ typedef struct fireside_device {
   /**
    * As it said at its log-in.
    */
-  struct fireside_span platform;
+  struct fireside_str platform;
   /**
    * As it said at its log-in.
    */
-  struct fireside_span agent;
+  struct fireside_str agent;
   /**
    * Last log-in, in ms since 1970.
    */
@@ -761,11 +778,11 @@ typedef struct fireside_found {
   /**
    * Who wrote it.
    */
-  struct fireside_span sender;
+  struct fireside_str sender;
   /**
    * What it says.
    */
-  struct fireside_span text;
+  struct fireside_str text;
   /**
    * 0.
    */
@@ -779,7 +796,7 @@ typedef struct fireside_reaction {
   /**
    * An emoji, or an id that the game made.
    */
-  struct fireside_span key;
+  struct fireside_str key;
   /**
    * They, in the order they reacted: the first in fireside_events.reaction_users.
    */
@@ -819,13 +836,13 @@ typedef struct fireside_events {
    */
   size_t event_count;
   /**
-   * The text that spans point into.
+   * Of MESSAGE_RECEIVED events.
    */
-  const char *text;
+  const struct fireside_message *messages;
   /**
-   * Bytes of text.
+   * Of messages.
    */
-  size_t text_len;
+  size_t message_count;
   /**
    * Rows of TIMELINE events.
    */
@@ -877,7 +894,7 @@ typedef struct fireside_events {
   /**
    * Of reactions: who.
    */
-  const struct fireside_span *reaction_users;
+  const struct fireside_str *reaction_users;
   /**
    * Of those users.
    */
@@ -1811,20 +1828,5 @@ fireside_status fireside_device_revoke(fireside_client client,
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
-
-/**
- * The text of a span as the caller reads it; valid as long as the batch.
- *
- * Threads: the one that ticks. Errors: none; a span that is not of this batch gives an empty text.
- */
-static inline fireside_str fireside_text(const fireside_events *events, fireside_span span)
-{
-    fireside_str text = {NULL, 0};
-    if (span.len != 0 && span.offset < events->text_len && span.len <= events->text_len - span.offset) {
-        text.data = events->text + span.offset;
-        text.len = span.len;
-    }
-    return text;
-}
 
 #endif  /* FIRESIDE_H */

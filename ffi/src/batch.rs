@@ -1,5 +1,5 @@
-//! Events laid out flat: one array of events, one of rows per kind of row, one text. All are kept from tick to tick, so that an idle
-//! tick allocates nothing and a busy one hardly anything.
+//! Events laid out flat: one array of events, one of rows per kind of row. All are kept from tick to tick, so that an idle tick allocates
+//! nothing and a busy one hardly anything. Texts stay where the client has them: it lends what was read until the next tick.
 
 use ::fireside_client::{
     Found,
@@ -19,33 +19,34 @@ use crate::{
     status::{self, FIRESIDE_STATUS_OK},
     types::{
         fireside_conversation_row, fireside_device, fireside_event, fireside_events,
-        fireside_found, fireside_id, fireside_member, fireside_reaction, fireside_span,
-        fireside_status, fireside_timeline_row,
+        fireside_found, fireside_id, fireside_member, fireside_message, fireside_reaction,
+        fireside_status, fireside_str, fireside_timeline_row,
     },
 };
 
 /// Elements of an array that are kept for the next tick; one burst of a big reset does not stay in memory for good.
 const KEPT_ELEMENTS_MAX: usize = 4_096;
-/// Bytes of text that are kept for the next tick.
-const KEPT_TEXT_BYTES_MAX: usize = 1024 * 1024;
-/// Users whose text is found again: to look through more takes longer than to copy a name.
-const USERS_KNOWN_MAX: usize = 16;
 
-/// What a tick delivered.
+/// What a tick delivered. What it points to outside of itself are events that [`Client::read`](::fireside_client::Client::read) showed.
 #[derive(Default)]
 pub(crate) struct Batch {
     events: Vec<fireside_event>,
+    messages: Vec<fireside_message>,
     timeline_rows: Vec<fireside_timeline_row>,
     conversation_rows: Vec<fireside_conversation_row>,
     members: Vec<fireside_member>,
     devices: Vec<fireside_device>,
     found: Vec<fireside_found>,
     reactions: Vec<fireside_reaction>,
-    reaction_users: Vec<fireside_span>,
-    text: Vec<u8>,
-    /// Users whose text was laid out last, with their text: who writes in a burst is laid out once.
-    users: Vec<(UserId, fireside_span)>,
+    reaction_users: Vec<fireside_str>,
+    /// What is behind `found`.
+    answers: Vec<Vec<Found>>,
+    /// Texts that were made for the batch; they stay in their place when this grows.
+    made: Vec<String>,
 }
+
+// SAFETY: the pointers in it are for the caller; here they are not followed.
+unsafe impl Send for Batch {}
 
 impl Batch {
     /// Forgets the last tick's.
@@ -57,6 +58,7 @@ impl Batch {
             }
         }
         again(&mut self.events, KEPT_ELEMENTS_MAX);
+        again(&mut self.messages, KEPT_ELEMENTS_MAX);
         again(&mut self.timeline_rows, KEPT_ELEMENTS_MAX);
         again(&mut self.conversation_rows, KEPT_ELEMENTS_MAX);
         again(&mut self.members, KEPT_ELEMENTS_MAX);
@@ -64,8 +66,8 @@ impl Batch {
         again(&mut self.found, KEPT_ELEMENTS_MAX);
         again(&mut self.reactions, KEPT_ELEMENTS_MAX);
         again(&mut self.reaction_users, KEPT_ELEMENTS_MAX);
-        again(&mut self.text, KEPT_TEXT_BYTES_MAX);
-        self.users.clear();
+        self.answers.clear();
+        self.made.clear();
     }
 
     /// Events laid out so far.
@@ -87,8 +89,8 @@ impl Batch {
             reserved: 0,
             events: start(&self.events),
             event_count: self.events.len(),
-            text: start(&self.text).cast(),
-            text_len: self.text.len(),
+            messages: start(&self.messages),
+            message_count: self.messages.len(),
             timeline_rows: start(&self.timeline_rows),
             timeline_row_count: self.timeline_rows.len(),
             conversation_rows: start(&self.conversation_rows),
@@ -106,7 +108,7 @@ impl Batch {
         }
     }
 
-    /// Lays out an event; a view's changes become an event each.
+    /// Lays out an event; a view's changes become an event each, and messages that follow each other are one.
     pub(crate) fn push(&mut self, event: &Event) {
         match event {
             Event::MessageReceived {
@@ -116,19 +118,25 @@ impl Batch {
                 text,
                 at,
             } => {
-                let event = fireside_event {
-                    kind: c::FIRESIDE_EVENT_MESSAGE_RECEIVED,
+                match self.events.last_mut() {
+                    Some(event) if event.kind == c::FIRESIDE_EVENT_MESSAGE_RECEIVED => {
+                        event.count = event.count.saturating_add(1);
+                    }
+                    _ => self.events.push(fireside_event {
+                        kind: c::FIRESIDE_EVENT_MESSAGE_RECEIVED,
+                        first: short(self.messages.len()),
+                        count: 1,
+                        ..fireside_event::default()
+                    }),
+                }
+                self.messages.push(fireside_message {
                     conversation: id(conversation.0),
                     sequence: *sequence,
                     at_ms: *at,
-                    user: self.user(sender),
-                    text: text
-                        .as_deref()
-                        .map_or_else(fireside_span::default, |text| self.text(text)),
-                    flag: u32::from(text.is_some()),
-                    ..fireside_event::default()
-                };
-                self.events.push(event);
+                    sender: named(sender),
+                    text: lent(text.as_deref().unwrap_or_default()),
+                    reserved: 0,
+                });
             }
             Event::Timeline {
                 conversation,
@@ -165,7 +173,7 @@ impl Batch {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_TYPING,
                     conversation: id(conversation.0),
-                    user: self.user(user),
+                    user: named(user),
                     flag: u32::from(*on),
                     ..fireside_event::default()
                 };
@@ -194,7 +202,7 @@ impl Batch {
             Event::MemoryMode { reason } => {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_MEMORY_MODE,
-                    text: self.text(reason),
+                    text: lent(reason),
                     ..fireside_event::default()
                 };
                 self.events.push(event);
@@ -212,8 +220,8 @@ impl Batch {
                 let event = fireside_event {
                     kind: c::FIRESIDE_EVENT_INVITED,
                     conversation: id(conversation.0),
-                    user: self.user(by),
-                    text: self.text(name),
+                    user: named(by),
+                    text: lent(name),
                     ..fireside_event::default()
                 };
                 self.events.push(event);
@@ -233,15 +241,15 @@ impl Batch {
     }
 
     /// The answer of a search.
-    pub(crate) fn found(&mut self, request: u64, found: &[Found]) {
+    pub(crate) fn found(&mut self, request: u64, found: Vec<Found>) {
         let first = self.found.len();
-        for message in found {
+        for message in &found {
             let row = fireside_found {
                 conversation: id(message.conversation.0),
                 sequence: message.sequence,
                 at_ms: message.at,
-                sender: self.user(&message.sender),
-                text: self.text(&message.text),
+                sender: named(&message.sender),
+                text: lent(&message.text),
                 reserved: [0; 2],
             };
             self.found.push(row);
@@ -254,45 +262,26 @@ impl Batch {
             count: short(found.len()),
             ..fireside_event::default()
         });
+        self.answers.push(found);
     }
 
     /// A search without an answer.
-    pub(crate) fn search_failed(&mut self, request: u64, status: fireside_status, why: &str) {
+    pub(crate) fn search_failed(&mut self, request: u64, status: fireside_status, why: String) {
         let event = fireside_event {
             kind: c::FIRESIDE_EVENT_COMPLETED,
             status,
             request,
-            text: self.text(why),
+            text: self.made(why),
             ..fireside_event::default()
         };
         self.events.push(event);
     }
 
-    /// A span beyond 4 GiB can not be named; so much never fits the queues, and would be empty rather than wrong.
-    fn text(&mut self, text: &str) -> fireside_span {
-        let end = self.text.len() + text.len();
-        let (Ok(offset), Ok(_)) = (u32::try_from(self.text.len()), u32::try_from(end)) else {
-            return fireside_span::default();
-        };
-        self.text.extend_from_slice(text.as_bytes());
-        fireside_span {
-            offset,
-            len: text.len() as u32,
-        }
-    }
-
-    fn user(&mut self, user: &UserId) -> fireside_span {
-        // By where they are, not by what they say: the client knows a user once, and nobody else's text comes there while one is kept.
-        let here = |known: &&(UserId, _)| std::ptr::eq(known.0.as_str(), user.as_str());
-        if let Some((_, span)) = self.users.iter().find(here) {
-            return *span;
-        }
-        let span = self.text(user.as_str());
-        if self.users.len() >= USERS_KNOWN_MAX {
-            self.users.clear();
-        }
-        self.users.push((user.clone(), span));
-        span
+    /// A text that nobody else has.
+    fn made(&mut self, text: String) -> fireside_str {
+        let lent = lent(&text);
+        self.made.push(text);
+        lent
     }
 
     fn change<Row>(
@@ -337,7 +326,7 @@ impl Batch {
             sequence: row.sequence.unwrap_or_default(),
             at_ms: row.at,
             nonce: id(row.nonce.unwrap_or_default().0),
-            sender: self.user(&row.sender),
+            sender: named(&row.sender),
             state,
             status,
             edited: u32::from(row.edited),
@@ -354,36 +343,36 @@ impl Batch {
         match &row.body {
             Body::Text(text) => {
                 flat.body = c::FIRESIDE_BODY_TEXT;
-                flat.text = self.text(text);
+                flat.text = lent(text);
             }
             Body::Recalled => flat.body = c::FIRESIDE_BODY_RECALLED,
             Body::Expired => flat.body = c::FIRESIDE_BODY_EXPIRED,
             Body::Created(name) => {
                 flat.body = c::FIRESIDE_BODY_CREATED;
-                flat.text = self.text(name);
+                flat.text = lent(name);
             }
             Body::Joined(user) => {
                 flat.body = c::FIRESIDE_BODY_JOINED;
-                flat.subject = self.user(user);
+                flat.subject = named(user);
             }
             Body::Left(user) => {
                 flat.body = c::FIRESIDE_BODY_LEFT;
-                flat.subject = self.user(user);
+                flat.subject = named(user);
             }
             Body::Removed(user) => {
                 flat.body = c::FIRESIDE_BODY_REMOVED;
-                flat.subject = self.user(user);
+                flat.subject = named(user);
             }
             Body::Role(user, role) => {
                 flat.body = c::FIRESIDE_BODY_ROLE;
-                flat.subject = self.user(user);
+                flat.subject = named(user);
                 flat.role = role.number().into();
             }
             Body::Hole => flat.body = c::FIRESIDE_BODY_HOLE,
             // Not in the interface yet: what a newer library would show, with what is left of it as text.
             Body::Content(content) => {
                 flat.body = c::FIRESIDE_BODY_UNKNOWN;
-                flat.text = self.text(&content.plain_text());
+                flat.text = self.made(content.plain_text().into());
             }
             Body::Settings(_)
             | Body::Dissolved
@@ -406,10 +395,10 @@ impl Batch {
             mentions: row.mentions,
             at_ms: row.at,
             last: row.last,
-            name: self.text(&row.name),
-            peer: self.user_or_none(row.peer.as_ref()),
-            last_sender: self.user_or_none(row.last_sender.as_ref()),
-            preview: self.text(&row.preview),
+            name: lent(&row.name),
+            peer: named_or_none(row.peer.as_ref()),
+            last_sender: named_or_none(row.last_sender.as_ref()),
+            preview: lent(&row.preview),
             reserved: [0; 2],
         };
         self.conversation_rows.push(flat);
@@ -417,21 +406,17 @@ impl Batch {
 
     fn reaction(&mut self, one: &ReactionRow) {
         let flat = fireside_reaction {
-            key: self.text(&one.key),
+            key: lent(&one.key),
             user_first: short(self.reaction_users.len()),
             user_count: short(one.users.len()),
             mine: u32::from(one.mine),
             reserved: 0,
         };
         for user in one.users.iter() {
-            let user = self.user(user);
+            let user = named(user);
             self.reaction_users.push(user);
         }
         self.reactions.push(flat);
-    }
-
-    fn user_or_none(&mut self, user: Option<&UserId>) -> fireside_span {
-        user.map_or_else(fireside_span::default, |user| self.user(user))
     }
 
     fn completion(&mut self, completion: &Completion) -> fireside_event {
@@ -519,7 +504,7 @@ impl Batch {
     fn failure(&mut self, error: &CallError) -> fireside_event {
         fireside_event {
             status: status::of(error.code),
-            text: self.text(&error.text),
+            text: lent(&error.text),
             delay_ms: error.retry_after_ms,
             ..fireside_event::default()
         }
@@ -527,8 +512,8 @@ impl Batch {
 
     fn member(&mut self, member: &Member) {
         let flat = fireside_member {
-            user: self.user(&member.user),
-            name: self.text(&member.name),
+            user: named(&member.user),
+            name: lent(&member.name),
             joined: member.joined,
             read: member.read,
             role: member.role.number().into(),
@@ -540,8 +525,8 @@ impl Batch {
     fn device(&mut self, device: &Device) {
         let flat = fireside_device {
             device: id(device.device.0),
-            platform: self.text(&device.platform),
-            agent: self.text(&device.agent),
+            platform: lent(&device.platform),
+            agent: lent(&device.agent),
             seen_ms: device.seen,
             online: u32::from(device.online),
             reserved: [0; 3],
@@ -579,7 +564,7 @@ impl Batch {
             ConnectionState::Refused { code, text, until } => fireside_event {
                 detail: c::FIRESIDE_STATE_REFUSED,
                 status: status::of(*code),
-                text: self.text(text),
+                text: lent(text),
                 at_ms: *until,
                 ..event
             },
@@ -597,6 +582,27 @@ fn message_state(state: &MessageState) -> (u32, fireside_status) {
         MessageState::Held => (c::FIRESIDE_MESSAGE_HELD, 0),
         MessageState::Received => (c::FIRESIDE_MESSAGE_RECEIVED, 0),
     }
+}
+
+/// A text that stays until the batch is cleared.
+const fn lent(text: &str) -> fireside_str {
+    fireside_str {
+        // Nothing has no place.
+        data: if text.is_empty() {
+            std::ptr::null()
+        } else {
+            text.as_ptr().cast()
+        },
+        len: text.len(),
+    }
+}
+
+fn named(user: &UserId) -> fireside_str {
+    lent(user.as_str())
+}
+
+fn named_or_none(user: Option<&UserId>) -> fireside_str {
+    user.map_or_else(fireside_str::default, named)
 }
 
 const fn id(bytes: [u8; 16]) -> fireside_id {

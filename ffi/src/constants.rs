@@ -24,9 +24,9 @@ pub const FIRESIDE_EVENT_CONVERSATIONS: u32 = 5;
 /// A change of an open timeline. Fields: conversation, generation, detail (FIRESIDE_CHANGE_*), index, to, first and count
 /// (timeline_rows).
 pub const FIRESIDE_EVENT_TIMELINE: u32 = 6;
-/// A message of somebody else arrived live. A notice: views are the truth. Fields: conversation, sequence, user, at_ms, flag, text.
+/// Messages of others arrived live, in their order. A notice: views are the truth. Fields: first and count (messages).
 pub const FIRESIDE_EVENT_MESSAGE_RECEIVED: u32 = 7;
-/// So many MESSAGE_RECEIVED found no room. Fields: count.
+/// So many messages found no room among those of MESSAGE_RECEIVED. Fields: count.
 pub const FIRESIDE_EVENT_MISSED: u32 = 8;
 /// Somebody invites the user. Fields: conversation, user (by whom), text (the conversation's name).
 pub const FIRESIDE_EVENT_INVITED: u32 = 9;

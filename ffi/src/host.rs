@@ -87,18 +87,22 @@ impl Host {
         let mut searches = self.searches.lock();
         searches.retain(|(request, answer)| match answer.try_recv() {
             Ok(Ok(found)) => {
-                batch.found(*request, &found);
+                batch.found(*request, found);
                 false
             }
             Ok(Err(error)) => {
                 let status = status::of(Code::StorageUnavailable);
-                batch.search_failed(*request, status, &error.reason);
+                batch.search_failed(*request, status, error.reason);
                 false
             }
             Err(TryRecvError::Empty) => true,
             // The client was shut down.
             Err(TryRecvError::Disconnected) => {
-                batch.search_failed(*request, FIRESIDE_STATUS_CANCELLED, Code::Cancelled.text());
+                batch.search_failed(
+                    *request,
+                    FIRESIDE_STATUS_CANCELLED,
+                    Code::Cancelled.text().to_owned(),
+                );
                 false
             }
         });

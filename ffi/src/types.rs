@@ -16,7 +16,8 @@ pub type fireside_status = i32;
 /// fireside_client_destroy. It may set a flag or post to an event loop; it must not block and must not call this library.
 pub type fireside_wake = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
-/// UTF-8 text that the caller lends for the length of the call. Not NUL-terminated. {NULL, 0} is empty.
+/// UTF-8 text of somebody else: an argument is the caller's for the length of the call, what a tick delivered is the library's and
+/// lives as long as its batch. Not NUL-terminated. {NULL, 0} is empty, and how the library says that there is none.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct fireside_str {
@@ -26,14 +27,13 @@ pub struct fireside_str {
     pub len: usize,
 }
 
-/// Text in the batch of a tick: fireside_events.text + offset, len bytes of UTF-8, not NUL-terminated.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-#[repr(C)]
-pub struct fireside_span {
-    /// From the beginning of the batch's text, in bytes.
-    pub offset: u32,
-    /// Bytes.
-    pub len: u32,
+impl Default for fireside_str {
+    fn default() -> Self {
+        Self {
+            data: std::ptr::null(),
+            len: 0,
+        }
+    }
 }
 
 /// Names a conversation, a device or (as a nonce) a message. All zero: none.
@@ -127,12 +127,12 @@ pub struct fireside_event {
     /// COMPLETED that failed: try again after this. STATE reconnecting: until the next try. TOKEN_EXPIRING: until then. In ms.
     pub delay_ms: u64,
     /// Who.
-    pub user: fireside_span,
+    pub user: fireside_str,
     /// What, for people.
-    pub text: fireside_span,
+    pub text: fireside_str,
     /// COMPLETED: FIRESIDE_RESULT_*. STATE: FIRESIDE_STATE_*. SYNC: FIRESIDE_SYNC_*. Views: FIRESIDE_CHANGE_*.
     pub detail: u32,
-    /// 1: yes. LOADED: nothing is older. MEMBERS, PINS: there are more. MESSAGE_RECEIVED: it is a text. TYPING: types (else stopped).
+    /// 1: yes. LOADED: nothing is older. MEMBERS, PINS: there are more. TYPING: types (else stopped).
     pub flag: u32,
     /// Views: where (INSERT, SET, REMOVE), from where (MOVE).
     pub index: u32,
@@ -140,8 +140,26 @@ pub struct fireside_event {
     pub to: u32,
     /// Lists: the first of this event's rows in the batch's array.
     pub first: u32,
-    /// Lists: how many rows. LOADED, MISSED: how many messages. STATE reconnecting: which try, from 1.
+    /// Lists: how many rows. LOADED, MESSAGE_RECEIVED, MISSED: how many messages. STATE reconnecting: which try, from 1.
     pub count: u32,
+    /// 0.
+    pub reserved: u64,
+}
+
+/// A message of somebody else that arrived live.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct fireside_message {
+    /// Where.
+    pub conversation: fireside_id,
+    /// Its number.
+    pub sequence: u64,
+    /// When, in ms since 1970 by the server's clock.
+    pub at_ms: u64,
+    /// Who.
+    pub sender: fireside_str,
+    /// What it says; empty: it is no text.
+    pub text: fireside_str,
     /// 0.
     pub reserved: u64,
 }
@@ -159,11 +177,11 @@ pub struct fireside_timeline_row {
     /// The sender's name for it; zero: none.
     pub nonce: fireside_id,
     /// Who.
-    pub sender: fireside_span,
+    pub sender: fireside_str,
     /// TEXT: what it says. CREATED: the conversation's name.
-    pub text: fireside_span,
+    pub text: fireside_str,
     /// JOINED, LEFT, REMOVED, ROLE: whom it is about.
-    pub subject: fireside_span,
+    pub subject: fireside_str,
     /// FIRESIDE_BODY_*.
     pub body: u32,
     /// FIRESIDE_MESSAGE_*.
@@ -187,7 +205,7 @@ pub struct fireside_timeline_row {
 #[repr(C)]
 pub struct fireside_reaction {
     /// An emoji, or an id that the game made.
-    pub key: fireside_span,
+    pub key: fireside_str,
     /// They, in the order they reacted: the first in fireside_events.reaction_users.
     pub user_first: u32,
     /// How many they are.
@@ -217,13 +235,13 @@ pub struct fireside_conversation_row {
     /// Largest number known.
     pub last: u64,
     /// Its name; of a direct conversation the peer.
-    pub name: fireside_span,
+    pub name: fireside_str,
     /// The other user of a direct conversation.
-    pub peer: fireside_span,
+    pub peer: fireside_str,
     /// Who wrote the last message.
-    pub last_sender: fireside_span,
+    pub last_sender: fireside_str,
     /// What the last message says, shortened.
-    pub preview: fireside_span,
+    pub preview: fireside_str,
     /// 0.
     pub reserved: [u64; 2],
 }
@@ -233,9 +251,9 @@ pub struct fireside_conversation_row {
 #[repr(C)]
 pub struct fireside_member {
     /// Who.
-    pub user: fireside_span,
+    pub user: fireside_str,
     /// The name in their token.
-    pub name: fireside_span,
+    pub name: fireside_str,
     /// The number of the entry that let them in.
     pub joined: u64,
     /// Read up to.
@@ -253,9 +271,9 @@ pub struct fireside_device {
     /// Which.
     pub device: fireside_id,
     /// As it said at its log-in.
-    pub platform: fireside_span,
+    pub platform: fireside_str,
     /// As it said at its log-in.
-    pub agent: fireside_span,
+    pub agent: fireside_str,
     /// Last log-in, in ms since 1970.
     pub seen_ms: u64,
     /// 1: connected now.
@@ -275,9 +293,9 @@ pub struct fireside_found {
     /// When, in ms since 1970.
     pub at_ms: u64,
     /// Who wrote it.
-    pub sender: fireside_span,
+    pub sender: fireside_str,
     /// What it says.
-    pub text: fireside_span,
+    pub text: fireside_str,
     /// 0.
     pub reserved: [u64; 2],
 }
@@ -294,10 +312,10 @@ pub struct fireside_events {
     pub events: *const fireside_event,
     /// Of events.
     pub event_count: usize,
-    /// The text that spans point into.
-    pub text: *const c_char,
-    /// Bytes of text.
-    pub text_len: usize,
+    /// Of MESSAGE_RECEIVED events.
+    pub messages: *const fireside_message,
+    /// Of messages.
+    pub message_count: usize,
     /// Rows of TIMELINE events.
     pub timeline_rows: *const fireside_timeline_row,
     /// Of timeline rows.
@@ -323,7 +341,7 @@ pub struct fireside_events {
     /// Of reactions.
     pub reaction_count: usize,
     /// Of reactions: who.
-    pub reaction_users: *const fireside_span,
+    pub reaction_users: *const fireside_str,
     /// Of those users.
     pub reaction_user_count: usize,
 }
@@ -379,7 +397,6 @@ pub struct fireside_stats {
 const _: () = {
     use std::mem::offset_of;
     assert!(size_of::<fireside_str>() == 16);
-    assert!(size_of::<fireside_span>() == 8);
     assert!(size_of::<fireside_id>() == 16);
     assert!(size_of::<fireside_message_ref>() == 24);
     assert!(size_of::<fireside_config>() == 184);
@@ -389,23 +406,25 @@ const _: () = {
     assert!(offset_of!(fireside_config, device) == 152);
     assert!(offset_of!(fireside_config, flags) == 176);
     assert!(size_of::<fireside_budget>() == 16);
-    assert!(size_of::<fireside_event>() == 128);
+    assert!(size_of::<fireside_event>() == 144);
     assert!(offset_of!(fireside_event, request) == 8);
     assert!(offset_of!(fireside_event, conversation) == 16);
     assert!(offset_of!(fireside_event, sequence) == 48);
     assert!(offset_of!(fireside_event, user) == 80);
-    assert!(offset_of!(fireside_event, detail) == 96);
-    assert!(offset_of!(fireside_event, count) == 116);
-    assert!(size_of::<fireside_timeline_row>() == 96);
+    assert!(offset_of!(fireside_event, detail) == 112);
+    assert!(offset_of!(fireside_event, count) == 132);
+    assert!(size_of::<fireside_timeline_row>() == 120);
     assert!(offset_of!(fireside_timeline_row, sender) == 40);
-    assert!(offset_of!(fireside_timeline_row, body) == 64);
-    assert!(size_of::<fireside_conversation_row>() == 96);
+    assert!(offset_of!(fireside_timeline_row, body) == 88);
+    assert!(size_of::<fireside_conversation_row>() == 128);
     assert!(offset_of!(fireside_conversation_row, name) == 48);
-    assert!(size_of::<fireside_member>() == 48);
-    assert!(size_of::<fireside_device>() == 56);
-    assert!(size_of::<fireside_found>() == 64);
+    assert!(size_of::<fireside_member>() == 64);
+    assert!(size_of::<fireside_device>() == 72);
+    assert!(size_of::<fireside_found>() == 80);
+    assert!(size_of::<fireside_message>() == 72);
+    assert!(offset_of!(fireside_message, text) == 48);
     assert!(size_of::<fireside_events>() == 152);
-    assert!(size_of::<fireside_reaction>() == 24);
-    assert!(offset_of!(fireside_events, text) == 24);
+    assert!(offset_of!(fireside_events, messages) == 24);
+    assert!(size_of::<fireside_reaction>() == 32);
     assert!(size_of::<fireside_stats>() == 152);
 };

@@ -61,24 +61,6 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("Resume", &["fireside_client_resume"]),
 ];
 
-/// What a C file needs to read a span, and cannot be a function of the library: it is called for every text.
-const TEXT_OF: &str = r"
-/**
- * The text of a span as the caller reads it; valid as long as the batch.
- *
- * Threads: the one that ticks. Errors: none; a span that is not of this batch gives an empty text.
- */
-static inline fireside_str fireside_text(const fireside_events *events, fireside_span span)
-{
-    fireside_str text = {NULL, 0};
-    if (span.len != 0 && span.offset < events->text_len && span.len <= events->text_len - span.offset) {
-        text.data = events->text + span.offset;
-        text.len = span.len;
-    }
-    return text;
-}
-";
-
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
 }
@@ -115,15 +97,7 @@ fn generated() -> String {
     }
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
-    let header = String::from_utf8(header).unwrap();
-    // Before the end of the include guard.
-    let end = header.rfind("#endif").unwrap();
-    format!(
-        "{}{}\n{}",
-        &header[..end],
-        TEXT_OF.trim_start(),
-        &header[end..]
-    )
+    String::from_utf8(header).unwrap()
 }
 
 fn committed() -> String {

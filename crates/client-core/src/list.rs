@@ -238,7 +238,8 @@ fn line(
         preview: preview.map_or_else(|| "".into(), preview_of),
         at: head.at,
         last: head.last,
-        capabilities: head.capabilities,
+        // Who is out may nothing, whatever the last head said: there comes no other.
+        capabilities: head.role.map_or(0, |_| head.capabilities),
         frozen: head.frozen,
         slow_mode_ms: head.slow_mode_ms,
         picture: head.picture.as_str().into(),

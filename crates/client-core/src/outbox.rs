@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, Code, ConversationId, Entry, Header, Nonce, Now, Personal, Sequence, UserId,
+    codec::{Wire, read_whole},
     content::{CustomContent, Span},
-    decode,
     frames::{Answer, ClosePoll, Edit, Pin, React, Read, Recall, Send, SetLive, Vote},
     limits::{OUTBOX_ENTRIES_MAX, SENDS_IN_FLIGHT_MAX},
     personal::{SetDraft, SetPersonal},
@@ -675,11 +675,16 @@ macro_rules! kept {
         /// Reads a command as the cache kept it. Only those that ever wait: to read every frame of a client would be most of the code for
         /// frames.
         fn kept(kind: u16, body: &Bytes) -> Option<ClientFrame> {
-            let frame = match kind {
-                $($kind::KIND => decode(body).map(ClientFrame::$kind),)*
+            // Read where it stays, as the protocol's own frames are.
+            let mut frame = match kind {
+                $($kind::KIND => ClientFrame::$kind(Wire::blank()),)*
                 _ => return None,
             };
-            frame.ok()
+            let read = read_whole(body, &mut |reader| match &mut frame {
+                $(ClientFrame::$kind(body) => body.read_into(reader),)*
+                _ => Ok(()),
+            });
+            read.ok().map(|()| frame)
         }
     };
 }

@@ -327,6 +327,9 @@ impl Client {
 
     /// As [`Client::tick`], for who only reads what happened: quicker for many events, because they stay where they are, and the
     /// client's thread frees them.
+    ///
+    /// What an event holds on the heap (texts, names, rows) stays in its place and as it is until the next `tick` or `read` of this
+    /// client begins, or its last clone is dropped: the C interface lends it to the game for so long.
     pub fn read(
         &self,
         max_events: usize,

@@ -27,6 +27,8 @@ use crate::{
 
 /// What events weigh together between two looks at the clock in a tick, once so many were delivered.
 const CLOCK_EVERY: usize = 8;
+/// Events of one tick, beside notices, that stay until the next one: as many as can wait at once.
+const KEPT_EVENTS_MAX: usize = PENDING_CALLS_MAX + STATES_MAX + VIEW_EVENTS_MAX + EPHEMERAL_MAX;
 /// Looks at a queue's lock before the processor is left to whoever has it.
 const SPINS_MAX: u32 = 128;
 
@@ -69,21 +71,8 @@ impl<T> Queue<T> {
         self.len() >= self.limit
     }
 
-    /// Without a call into the kernel that could put the game's thread to sleep: the other one is done before it could wake it.
     fn lock(&self) -> MutexGuard<'_, VecDeque<T>> {
-        let mut tries = 0;
-        loop {
-            if let Some(events) = self.events.try_lock() {
-                return events;
-            }
-            tries += 1;
-            if tries < SPINS_MAX {
-                std::hint::spin_loop();
-            } else {
-                // It was interrupted within them: let it go on.
-                std::thread::yield_now();
-            }
-        }
+        lock_awake(&self.events)
     }
 
     /// `false`: there was no room.
@@ -122,6 +111,23 @@ impl<T> Queue<T> {
     }
 }
 
+/// Without a call into the kernel that could put the game's thread to sleep: the other one is done before it could wake it.
+fn lock_awake<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    let mut tries = 0;
+    loop {
+        if let Some(guard) = mutex.try_lock() {
+            return guard;
+        }
+        tries += 1;
+        if tries < SPINS_MAX {
+            std::hint::spin_loop();
+        } else {
+            // It was interrupted within them: let it go on.
+            std::thread::yield_now();
+        }
+    }
+}
+
 /// What the game does with events.
 pub(crate) enum Game<'a> {
     /// They are its own.
@@ -130,10 +136,11 @@ pub(crate) enum Game<'a> {
     Reads(&'a mut dyn FnMut(&Event)),
 }
 
-/// Notices that a tick took over and did not deliver yet, behind those that were read.
+/// Notices that a tick took over: those that were read, which stay until the next tick, and behind them those that were not
+/// delivered yet.
 struct Taken {
     events: VecDeque<Event>,
-    /// How many were read and wait for the others.
+    /// How many were read.
     read: usize,
 }
 
@@ -153,7 +160,11 @@ pub(crate) struct Queues {
     notices: Queue<Event>,
     /// Notices that a tick took over.
     taken: Mutex<Taken>,
-    /// What was read, for the client's thread to free: it allocated it.
+    /// Other events that the last tick read.
+    kept: Mutex<VecDeque<Event>>,
+    /// The last tick read something.
+    reading: AtomicBool,
+    /// What was read before the last tick, for the client's thread to free: it allocated it.
     spent: Mutex<VecDeque<Event>>,
     ephemeral: Queue<Event>,
     /// Eighths of events that the lowest class may take; kept between ticks, so that ticks of one event are fair too.
@@ -189,6 +200,8 @@ impl Queues {
                 events: VecDeque::with_capacity(NOTICES_MAX),
                 read: 0,
             }),
+            kept: Mutex::default(),
+            reading: AtomicBool::new(false),
             spent: Mutex::new(VecDeque::with_capacity(NOTICES_MAX)),
             ephemeral: Queue::new(EPHEMERAL_MAX),
             low_credit: AtomicUsize::new(0),
@@ -231,6 +244,7 @@ impl Queues {
         // Before the queues are looked at: what comes in from now on wakes again.
         self.woken.store(false, Ordering::SeqCst);
         self.answered.store(false, Ordering::SeqCst);
+        self.release();
         let start = Instant::now();
         // Looking at the clock costs as much as a small event: it is done for the first events and then for every few. How many may
         // come before the next look; 0: it is late.
@@ -318,6 +332,9 @@ impl Queues {
         if std::ptr::eq(queue, &self.notices) {
             return self.deliver_notices(most, game);
         }
+        if matches!(game, Game::Reads(_)) && lock_awake(&self.kept).len() >= KEPT_EVENTS_MAX {
+            return None;
+        }
         let event = (most > 0).then(|| queue.pop()).flatten()?;
         let weight = event.weight();
         if event.class() == EventClass::Completion {
@@ -329,10 +346,9 @@ impl Queues {
         match game {
             Game::Takes(on_event) => on_event(event),
             Game::Reads(on_event) => {
+                self.reading.store(true, Ordering::Relaxed);
                 on_event(&event);
-                if let Some(mut spent) = self.spent.try_lock().filter(|it| it.len() < NOTICES_MAX) {
-                    spent.push_back(event);
-                }
+                lock_awake(&self.kept).push_back(event);
             }
         }
         Some((1, weight))
@@ -358,20 +374,38 @@ impl Queues {
                 events.drain(..count).for_each(on_event);
             }
             Game::Reads(on_event) => {
+                self.reading.store(true, Ordering::Relaxed);
                 let begin = *read;
                 *read += count;
                 events.range(begin..*read).for_each(on_event);
-                if *read == events.len() {
-                    *read = 0;
-                    if let Some(mut spent) = self.spent.try_lock() {
-                        std::mem::swap(&mut *spent, events);
-                    }
-                    // Mostly nothing is left: only if the client's thread was not there since the last ones.
-                    events.clear();
-                }
             }
         }
         (count > 0).then_some((count, count))
+    }
+
+    /// Lets go of what the last tick read: the client's thread frees it, or, if that has not yet freed what was before, this one.
+    fn release(&self) {
+        if !self.reading.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        match self.taken.try_lock() {
+            Some(mut taken) if taken.read > 0 && taken.read == taken.events.len() => {
+                taken.read = 0;
+                if let Some(mut spent) = self.spent.try_lock() {
+                    std::mem::swap(&mut *spent, &mut taken.events);
+                }
+                taken.events.clear();
+            }
+            Some(_) => {}
+            // A tick around this one reads from it: the next one lets go of it.
+            None => self.reading.store(true, Ordering::Relaxed),
+        }
+        let mut kept = lock_awake(&self.kept);
+        if let Some(mut spent) = self.spent.try_lock() {
+            let room = NOTICES_MAX.saturating_sub(spent.len()).min(kept.len());
+            spent.extend(kept.drain(..room));
+        }
+        kept.clear();
     }
 
     /// Frees, on the client's thread, what was read. `spare` is empty, and so is what it gets.

@@ -8,6 +8,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 use rmp::Marker;
 
+pub use crate::fields::Key;
 use crate::limits::{DEPTH_MAX, FIELDS_MAX, KEY_BYTES_MAX, LIST_ITEMS_MAX};
 
 /// Reserved for a list before its elements are read, in bytes: enough for most, too little to hurt.
@@ -20,9 +21,9 @@ pub enum DecodeError {
     /// The value ends after the bytes do.
     #[error("the bytes end too early")]
     Truncated,
-    /// Another type was expected.
+    /// Another type was expected. As large as the others' parts: an error then is two registers, and nothing is done to pass it on.
     #[error("expected another type (found marker {0:#04x})")]
-    WrongType(u8),
+    WrongType(u32),
     /// A number or length outside what the field takes.
     #[error("a value is outside its range")]
     OutOfRange,
@@ -37,10 +38,10 @@ pub enum DecodeError {
     NotUtf8,
     /// A field that came twice.
     #[error("field {0} came twice")]
-    Doubled(&'static str),
+    Doubled(Key),
     /// A field that must be there.
     #[error("field {0} is missing")]
-    Missing(&'static str),
+    Missing(Key),
     /// Bytes after the value.
     #[error("bytes after the value")]
     Trailing,
@@ -51,15 +52,26 @@ pub trait Wire: Sized {
     /// Appends the value.
     fn write(&self, out: &mut Vec<u8>);
 
+    /// Reads the value into a [`Wire::blank`] one, so that none of a large record's parts is ever moved.
+    ///
+    /// # Errors
+    /// [`DecodeError`]; what is there then is not to be used.
+    #[doc(hidden)]
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError>;
+
+    /// What stands in a value's place before it is read. It never leaves the reader: what must come and did not is an error.
+    #[doc(hidden)]
+    fn blank() -> Self;
+
     /// Reads the value.
     ///
     /// # Errors
     /// [`DecodeError`], with nothing kept.
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
-
-    /// What stands in a record's place for it while the record is read. It never leaves the reader: what must come and did not is an error.
-    #[doc(hidden)]
-    fn blank() -> Self;
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut value = Self::blank();
+        value.read_into(reader)?;
+        Ok(value)
+    }
 }
 
 /// What a field may be that is left out at its default.
@@ -98,10 +110,22 @@ pub trait Record: Wire {
 /// # Errors
 /// [`DecodeError`].
 pub fn decode<T: Wire>(bytes: &Bytes) -> Result<T, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let value = T::read(&mut reader)?;
-    reader.finish()?;
+    let mut value = T::blank();
+    read_whole(bytes, &mut |reader| value.read_into(reader))?;
     Ok(value)
+}
+
+/// As [`decode`], with what reads the value.
+///
+/// # Errors
+/// [`DecodeError`].
+pub fn read_whole(
+    bytes: &Bytes,
+    read: &mut dyn FnMut(&mut Reader<'_>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    read(&mut reader)?;
+    reader.finish()
 }
 
 /// Writes one value.
@@ -111,7 +135,7 @@ pub fn encode<T: Wire>(value: &T) -> Vec<u8> {
 }
 
 /// Not generic: it is needed for every record.
-fn written(write: &dyn Fn(&mut Vec<u8>)) -> Vec<u8> {
+pub(crate) fn written(write: &dyn Fn(&mut Vec<u8>)) -> Vec<u8> {
     in_scratch(|out| {
         write(out);
         out.as_slice().to_vec()
@@ -133,6 +157,10 @@ pub(crate) fn in_scratch<R>(encode: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         SCRATCH.set(out);
     }
     result
+}
+
+fn wrong_type(found: Marker) -> DecodeError {
+    DecodeError::WrongType(found.to_u8().into())
 }
 
 /// A position in a body. Its small steps are `#[inline]`: a frame takes a hundred of them, and records are read in other units of
@@ -226,7 +254,7 @@ impl<'a> Reader<'a> {
             Marker::I16 => self.positive::<2>(),
             Marker::I32 => self.positive::<4>(),
             Marker::I64 => self.positive::<8>(),
-            other => Err(DecodeError::WrongType(other.to_u8())),
+            other => Err(wrong_type(other)),
         }
     }
 
@@ -250,7 +278,7 @@ impl<'a> Reader<'a> {
             Marker::Str8 => self.length::<1>()?,
             Marker::Str16 => self.length::<2>()?,
             Marker::Str32 => self.length::<4>()?,
-            other => return Err(DecodeError::WrongType(other.to_u8())),
+            other => return Err(wrong_type(other)),
         };
         std::str::from_utf8(self.take(len)?).map_err(|_| DecodeError::NotUtf8)
     }
@@ -265,9 +293,21 @@ impl<'a> Reader<'a> {
             Marker::Bin8 => self.length::<1>()?,
             Marker::Bin16 => self.length::<2>()?,
             Marker::Bin32 => self.length::<4>()?,
-            other => return Err(DecodeError::WrongType(other.to_u8())),
+            other => return Err(wrong_type(other)),
         };
         self.take(len)
+    }
+
+    /// A binary string of 16 bytes.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub(crate) fn id(&mut self, id: &mut [u8; 16]) -> Result<(), DecodeError> {
+        *id = self
+            .bin()?
+            .try_into()
+            .map_err(|_| DecodeError::OutOfRange)?;
+        Ok(())
     }
 
     /// The length of an array that follows. Call [`Reader::leave`] after its elements.
@@ -280,9 +320,22 @@ impl<'a> Reader<'a> {
             Marker::FixArray(len) => usize::from(len),
             Marker::Array16 => self.length::<2>()?,
             Marker::Array32 => self.length::<4>()?,
-            other => return Err(DecodeError::WrongType(other.to_u8())),
+            other => return Err(wrong_type(other)),
         };
         self.enter(len, LIST_ITEMS_MAX)
+    }
+
+    /// Reads so many elements of an array and leaves it.
+    fn items(
+        &mut self,
+        len: u32,
+        read: &mut dyn FnMut(&mut Self) -> Result<(), DecodeError>,
+    ) -> Result<(), DecodeError> {
+        for _ in 0..len {
+            read(self)?;
+        }
+        self.leave();
+        Ok(())
     }
 
     /// The number of fields of a map that follows. Call [`Reader::leave`] after its fields.
@@ -295,7 +348,7 @@ impl<'a> Reader<'a> {
             Marker::FixMap(len) => usize::from(len),
             Marker::Map16 => self.length::<2>()?,
             Marker::Map32 => self.length::<4>()?,
-            other => return Err(DecodeError::WrongType(other.to_u8())),
+            other => return Err(wrong_type(other)),
         };
         self.enter(len, FIELDS_MAX)
     }
@@ -384,7 +437,7 @@ impl<'a> Reader<'a> {
                         .length::<4>()?
                         .checked_add(1)
                         .ok_or(DecodeError::Truncated)?,
-                    reserved => return Err(DecodeError::WrongType(reserved.to_u8())),
+                    reserved => return Err(wrong_type(reserved)),
                 };
                 self.take(len)?;
             }
@@ -430,8 +483,10 @@ macro_rules! uints {
                 let _ = rmp::encode::write_uint(out, u64::from(*self));
             }
 
-            fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                Self::try_from(reader.u64()?).map_err(|_| DecodeError::OutOfRange)
+            #[inline]
+            fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+                *self = Self::try_from(reader.u64()?).map_err(|_| DecodeError::OutOfRange)?;
+                Ok(())
             }
 
             fn blank() -> Self {
@@ -482,12 +537,13 @@ impl Wire for bool {
         let _ = rmp::encode::write_bool(out, *self);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        match reader.marker()? {
-            Marker::True => Ok(true),
-            Marker::False => Ok(false),
-            other => Err(DecodeError::WrongType(other.to_u8())),
-        }
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        *self = match reader.marker()? {
+            Marker::True => true,
+            Marker::False => false,
+            other => return Err(wrong_type(other)),
+        };
+        Ok(())
     }
 
     fn blank() -> Self {
@@ -513,7 +569,7 @@ impl Wire for Real {
         let _ = rmp::encode::write_f64(out, self.0);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         let value = match reader.peek()? {
             marker @ (Marker::F64
             | Marker::F32
@@ -535,11 +591,11 @@ impl Wire for Real {
             }
             _ => reader.u64()? as f64,
         };
-        if value.is_finite() {
-            Ok(Self(value))
-        } else {
-            Err(DecodeError::OutOfRange)
+        if !value.is_finite() {
+            return Err(DecodeError::OutOfRange);
         }
+        *self = Self(value);
+        Ok(())
     }
 
     fn blank() -> Self {
@@ -552,8 +608,9 @@ impl Wire for String {
         write_str(out, self);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.str().map(ToOwned::to_owned)
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        *self = reader.str()?.to_owned();
+        Ok(())
     }
 
     fn blank() -> Self {
@@ -566,9 +623,10 @@ impl Wire for Bytes {
         write_bin(out, self);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         let part = reader.bin()?;
-        Ok(reader.slice(part))
+        *self = reader.slice(part);
+        Ok(())
     }
 
     fn blank() -> Self {
@@ -586,12 +644,13 @@ impl<T: Wire> Wire for Option<T> {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         if reader.peek()? == Marker::Null {
             reader.take(1)?;
-            return Ok(None);
+            *self = None;
+            return Ok(());
         }
-        T::read(reader).map(Some)
+        self.insert(T::blank()).read_into(reader)
     }
 
     fn blank() -> Self {
@@ -604,8 +663,8 @@ impl<T: Wire> Wire for Box<T> {
         T::write(self, out);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        T::read(reader).map(Self::new)
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        T::read_into(self, reader)
     }
 
     fn blank() -> Self {
@@ -622,16 +681,16 @@ impl<T: Wire> Wire for Vec<T> {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         let len = reader.array()?;
         // Small at first: the length is the peer's claim, the elements are not there yet.
         let room = (LIST_RESERVED_BYTES / size_of::<T>().max(1)).max(1);
-        let mut items = Self::with_capacity(room.min(len as usize));
-        for _ in 0..len {
-            items.push(T::read(reader)?);
-        }
-        reader.leave();
-        Ok(items)
+        self.reserve(room.min(len as usize));
+        reader.items(len, &mut |reader| {
+            self.push(T::blank());
+            self.last_mut()
+                .map_or(Ok(()), |item| item.read_into(reader))
+        })
     }
 
     fn blank() -> Self {
@@ -649,10 +708,11 @@ impl Wire for Raw {
         out.extend_from_slice(&self.0);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
         let start = reader.at;
         reader.skip()?;
-        Ok(Self(reader.whole.slice(start..reader.at)))
+        *self = Self(reader.whole.slice(start..reader.at));
+        Ok(())
     }
 
     fn blank() -> Self {

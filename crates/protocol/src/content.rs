@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::{
     Code,
-    codec::{Real, decode, encode},
+    codec::{Real, Wire, read_whole, written},
     entry::{Header, MessageKind},
     ids::{Sequence, UserId, WallMs},
     open_enum, record,
@@ -429,44 +429,59 @@ impl Content {
     /// # Errors
     /// `kind_unsupported` for a kind that this build does not know, `content_invalid` for bytes that are none of it.
     pub fn decode(kind: MessageKind, content: &Bytes) -> Result<Self, Code> {
-        let read = match kind {
-            MessageKind::Text => decode(content).map(Self::Text),
-            MessageKind::Image => decode(content).map(Self::Image),
-            MessageKind::Video => decode(content).map(Self::Video),
-            MessageKind::Audio => decode(content).map(Self::Audio),
-            MessageKind::File => decode(content).map(Self::File),
-            MessageKind::Sticker => decode(content).map(Self::Sticker),
-            MessageKind::Location => decode(content).map(Self::Location),
-            MessageKind::Custom => decode(content).map(Self::Custom),
-            MessageKind::System => decode(content).map(Self::System),
-            MessageKind::Poll => decode(content).map(Self::Poll),
-            MessageKind::Card => decode(content).map(Self::Card),
-            MessageKind::Live => decode(content).map(Self::Live),
-            MessageKind::Item => decode(content).map(Self::Item),
-            MessageKind::Merged => decode(content).map(Self::Merged),
+        let mut read = match kind {
+            MessageKind::Text => Self::Text(Wire::blank()),
+            MessageKind::Image => Self::Image(Wire::blank()),
+            MessageKind::Video => Self::Video(Wire::blank()),
+            MessageKind::Audio => Self::Audio(Wire::blank()),
+            MessageKind::File => Self::File(Wire::blank()),
+            MessageKind::Sticker => Self::Sticker(Wire::blank()),
+            MessageKind::Location => Self::Location(Wire::blank()),
+            MessageKind::Custom => Self::Custom(Wire::blank()),
+            MessageKind::System => Self::System(Wire::blank()),
+            MessageKind::Poll => Self::Poll(Wire::blank()),
+            MessageKind::Card => Self::Card(Wire::blank()),
+            MessageKind::Live => Self::Live(Wire::blank()),
+            MessageKind::Item => Self::Item(Wire::blank()),
+            MessageKind::Merged => Self::Merged(Wire::blank()),
             MessageKind::Unknown(_) => return Err(Code::KindUnsupported),
         };
-        read.map_err(|_| Code::ContentInvalid)
+        let whole = read_whole(content, &mut |reader| match &mut read {
+            Self::Text(content) => content.read_into(reader),
+            Self::Image(content)
+            | Self::Video(content)
+            | Self::Audio(content)
+            | Self::File(content) => content.read_into(reader),
+            Self::Sticker(content) => content.read_into(reader),
+            Self::Location(content) => content.read_into(reader),
+            Self::Custom(content) | Self::Live(content) => content.read_into(reader),
+            Self::System(content) => content.read_into(reader),
+            Self::Poll(content) => content.read_into(reader),
+            Self::Card(content) => content.read_into(reader),
+            Self::Item(content) => content.read_into(reader),
+            Self::Merged(content) => content.read_into(reader),
+        });
+        whole.map(|()| read).map_err(|_| Code::ContentInvalid)
     }
 
     /// As it stands in a message.
     #[must_use]
     pub fn encode(&self) -> Bytes {
-        let bytes = match self {
-            Self::Text(content) => encode(content),
+        let bytes = written(&|out| match self {
+            Self::Text(content) => content.write(out),
             Self::Image(content)
             | Self::Video(content)
             | Self::Audio(content)
-            | Self::File(content) => encode(content),
-            Self::Sticker(content) => encode(content),
-            Self::Location(content) => encode(content),
-            Self::Custom(content) | Self::Live(content) => encode(content),
-            Self::System(content) => encode(content),
-            Self::Poll(content) => encode(content),
-            Self::Card(content) => encode(content),
-            Self::Item(content) => encode(content),
-            Self::Merged(content) => encode(content),
-        };
+            | Self::File(content) => content.write(out),
+            Self::Sticker(content) => content.write(out),
+            Self::Location(content) => content.write(out),
+            Self::Custom(content) | Self::Live(content) => content.write(out),
+            Self::System(content) => content.write(out),
+            Self::Poll(content) => content.write(out),
+            Self::Card(content) => content.write(out),
+            Self::Item(content) => content.write(out),
+            Self::Merged(content) => content.write(out),
+        });
         bytes.into()
     }
 

@@ -8,7 +8,7 @@ pub use crate::members::{
 };
 use crate::{
     Code, ConversationId, DeviceId, Nonce, UserId,
-    codec::{DecodeError, Field, Raw, Record, decode},
+    codec::{DecodeError, Field, Raw, Record},
     entry::{ConversationKind, Entry, Header, Role},
     ids::{FolderId, Ordinal, Rev, Sequence, UserSequence, WallMs},
     members::LinkCode,
@@ -701,10 +701,16 @@ macro_rules! frames {
             /// # Errors
             /// [`DecodeError`]; an unknown kind is not an error.
             pub fn decode(kind: u16, body: &Bytes) -> Result<Self, DecodeError> {
-                match kind {
-                    $($number => decode::<$variant>(body).map(Self::$variant),)*
-                    other => Ok(Self::Unknown(other)),
-                }
+                // The body is read where it stays: a frame is large, and there are many kinds.
+                let mut frame = match kind {
+                    $($number => Self::$variant(crate::codec::Wire::blank()),)*
+                    other => return Ok(Self::Unknown(other)),
+                };
+                crate::codec::read_whole(body, &mut |reader| match &mut frame {
+                    $(Self::$variant(body) => crate::codec::Wire::read_into(body, reader),)*
+                    Self::Unknown(_) => Ok(()),
+                })?;
+                Ok(frame)
             }
 
             /// Appends the body.

@@ -52,9 +52,8 @@ macro_rules! id16 {
                 write_bin(out, &self.0);
             }
 
-            fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-                let bytes = reader.bin()?;
-                bytes.try_into().map(Self).map_err(|_| DecodeError::OutOfRange)
+            fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+                reader.id(&mut self.0)
             }
 
             fn blank() -> Self {
@@ -279,8 +278,9 @@ impl Wire for UserId {
         write_str(out, self.as_str());
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::new(reader.str()?).map_err(|_| DecodeError::OutOfRange)
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        *self = Self::new(reader.str()?).map_err(|_| DecodeError::OutOfRange)?;
+        Ok(())
     }
 
     fn blank() -> Self {

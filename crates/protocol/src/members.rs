@@ -63,12 +63,8 @@ impl Wire for LinkCode {
         write_bin(out, &self.0);
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let bytes = reader.bin()?;
-        bytes
-            .try_into()
-            .map(Self)
-            .map_err(|_| DecodeError::OutOfRange)
+    fn read_into(&mut self, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+        reader.id(&mut self.0)
     }
 
     fn blank() -> Self {

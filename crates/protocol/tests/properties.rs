@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use fireside_protocol::{
     ClientFrame, FrameBuffer, FrameError, RawFrame, ServerFrame, UserId,
-    codec::{DecodeError, Field, Raw, Wire, decode, encode},
+    codec::{DecodeError, Field, Key, Raw, Wire, decode, encode},
     envelope::encode_frame,
     frames::{FrameInfo, Ping, Read, Refused},
     limits::{DEPTH_MAX, FRAME_BYTES_MAX, KEY_BYTES_MAX, LIST_ITEMS_MAX, PAGE_FRAME_BYTES_MAX},
@@ -372,7 +372,10 @@ fn a_length_is_judged_before_its_bytes_come() {
 #[test]
 fn errors_name_what_is_wrong() {
     let ping = |body: &[u8]| decode::<Ping>(&Bytes::copy_from_slice(body)).unwrap_err();
-    assert_eq!(ping(b"\x82\xa1q\x01\xa1q\x01"), DecodeError::Doubled("q"));
+    assert_eq!(
+        ping(b"\x82\xa1q\x01\xa1q\x01"),
+        DecodeError::Doubled(Key::new("q"))
+    );
     assert_eq!(ping(b"\x81\xa1q\x01\x00"), DecodeError::Trailing);
     assert_eq!(ping(b"\x81\xa1q"), DecodeError::Truncated);
     assert_eq!(ping(b"\x81\xa1q\xc3"), DecodeError::WrongType(0xc3));
@@ -381,11 +384,11 @@ fn errors_name_what_is_wrong() {
     assert_eq!(ping(b"\x81\xa1?\xc1"), DecodeError::WrongType(0xc1));
     assert_eq!(ping(b"\x81\xa1?\xa1\xff"), DecodeError::NotUtf8);
     let read = decode::<Read>(&Bytes::from_static(b"\x80")).unwrap_err();
-    assert_eq!(read, DecodeError::Missing("c"));
+    assert_eq!(read, DecodeError::Missing(Key::new("c")));
     let doubled_nil = b"\x83\xa1e\x01\xa1i\xc0\xa1i\xc0";
     assert_eq!(
         decode::<Refused>(&Bytes::from_static(doubled_nil)),
-        Err(DecodeError::Doubled("i"))
+        Err(DecodeError::Doubled(Key::new("i")))
     );
     let nil = decode::<Refused>(&Bytes::from_static(b"\x82\xa1e\x01\xa1i\xc0")).unwrap();
     assert_eq!(nil.nonce, None);
@@ -441,7 +444,7 @@ fn lists_have_a_limit_and_lies_about_length_reserve_nothing() {
     let ranges = [b"\xdc\x10\x00".as_slice(), &[0x80; 5_000]].concat();
     assert_eq!(
         decode::<Vec<fireside_protocol::frames::Range>>(&ranges.into()),
-        Err(DecodeError::Missing("f"))
+        Err(DecodeError::Missing(Key::new("f")))
     );
 }
 

@@ -103,8 +103,9 @@ pub(crate) fn open_thread(case: &Case<'_>, frame: &OpenThread) -> Result<Decisio
         }
         (case.role_below(), u64::MAX, EntryKind::Joined)
     } else {
-        case.may(Permission::Threads)?;
+        // Whoever may not because it is frozen is told so.
         case.may_write(&[], false)?;
+        case.may(Permission::Threads)?;
         if item.entry.tombstone.is_some() {
             return Err(Code::Conflict);
         }

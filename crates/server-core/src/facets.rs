@@ -70,12 +70,10 @@ pub fn is_possible(item: &Entry, op: &FacetOp, by: &UserId) -> bool {
             let state = votes(&item.facets);
             !state.closed && allows_vote(&state, choices, by)
         }
-        FacetOp::Ballot { .. } => !votes(&item.facets).closed,
+        // Its author and its time close a poll once, and whoever comes second makes no entry.
+        FacetOp::Ballot { .. } | FacetOp::ClosePoll => !votes(&item.facets).closed,
         FacetOp::Thread { .. } => !(item.facets.iter()).any(|it| it.kind == FacetKind::Thread),
-        FacetOp::Pin { .. }
-        | FacetOp::ClosePoll
-        | FacetOp::Live { .. }
-        | FacetOp::Preview { .. } => true,
+        FacetOp::Pin { .. } | FacetOp::Live { .. } | FacetOp::Preview { .. } => true,
     }
 }
 

@@ -276,7 +276,10 @@ impl<'a> Oracle<'a> {
             let fits = match acked.by.act {
                 Act::OpenThread(_) => fits_thread,
                 Act::Vote(..) => poll && !item.now.marks.closed,
-                Act::Close(..) => poll && (item.now.sender == *me || !direct && mine > 1),
+                Act::Close(..) => {
+                    let author = item.now.sender == *me;
+                    poll && !item.now.marks.closed && (author || !direct && mine > 1)
+                }
                 _ => true,
             };
             item.now.text.is_some() && open && pins && fits && (direct || mine > 0)

@@ -1,4 +1,5 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
+// What was pushed into a batch is kept by the test as the client keeps it until the next tick.
 
 use ::fireside_client::core::view::{Body, MessageState, ReadBy};
 use fireside_protocol::{Code, ConversationId, Nonce, Role};
@@ -26,15 +27,21 @@ fn row(text: &str) -> TimelineRow {
     }
 }
 
-fn text(batch: &Batch, span: fireside_span) -> &str {
-    let from = span.offset as usize;
-    str::from_utf8(&batch.text[from..from + span.len as usize]).unwrap()
+/// What the C side reads.
+fn text(lent: &fireside_str) -> &str {
+    if lent.len == 0 {
+        assert!(lent.data.is_null());
+        return "";
+    }
+    // SAFETY: what was pushed into the batch is still there, as after a tick.
+    let bytes = unsafe { std::slice::from_raw_parts(lent.data.cast(), lent.len) };
+    str::from_utf8(bytes).unwrap()
 }
 
 #[test]
 fn each_change_is_an_event_with_its_rows() {
     let mut batch = Batch::default();
-    batch.push(&Event::Timeline {
+    let event = Event::Timeline {
         conversation: ConversationId([9; 16]),
         generation: 4,
         diffs: vec![
@@ -56,7 +63,8 @@ fn each_change_is_an_event_with_its_rows() {
                 },
             },
         ],
-    });
+    };
+    batch.push(&event);
     let told: Vec<_> = batch
         .events
         .iter()
@@ -79,11 +87,11 @@ fn each_change_is_an_event_with_its_rows() {
     let texts: Vec<_> = batch
         .timeline_rows
         .iter()
-        .map(|row| text(&batch, row.text))
+        .map(|row| text(&row.text))
         .collect();
     assert_eq!(texts, ["one", "two", "three", ""]);
     let last = batch.timeline_rows[3];
-    assert_eq!(text(&batch, last.subject), "bob");
+    assert_eq!(text(&last.subject), "bob");
     assert_eq!(
         (last.body, last.role),
         (c::FIRESIDE_BODY_ROLE, c::FIRESIDE_ROLE_ADMIN)
@@ -108,26 +116,36 @@ fn a_batch_is_used_again_and_a_burst_is_given_back() {
         text: Some(text.into()),
         at: 2,
     };
+    let (hello, again) = (message("hello"), message("again"));
+    let typing = Event::Typing {
+        conversation: ConversationId([1; 16]),
+        user: user("ann"),
+        on: true,
+    };
     for _ in 0..100 {
-        batch.push(&message("hello"));
+        batch.push(&hello);
+        batch.push(&typing);
     }
-    let (events, bytes) = (batch.events.capacity(), batch.text.capacity());
+    let room = (batch.events.capacity(), batch.messages.capacity());
     batch.clear();
-    assert_eq!(batch.len(), 0);
+    assert_eq!((batch.len(), batch.messages.len()), (0, 0));
     for _ in 0..100 {
-        batch.push(&message("again"));
+        batch.push(&again);
+        batch.push(&typing);
     }
     assert_eq!(
-        (batch.events.capacity(), batch.text.capacity()),
-        (events, bytes)
+        (batch.events.capacity(), batch.messages.capacity()),
+        room,
+        "nothing is allocated again"
     );
-    assert_eq!(text(&batch, batch.events[99].text), "again");
+    assert_eq!(text(&batch.messages[99].text), "again");
     for _ in 0..10_000 {
-        batch.push(&message(&"x".repeat(200)));
+        batch.push(&hello);
+        batch.push(&typing);
     }
     batch.clear();
     assert!(batch.events.capacity() <= KEPT_ELEMENTS_MAX);
-    assert!(batch.text.capacity() <= KEPT_TEXT_BYTES_MAX);
+    assert!(batch.messages.capacity() <= KEPT_ELEMENTS_MAX);
 }
 
 #[test]
@@ -181,10 +199,11 @@ fn reactions_of_rows_lie_in_arrays_of_their_own() {
         marked(vec![reaction("🎉", false, &["cyd"])]),
     ];
     let mut batch = Batch::default();
-    batch.push(&Event::Completed {
+    let event = Event::Completed {
         request: 3,
         result: Ok(Completion::Pins { rows, more: true }),
-    });
+    };
+    batch.push(&event);
     let event = &batch.events[0];
     assert_eq!(
         (event.detail, event.first, event.count, event.flag),
@@ -198,8 +217,8 @@ fn reactions_of_rows_lie_in_arrays_of_their_own() {
         .map(|one| {
             let users = one.user_first as usize..(one.user_first + one.user_count) as usize;
             let users = &batch.reaction_users[users];
-            let names: Vec<_> = users.iter().map(|span| text(&batch, *span)).collect();
-            format!("{} {} {}", text(&batch, one.key), names.join("+"), one.mine)
+            let names: Vec<_> = users.iter().map(|span| text(span)).collect();
+            format!("{} {} {}", text(&one.key), names.join("+"), one.mine)
         })
         .collect();
     assert_eq!(shown, ["👍 ann+bob 1", "gg bob 0", "🎉 cyd 0"]);
@@ -208,43 +227,76 @@ fn reactions_of_rows_lie_in_arrays_of_their_own() {
 }
 
 #[test]
-fn who_writes_in_a_burst_is_laid_out_once() {
-    let mut batch = Batch::default();
-    let people: Vec<UserId> = (0..3 * USERS_KNOWN_MAX)
-        .map(|n| user(&format!("user-{n}")))
-        .collect();
-    let message = |sender: &UserId| Event::MessageReceived {
-        conversation: ConversationId([9; 16]),
-        sequence: 1,
-        sender: sender.clone(),
-        text: None,
-        at: 0,
+fn messages_that_follow_each_other_are_one_event_and_their_texts_stay_where_they_are() {
+    let message = |n: u64, text: Option<&str>| Event::MessageReceived {
+        conversation: ConversationId([n as u8; 16]),
+        sequence: n,
+        sender: user(&format!("user-{n}")),
+        text: text.map(Into::into),
+        at: 10 * n,
     };
-    for _ in 0..2 {
-        for _ in 0..50 {
-            batch.push(&message(&people[0]));
-            batch.push(&message(&people[1]));
-        }
-        assert_eq!(batch.text, b"user-0user-1");
-        // Another one of the same name in another place is somebody who was not laid out yet, and more than are known are right too.
-        batch.push(&message(&user("user-0")));
-        people
-            .iter()
-            .for_each(|sender| batch.push(&message(sender)));
-        people
-            .iter()
-            .for_each(|sender| batch.push(&message(sender)));
-        let names: Vec<&str> = batch
-            .events
-            .iter()
-            .map(|event| text(&batch, event.user))
-            .collect();
-        let (burst, rest) = names.split_at(100);
-        assert!(burst.chunks(2).all(|pair| pair == ["user-0", "user-1"]));
-        assert_eq!(rest[0], "user-0");
-        let expected: Vec<&str> = people.iter().chain(&people).map(UserId::as_str).collect();
-        assert_eq!(rest[1..], expected);
-        batch.clear();
-        assert!(batch.users.is_empty());
+    let events = [
+        message(1, Some("one")),
+        message(2, None),
+        Event::Missed { count: 3 },
+        message(6, Some("six")),
+    ];
+    let mut batch = Batch::default();
+    events.iter().for_each(|event| batch.push(event));
+    let told: Vec<_> = (batch.events.iter())
+        .map(|event| (event.kind, event.first, event.count))
+        .collect();
+    let received = c::FIRESIDE_EVENT_MESSAGE_RECEIVED;
+    let missed = c::FIRESIDE_EVENT_MISSED;
+    assert_eq!(told, [(received, 0, 2), (missed, 0, 3), (received, 2, 1)]);
+    let shown: Vec<_> = (batch.messages.iter())
+        .map(|row| (row.sequence, row.at_ms, text(&row.sender), text(&row.text)))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (1, 10, "user-1", "one"),
+            (2, 20, "user-2", ""),
+            (6, 60, "user-6", "six")
+        ]
+    );
+    let Event::MessageReceived { text, .. } = &events[0] else {
+        unreachable!()
+    };
+    let original = text.as_ref().unwrap().as_ptr();
+    assert_eq!(batch.messages[0].text.data.cast(), original, "not copied");
+    assert_eq!(batch.messages[2].conversation.bytes, [6; 16]);
+    let view = batch.view();
+    assert_eq!(view.message_count, 3);
+    assert_eq!(view.messages, batch.messages.as_ptr());
+}
+
+#[test]
+fn what_the_batch_alone_has_stays_until_it_is_cleared() {
+    let mut batch = Batch::default();
+    let found = |n: u64| Found {
+        conversation: ConversationId([1; 16]),
+        sequence: n,
+        sender: user("ann"),
+        text: format!("found {n}").into(),
+        at: n,
+    };
+    for n in 0..100 {
+        batch.found(n, vec![found(2 * n), found(2 * n + 1)]);
+        batch.search_failed(n, 5, format!("failed {n}"));
     }
+    for (n, row) in batch.found.iter().enumerate() {
+        assert_eq!(text(&row.text), format!("found {n}"));
+        assert_eq!(text(&row.sender), "ann");
+    }
+    for (n, event) in batch.events.iter().enumerate() {
+        let (begin, rest) = (n / 2, n % 2);
+        if rest == 0 {
+            assert_eq!((event.first, event.count), (2 * begin as u32, 2));
+        } else {
+            assert_eq!(text(&event.text), format!("failed {begin}"));
+        }
+    }
+    batch.clear();
+    assert!(batch.answers.is_empty() && batch.made.is_empty() && batch.found.is_empty());
 }

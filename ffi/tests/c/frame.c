@@ -94,14 +94,16 @@ static double measure(fireside_client client, reading *read)
     for (n = 0; n < count; n++) {
         const fireside_event *event = &batch.events[n];
         if (event->kind == FIRESIDE_EVENT_MESSAGE_RECEIVED) {
-            fireside_str text = fireside_text(&batch, event->text);
-            read->messages++;
-            read->bytes += text.len;
-            read->sum += sum_of(text);
+            for (row = event->first; row < (size_t)event->first + event->count; row++) {
+                fireside_str text = batch.messages[row].text;
+                read->messages++;
+                read->bytes += text.len;
+                read->sum += sum_of(text);
+            }
         } else if (event->kind == FIRESIDE_EVENT_TIMELINE) {
             for (row = event->first; row < (size_t)event->first + event->count; row++) {
                 read->rows++;
-                read->sum += sum_of(fireside_text(&batch, batch.timeline_rows[row].text));
+                read->sum += sum_of(batch.timeline_rows[row].text);
             }
         }
     }

@@ -20,6 +20,7 @@ typedef struct {
 typedef struct {
     uint64_t request;
     fireside_event event;
+    fireside_message message;
     char text[64];
 } waited;
 
@@ -36,7 +37,7 @@ static void keep(timeline *view, size_t at, const fireside_events *batch, uint32
     fireside_str text;
     CHECK(row_index < batch->timeline_row_count && at < ROWS_MAX);
     row = &batch->timeline_rows[row_index];
-    text = fireside_text(batch, row->text);
+    text = row->text;
     CHECK(text.len < sizeof view->rows[at].text);
     memset(&view->rows[at], 0, sizeof view->rows[at]);
     view->rows[at].sequence = row->sequence;
@@ -120,9 +121,16 @@ static int is_online(const fireside_events *batch, const fireside_event *event, 
 static int is_message(const fireside_events *batch, const fireside_event *event, void *data)
 {
     waited *wait = (waited *)data;
-    if (event->kind == FIRESIDE_EVENT_MESSAGE_RECEIVED && same(fireside_text(batch, event->text), wait->text)) {
-        wait->event = *event;
-        return 1;
+    uint32_t n;
+    if (event->kind != FIRESIDE_EVENT_MESSAGE_RECEIVED) {
+        return 0;
+    }
+    for (n = 0; n < event->count; n++) {
+        CHECK(event->first + n < batch->message_count);
+        if (same(batch->messages[event->first + n].text, wait->text)) {
+            wait->message = batch->messages[event->first + n];
+            return 1;
+        }
     }
     return 0;
 }
@@ -136,8 +144,9 @@ static int is_invited(const fireside_events *batch, const fireside_event *event,
 
 static int is_typing(const fireside_events *batch, const fireside_event *event, void *data)
 {
+    (void)batch;
     return event->kind == FIRESIDE_EVENT_TYPING && event->flag == 1 &&
-           same(fireside_text(batch, event->user), (const char *)data);
+           same(event->user, (const char *)data);
 }
 
 static int has_row(const fireside_events *batch, const fireside_event *event, void *data)
@@ -164,7 +173,7 @@ static int is_listed(const fireside_events *batch, const fireside_event *event, 
     }
     for (n = 0; n < event->count; n++) {
         const fireside_conversation_row *row = &batch->conversation_rows[event->first + n];
-        if (row->kind == FIRESIDE_KIND_DIRECT && same(fireside_text(batch, row->peer), (const char *)data)) {
+        if (row->kind == FIRESIDE_KIND_DIRECT && same(row->peer, (const char *)data)) {
             return 1;
         }
     }
@@ -236,8 +245,9 @@ int main(int argc, char **argv)
     CHECK(event.sequence == sequence + 1);
     strcpy(wait.text, "hi ann");
     CHECK(tick_until(ann, is_message, &wait, &batch));
-    CHECK(same(fireside_text(&batch, wait.event.user), argv[5]) && wait.event.flag == 1);
-    CHECK(wait.event.sequence == sequence + 1);
+    CHECK(same(wait.message.sender, argv[5]) && wait.message.at_ms > 0);
+    CHECK(wait.message.sequence == sequence + 1);
+    CHECK(memcmp(&wait.message.conversation, &direct, sizeof direct) == 0);
     CHECK_OK(fireside_client_set_visible(bob, 1, NULL));
     CHECK_OK(fireside_conversation_set_typing(ann, &direct, 1, NULL));
     followed = &view;
@@ -265,9 +275,9 @@ int main(int argc, char **argv)
         const fireside_timeline_row *row = &batch.timeline_rows[event.first];
         const fireside_reaction *reaction = &batch.reactions[row->reaction_first];
         CHECK(row->pinned == 1 && row->sequence == sequence && row->reaction_count == 1);
-        CHECK(same(fireside_text(&batch, reaction->key), "\xf0\x9f\x91\x8d"));
+        CHECK(same(reaction->key, "\xf0\x9f\x91\x8d"));
         CHECK(reaction->user_count == 1 && reaction->mine == 1);
-        CHECK(same(fireside_text(&batch, batch.reaction_users[reaction->user_first]), argv[5]));
+        CHECK(same(batch.reaction_users[reaction->user_first], argv[5]));
     }
     CHECK_OK(fireside_message_recall(ann, &direct, &message, &request));
     done(ann, request, &batch);
@@ -296,8 +306,8 @@ int main(int argc, char **argv)
     CHECK(event.detail == FIRESIDE_RESULT_MEMBERS && event.count == 2 && event.flag == 0);
     for (found = 0, n = 0; n < event.count; n++) {
         const fireside_member *member = &batch.members[event.first + n];
-        found += same(fireside_text(&batch, member->user), argv[5]) && member->role == FIRESIDE_ROLE_ADMIN;
-        found += same(fireside_text(&batch, member->user), argv[3]) && member->role == FIRESIDE_ROLE_OWNER;
+        found += same(member->user, argv[5]) && member->role == FIRESIDE_ROLE_ADMIN;
+        found += same(member->user, argv[3]) && member->role == FIRESIDE_ROLE_OWNER;
     }
     CHECK(found == 2);
 
@@ -336,8 +346,8 @@ int main(int argc, char **argv)
     CHECK_OK(fireside_message_search(bob, str("line 3"), &group, 10, &request));
     event = done(bob, request, &batch);
     CHECK(event.detail == FIRESIDE_RESULT_FOUND && event.count == 1);
-    CHECK(same(fireside_text(&batch, batch.found[event.first].text), "line 3"));
-    CHECK(same(fireside_text(&batch, batch.found[event.first].sender), argv[3]));
+    CHECK(same(batch.found[event.first].text, "line 3"));
+    CHECK(same(batch.found[event.first].sender, argv[3]));
     CHECK_OK(fireside_client_devices(bob, &request));
     event = done(bob, request, &batch);
     CHECK(event.detail == FIRESIDE_RESULT_DEVICES && event.count >= 1);
@@ -351,7 +361,7 @@ int main(int argc, char **argv)
     wait.request = request;
     CHECK(tick_until(ann, is_completion, &wait, &batch));
     CHECK_STATUS(wait.event.status, FIRESIDE_STATUS_OWNER_MUST_TRANSFER);
-    CHECK(fireside_text(&batch, wait.event.text).len > 0);
+    CHECK(wait.event.text.len > 0);
     CHECK_OK(fireside_message_send(ann, &group, str(""), &request));
     wait.request = request;
     CHECK(tick_until(ann, is_completion, &wait, &batch));

@@ -13,6 +13,7 @@ mod rules;
 mod secrets;
 mod sizes;
 pub(super) mod stage;
+mod transient;
 
 use std::{collections::BTreeSet, path::Path, time::Instant};
 
@@ -255,8 +256,11 @@ async fn on_one_server(stage: &mut Stage) -> Result<()> {
     let begun = Instant::now();
     let refused = odd::run(stage).await?;
     let alike = secrets::run(stage).await?;
+    let told = transient::run(stage).await?;
     say(
-        &format!("{refused} odd requests refused, {alike} secrets kept"),
+        &format!(
+            "{refused} odd requests refused, {alike} secrets kept, {told} transient messages without a trace"
+        ),
         begun,
     );
     let begun = Instant::now();

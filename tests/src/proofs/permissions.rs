@@ -5,6 +5,7 @@ mod below;
 mod lead;
 mod page;
 mod scene;
+mod talk;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -12,7 +13,8 @@ use anyhow::{Context, Result, ensure};
 
 use self::{
     page::Cell,
-    scene::{ACTIONS, Stage},
+    scene::{ACTIONS, Action, Stage},
+    talk::Talk,
 };
 use super::Scale;
 use crate::{chance::Chance, process::ServerPlan};
@@ -33,8 +35,9 @@ pub fn run(scale: Scale) -> Result<()> {
     ensure!(cells.len() >= CELLS_MIN, "only {} cells", cells.len());
     let leads = lead::ACTIONS.iter().map(|(action, _)| action);
     let below = below::ACTIONS.iter().map(|(action, _)| action);
+    let talk = talk::ACTIONS.iter().map(|(action, _)| action);
     let known = ACTIONS.iter().map(|(action, _)| action);
-    for action in known.chain(leads).chain(below) {
+    for action in known.chain(leads).chain(below).chain(talk) {
         let stands = cells.iter().any(|cell| cell.action == *action);
         ensure!(stands, "the page has no line `{action}`");
     }
@@ -50,8 +53,25 @@ pub fn run(scale: Scale) -> Result<()> {
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     runtime.block_on(async {
         let mut stage = Stage::new(&plan, &server, Chance::new(scale.seed)).await?;
+        // A live object keeps its first state for a while: those scenes are set first and played last.
+        let mut first = Vec::new();
         for cell in &cells {
-            let got = stage.play(cell).await.with_context(|| cell.to_string())?;
+            if matches!(Stage::action(cell)?, Action::Talk(Talk::Live(_))) {
+                let scene = stage.set(cell).await;
+                first.push((cell, Some(scene.with_context(|| cell.to_string())?)));
+            }
+        }
+        let others = cells
+            .iter()
+            .filter(|cell| first.iter().all(|(other, _)| other != cell));
+        let others: Vec<_> = others.map(|cell| (cell, None)).collect();
+        for (cell, scene) in others.into_iter().chain(first) {
+            let scene = match scene {
+                Some(scene) => scene,
+                None => (stage.set(cell).await).with_context(|| cell.to_string())?,
+            };
+            let got = stage.play(cell, &scene).await;
+            let got = got.with_context(|| cell.to_string())?;
             let (tried, ok) = counts.entry(&cell.table).or_default();
             *tried += 1;
             *ok += usize::from(got == "ok");

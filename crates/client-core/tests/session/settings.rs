@@ -6,8 +6,8 @@ use fireside_client_core::{
     view::{Body, MessageState},
 };
 use fireside_protocol::{
-    ClientFrame, Code, ConversationId, Entry, EntryKind, MemberChange, ServerFrame, Settings,
-    encode,
+    ClientFrame, Code, ConversationId, Entry, EntryKind, MemberChange, Permission, ServerFrame,
+    Settings, encode,
     frames::{Head, Refused},
 };
 
@@ -120,9 +120,11 @@ fn what_is_to_be_forgotten_goes_with_the_membership() {
         let me = world.server.me.clone();
         let head = Head {
             forget_on_leave: forget,
+            capabilities: Permission::Send.bit(),
             ..world.server.log(group).head(&me)
         };
         world.live(ServerFrame::Head(head));
+        assert_eq!(world.line(group).capabilities, Permission::Send.bit());
         let removed = Entry {
             kind: EntryKind::Removed,
             header: None,
@@ -143,5 +145,6 @@ fn what_is_to_be_forgotten_goes_with_the_membership() {
         let held = world.disk.items.keys().filter(|(id, _)| *id == group);
         let expected = if forget { 0 } else { 2 };
         assert_eq!(held.count(), expected, "forget: {forget}");
+        assert_eq!(world.line(group).capabilities, 0, "who is out may nothing");
     }
 }

@@ -188,15 +188,102 @@ fn who_only_reads_leaves_the_freeing_to_the_clients_thread() {
         );
         (tick.delivered, tick.left)
     };
-    assert_eq!(read(100), (30, 0));
+    assert_eq!(read(100), (20, 10), "those that it took over");
+    assert_eq!(read(100), (10, 0));
     let expected: Vec<Event> = std::iter::once(view(7)).chain((0..110).map(said)).collect();
     assert_eq!(seen, expected);
     drop((seen, expected));
+    core.pump(&mut outlet, &link);
+    assert!(
+        link.spent.lock().is_empty(),
+        "they stay until the next tick"
+    );
+    assert_eq!(ticked(&link, 1).1.delivered, 0);
     let held = link.spent.lock().len();
     assert!(held > 0, "the game's thread freed them");
     core.pump(&mut outlet, &link);
     assert!(link.spent.lock().is_empty() && outlet.spare.is_empty());
     assert!(link.spent.lock().capacity() >= NOTICES_MAX && outlet.spare.capacity() >= NOTICES_MAX);
+}
+
+#[test]
+fn what_was_read_stays_until_the_next_tick() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    // Whoever else holds them sees whether an event still does.
+    let text = Some("said".repeat(10).into());
+    let folders: Arc<[_]> = Arc::new([]);
+    let events = || {
+        let said = |sequence| Event::MessageReceived {
+            conversation: ConversationId([1; 16]),
+            sequence,
+            sender: user("a"),
+            text: text.clone(),
+            at: 0,
+        };
+        [said(1), said(2), Event::Folders(folders.clone())]
+    };
+    let alone = || {
+        text.as_ref()
+            .is_some_and(|text| text.as_bytes().is_unique())
+    };
+    let held = || (!alone(), Arc::strong_count(&folders) > 1);
+    let read = |max| link.tick(max, LONG, Game::Reads(&mut |_| ())).delivered;
+    Fake::of(events()).pump(&mut outlet, &link);
+    assert_eq!(read(usize::MAX), 3);
+    // The client's thread comes by, with more, and frees nothing.
+    Fake::of(events()).pump(&mut outlet, &link);
+    assert_eq!(held(), (true, true));
+    assert_eq!(read(2), 2, "in the middle of the notices");
+    Fake::of([]).pump(&mut outlet, &link);
+    assert_eq!(held(), (true, true));
+    assert_eq!(read(usize::MAX), 1);
+    Fake::of([]).pump(&mut outlet, &link);
+    assert_eq!(held(), (true, false), "what the tick before read is over");
+    // Who takes makes room as who reads does.
+    assert_eq!(ticked(&link, 1).1.delivered, 0);
+    assert_eq!(held(), (true, false), "left to the client's thread");
+    Fake::of([]).pump(&mut outlet, &link);
+    assert_eq!(held(), (false, false));
+}
+
+#[test]
+fn a_tick_within_one_that_reads_leaves_it_what_it_reads() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    for round in 0..3 {
+        Fake::of((0..20).map(notice)).pump(&mut outlet, &link);
+        let mut order = Vec::new();
+        let tick = link.tick(
+            100,
+            LONG,
+            Game::Reads(&mut |event| {
+                link.tick(100, LONG, Game::Reads(&mut |_| ()));
+                order.push(event.clone());
+            }),
+        );
+        assert_eq!(tick.delivered, 20, "round {round}");
+        assert_eq!(order, (0..20).map(notice).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_stays_is_bounded() {
+    let (link, mut outlet) = (Queues::new(), Outlet::default());
+    let mut core = Fake::of((0..3 * KEPT_EVENTS_MAX as u64).map(view));
+    core.pump(&mut outlet, &link);
+    let mut read = 0;
+    // A game so slow that there is always one more.
+    let tick = link.tick(
+        usize::MAX,
+        LONG,
+        Game::Reads(&mut |_| {
+            read += 1;
+            core.pump(&mut outlet, &link);
+        }),
+    );
+    assert_eq!(tick.delivered, KEPT_EVENTS_MAX);
+    assert_eq!(tick.left, VIEW_EVENTS_MAX);
+    assert_eq!(link.kept.lock().len(), KEPT_EVENTS_MAX);
+    assert_eq!(read, KEPT_EVENTS_MAX);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use fireside_protocol::{ClientFrame, ConversationId, EntryKind, Sequence, WallMs};
+use fireside_protocol::{ClientFrame, ConversationId, EntryKind, Rev, Sequence, WallMs};
 
 use super::{Item, Log, Oracle};
 use crate::{
-    record::{Acked, Marks, Record},
+    record::{Acked, Look, Marks, Record},
     violation::{Check, Violation, ensure, some},
     world::CLOCK_JUMP_MS,
 };
@@ -173,17 +173,23 @@ impl Oracle<'_> {
         log.led.unsure |= both;
         let left = (due.len() + polls.len()) as u64;
         let unseen = log.unseen_ends;
+        // A poll that closed by itself and was gone before anybody saw it closed.
+        let gone = (log.items.values())
+            .filter(|item| log.may_have_closed(item))
+            .count() as u64;
         for n in &polls {
             if let Some(item) = log.items.get_mut(n) {
                 item.close(0);
             }
         }
-        if unseen > left {
+        // Which of them is nothing cannot be said then.
+        log.led.unsure |= unseen > 0 && left > 0 && gone > 0;
+        if unseen > left + gone {
             let copied = log.items.values().any(|item| item.copies.is_some());
             ensure!(
                 copied,
                 "numbers",
-                "{unseen} numbers of {id} are nothing, and {left} may be ends"
+                "{unseen} numbers of {id} are nothing, and {left} and {gone} may be ends"
             );
             // Something was taken out of what nobody sees.
             log.led.unsure = true;
@@ -209,6 +215,16 @@ impl Log {
     pub(super) fn newest(&self) -> (Sequence, WallMs) {
         let last = self.numbers.last_key_value();
         last.map_or((0, 0), |(n, (at, _))| (*n, *at))
+    }
+
+    /// Whether a poll of which nothing is left may have closed by its time, with nobody there to see it.
+    fn may_have_closed(&self, item: &Item) -> bool {
+        let gone = |(_, look): &(&Rev, &Look)| look.text.is_none();
+        let gone = item.states.iter().find(gone).map(|(rev, _)| *rev);
+        let at = gone.and_then(|rev| self.numbers.get(&rev));
+        item.closes != 0
+            && item.states.values().all(|look| !look.marks.closed)
+            && at.is_some_and(|(at, _)| item.closes <= *at)
     }
 }
 

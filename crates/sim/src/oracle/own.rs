@@ -187,9 +187,15 @@ impl Oracle<'_> {
             );
         }
         let marked = set(&|change| flag(change.marked_unread));
-        let reads = self
-            .own_acts(user, line.id)
-            .any(|acked| matches!(acked.by.act, Act::Read(_) | Act::ReadAll));
+        let mut acts = self.own_acts(user, line.id);
+        let reads = acts.any(|acked| matches!(acked.by.act, Act::Read(_) | Act::ReadAll));
+        // A marker that was refused may have moved before its user left, and its answer was lost.
+        let mut all = self.record.commands.values();
+        let reads = reads
+            || all.any(|by| {
+                let here = by.user == *user && by.place == line.id;
+                here && matches!((&by.act, &by.answer), (Act::Read(_), Some((_, Err(_)))))
+            });
         let has = u64::from(due.marked_unread);
         let may = marked.contains(&has) || has == 0 && reads;
         ensure!(may, "own", "{what} is marked {has}, may be {marked:?}");

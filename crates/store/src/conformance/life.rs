@@ -89,6 +89,14 @@ fn votes(w: &mut World) {
     };
     let append = w.add(id, 1, &bob, vec![entry]);
     assert_eq!(w.append(append), Appended::Stale);
+    // So is a second end of it, of its author or of its time: it closes once.
+    let entry = NewEntry {
+        target: Some((1, 1)),
+        facet: Some(FacetOp::ClosePoll),
+        ..item(EntryKind::Vote, &ann)
+    };
+    let append = w.add(id, 1, &ann, vec![entry]);
+    assert_eq!(w.append(append), Appended::Stale);
     let now = state(w);
     assert!(now.closed && now.has(0, &bob), "a closed poll stays");
 }

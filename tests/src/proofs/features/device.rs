@@ -206,8 +206,17 @@ impl Device {
 
     /// What is different between what two devices of a user show of a conversation.
     pub(crate) fn difference(&self, other: &Self, id: ConversationId) -> Option<String> {
-        if self.row(id) != other.row(id) {
-            return Some(format!("{:?} and {:?}", self.row(id), other.row(id)));
+        let rows = (self.row(id), other.row(id));
+        if let (Some(one), Some(two)) = rows
+            && one.role.is_none()
+            && two.role.is_none()
+        {
+            // Who is out is served nothing more: each device keeps what it has got, and shows that nothing may be done.
+            let shut = one.capabilities == 0 && two.capabilities == 0;
+            return (!shut).then(|| format!("{one:?} and {two:?}"));
+        }
+        if rows.0 != rows.1 {
+            return Some(format!("{:?} and {:?}", rows.0, rows.1));
         }
         // Rows are numbered by each device, and only one of them sent it.
         let plain = |row: &TimelineRow| TimelineRow {

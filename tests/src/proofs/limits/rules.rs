@@ -13,6 +13,7 @@ use fireside_server::Claims;
 use super::{
     sizes::{custom, text},
     stage::{Stage, Tally, UNHURRIED, join, send},
+    transient::transient,
 };
 use crate::{
     chance::Chance,
@@ -33,7 +34,7 @@ pub(super) async fn rates(chance: &mut Chance, tally: &mut Tally, full: bool) ->
     let (ann, bob) = (UserId::new("ann")?, UserId::new("bob")?);
     stage.wire("bob").await?;
     let direct = ConversationId::direct(&ann, &bob);
-    let cases: [(&str, &str, u32, Make); 3] = [
+    let cases: [(&str, &str, u32, Make); 4] = [
         (
             "RATE_DIRECT_PER_S",
             "ann",
@@ -49,6 +50,16 @@ pub(super) async fn rates(chance: &mut Chance, tally: &mut Tally, full: bool) ->
             "u0",
             limits::RATE_GROUP_PER_S,
             |nonce, group, _| send(nonce, group, &text("gg")).into(),
+        ),
+        // What stays nowhere is counted with what stays.
+        (
+            "RATE_GROUP_PER_S",
+            "u2",
+            limits::RATE_GROUP_PER_S,
+            |nonce, group, _| match nonce.0[15] % 2 {
+                0 => transient(group, &text("gg")).into(),
+                _ => send(nonce, group, &text("gg")).into(),
+            },
         ),
         (
             "RATE_REQUESTS_PER_S",

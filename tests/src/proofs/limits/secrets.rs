@@ -19,6 +19,7 @@ use super::{
     pages::{children, page_request},
     sizes::{custom, text},
     stage::{Stage, send},
+    transient::transient,
 };
 
 /// Every request about a conversation, by somebody who is not in it.
@@ -111,6 +112,7 @@ fn expected(what: &str) -> Code {
 
 const SECRETS: &[Ask] = &[
     ("Send", |nonce, id| send(nonce, id, &text("gg")).into()),
+    ("SendTransient", |_, id| transient(id, &text("gg")).into()),
     ("Edit", |nonce, id| plain_edit(&at(nonce, id), 2).into()),
     ("Recall", |nonce, id| recall(&at(nonce, id), 2)),
     ("React", |nonce, id| react(&at(nonce, id), 2, "gg")),

@@ -21,6 +21,7 @@ use super::{
     below::{self, Below},
     lead::{self, Lead},
     page::Cell,
+    talk::{self, Said, Talk},
 };
 use crate::{
     chance::Chance,
@@ -120,6 +121,7 @@ pub(super) enum Action {
     Answer(Whose, bool),
     Lead(Lead),
     Below(Below),
+    Talk(Talk),
 }
 
 /// What is changed of a conversation.
@@ -201,6 +203,8 @@ pub(super) struct Stage {
     chance: Chance,
     /// Cells so far.
     round: usize,
+    /// What those in the scene that is set write.
+    pub(super) said: Said,
 }
 
 /// A conversation made for one cell.
@@ -226,25 +230,34 @@ impl Stage {
             wires: BTreeMap::new(),
             chance,
             round: 0,
+            said: Said::Text,
         })
     }
 
-    /// Makes the conversation of a cell and tries it: `ok` or the code's key.
-    pub(super) async fn play(&mut self, cell: &Cell) -> Result<String> {
-        let mut actions = ACTIONS.iter();
-        let known = actions.find(|(name, _)| *name == cell.action);
-        let mut leads = lead::ACTIONS.iter();
-        let lead = leads.find(|(name, _)| *name == cell.action);
-        let mut belows = below::ACTIONS.iter();
-        let below = belows.find(|(name, _)| *name == cell.action);
-        let action = match (known, lead) {
-            (Some((_, action)), _) => *action,
-            (_, Some((_, lead))) => Action::Lead(*lead),
-            _ if below.is_some() => below.map_or(Action::Page, |(_, it)| Action::Below(*it)),
-            _ => bail!("the proof does not know the action"),
+    /// What a cell tries.
+    pub(super) fn action(cell: &Cell) -> Result<Action> {
+        let wanted = |name: &&str| *name == cell.action;
+        let plain = ACTIONS.iter().map(|(name, action)| (name, *action));
+        let leads = lead::ACTIONS.iter();
+        let leads = leads.map(|(name, lead)| (name, Action::Lead(*lead)));
+        let belows = below::ACTIONS.iter();
+        let belows = belows.map(|(name, below)| (name, Action::Below(*below)));
+        let talks = talk::ACTIONS.iter();
+        let talks = talks.map(|(name, talk)| (name, Action::Talk(*talk)));
+        let mut all = plain.chain(leads).chain(belows).chain(talks);
+        let found = all.find(|(name, _)| wanted(name));
+        let (_, action) = found.context("the proof does not know the action")?;
+        Ok(action)
+    }
+
+    /// Makes the conversation of a cell.
+    pub(super) async fn set(&mut self, cell: &Cell) -> Result<Scene> {
+        self.said = match Self::action(cell)? {
+            Action::Talk(talk) => talk.said(),
+            _ => Said::Text,
         };
         self.round += 1;
-        let scene = match &*cell.table {
+        Ok(match &*cell.table {
             "group" => self.group(None, None).await?,
             "meeting" => self.group(Some(ConversationKind::Meeting), None).await?,
             "community" => self.community().await?,
@@ -267,10 +280,17 @@ impl Stage {
             "group, slow mode" => self.group_set(Change::Rules).await?,
             "direct" => self.direct(&cell.role).await?,
             _ => bail!("the proof does not know the table"),
-        };
+        })
+    }
+
+    /// Tries what a cell says: `ok` or the code's key.
+    pub(super) async fn play(&mut self, cell: &Cell, scene: &Scene) -> Result<String> {
         let cast = scene.cast.get(&*cell.role);
         let me = cast.context("the proof does not know the role")?.clone();
-        self.act(&scene, &cell.role, &me, action).await
+        match Self::action(cell)? {
+            Action::Talk(talk) => self.talk(scene, &cell.role, &me, talk).await,
+            action => self.act(scene, &cell.role, &me, action).await,
+        }
     }
 
     /// A user's session, made at their first appearance.
@@ -294,9 +314,8 @@ impl Stage {
         nonce(&mut self.chance)
     }
 
-    /// Asks as a user; `ok` or the code's key, and the number of what it made.
-    async fn ask(&mut self, user: &str, frame: impl Into<ClientFrame>) -> Result<(String, u64)> {
-        let frame = frame.into();
+    /// Asks as a user.
+    pub(super) async fn answer(&mut self, user: &str, frame: ClientFrame) -> Result<ServerFrame> {
         let is_page = matches!(
             frame,
             ClientFrame::PageRequest(_)
@@ -305,24 +324,37 @@ impl Stage {
                 | ClientFrame::BansRequest(_)
                 | ClientFrame::LinksRequest(_)
                 | ClientFrame::ChildrenRequest(_)
+                | ClientFrame::RevisionsRequest(_)
+                | ClientFrame::ReadersRequest(_)
         );
         let wire = self.wire(user).await?;
-        let answer = if is_page {
-            wire.ask_page(frame).await?
+        if is_page {
+            wire.ask_page(frame).await
         } else {
-            wire.ask(frame).await?
-        };
+            wire.ask(frame).await
+        }
+    }
+
+    /// `ok` or the code's key, and the number of what it made.
+    pub(super) fn outcome(answer: &ServerFrame) -> Result<(String, u64)> {
         Ok(match answer {
             ServerFrame::Ack(ack) => ("ok".to_owned(), ack.sequence),
-            ServerFrame::Page(_)
+            ServerFrame::Done(_)
+            | ServerFrame::Page(_)
             | ServerFrame::MembersPage(_)
             | ServerFrame::PinsPage(_)
             | ServerFrame::BansPage(_)
             | ServerFrame::ChildrenPage(_)
+            | ServerFrame::ReadersPage(_)
             | ServerFrame::LinksPage(_) => ("ok".to_owned(), 0),
             ServerFrame::Refused(refused) => (refused.code().key().to_owned(), 0),
             other => bail!("answered with {other:?}"),
         })
+    }
+
+    async fn ask(&mut self, user: &str, frame: impl Into<ClientFrame>) -> Result<(String, u64)> {
+        let answer = self.answer(user, frame.into()).await?;
+        Self::outcome(&answer)
     }
 
     /// What must work for the scene to be set.
@@ -391,10 +423,8 @@ impl Stage {
         let mut wrote = BTreeMap::new();
         let writing = kind != Some(ConversationKind::Community);
         for user in ["owner"].into_iter().chain(JOIN).filter(|_| writing) {
-            let nonce = self.nonce();
-            let number = self
-                .must(user, text_in(conversation, "hello", nonce))
-                .await?;
+            let leads = ["owner", "admin", "other admin"].contains(&user);
+            let number = self.say(user, conversation, None, leads).await?;
             wrote.insert(user, number);
         }
         let nonce = self.nonce();
@@ -489,9 +519,8 @@ impl Stage {
         let conversation = ConversationId::direct(&mine, &yours);
         let mut wrote = BTreeMap::new();
         for (user, peer, key) in [(&me, &yours, "me"), (&other, &mine, "other member")] {
-            let mut send = text_in(conversation, "hello", self.nonce());
-            send.peer = Some(peer.clone());
-            let number = self.must(user, send).await?;
+            let peer = Some(peer.clone());
+            let number = self.say(user, conversation, peer, true).await?;
             wrote.insert(key, number);
         }
         for (blocks, by, of) in [("blocked", &other, &mine), ("blocker", &me, &yours)] {
@@ -654,6 +683,7 @@ impl Stage {
                 change: change.settings().into(),
             }
             .into(),
+            Action::Talk(_) => bail!("it is tried elsewhere"),
             Action::SetRole(whom, given) => SetRole {
                 nonce,
                 conversation,
@@ -688,7 +718,7 @@ impl Scene {
         )?)
     }
 
-    fn wrote(&self, role: &str, whose: Whose) -> Result<u64> {
+    pub(super) fn wrote(&self, role: &str, whose: Whose) -> Result<u64> {
         let found = self.wrote.get(Self::role(role, whose));
         found.copied().context("nobody wrote that")
     }

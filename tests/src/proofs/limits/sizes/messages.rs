@@ -18,7 +18,7 @@ use super::{
     },
     most,
 };
-use crate::proofs::limits::stage::send;
+use crate::proofs::limits::{stage::send, transient::transient};
 
 pub(super) const BOUNDS: &[Bound] = &[
     // --- texts
@@ -35,6 +35,20 @@ pub(super) const BOUNDS: &[Bound] = &[
         limits::TEXT_BYTES_MAX,
         Code::TextTooLong,
         |place, n| says(place, &text(&wide(n))),
+    ),
+    most(
+        "TEXT_BYTES_MAX",
+        "a transient message",
+        limits::TEXT_BYTES_MAX,
+        Code::TextTooLong,
+        |place, n| transient(place.group, &text(&wide(n))).into(),
+    ),
+    most(
+        "TEXT_GRAPHEMES_MAX",
+        "a transient message",
+        limits::TEXT_GRAPHEMES_MAX,
+        Code::TextTooLong,
+        |place, n| transient(place.group, &text(&"e\u{301}".repeat(n))).into(),
     ),
     most(
         "TEXT_BYTES_MAX",
@@ -75,6 +89,13 @@ pub(super) const BOUNDS: &[Bound] = &[
         limits::CONTENT_BYTES_MAX,
         Code::ContentTooLarge,
         |place, n| says(place, &custom_of(n)),
+    ),
+    most(
+        "CONTENT_BYTES_MAX",
+        "a transient message",
+        limits::CONTENT_BYTES_MAX,
+        Code::ContentTooLarge,
+        |place, n| transient(place.group, &custom_of(n)).into(),
     ),
     most(
         "CONTENT_BYTES_MAX",
@@ -144,6 +165,17 @@ pub(super) const BOUNDS: &[Bound] = &[
             let mut send = send(place.nonce, place.group, &text("come!"));
             send.header.mentions = users("u", n);
             send.into()
+        },
+    ),
+    most(
+        "MENTIONS_MAX",
+        "a transient message",
+        limits::MENTIONS_MAX,
+        Code::TooManyNamed,
+        |place, n| {
+            let mut frame = transient(place.group, &text("come!"));
+            frame.header.mentions = users("u", n);
+            frame.into()
         },
     ),
     most(
