@@ -508,6 +508,8 @@ class Timeline:
         item["r"], item["br"] = max(self.rev(item), number), body_rev
         if "fa" in item:
             item["fa"] = [facet for facet in item["fa"] if facet["k"] != 6 or facet["r"] >= body_rev]
+            if not item["fa"]:
+                del item["fa"]
 
     def reactions(self, number):
         """Keys and who, of a message held."""

@@ -5,4 +5,5 @@ mod client;
 mod early;
 mod going_down;
 mod hostile;
+mod previews;
 mod talking;
