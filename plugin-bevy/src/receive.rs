@@ -226,7 +226,7 @@ impl Scratch {
                 name,
             }),
             Event::Transient(message) => {
-                if let Some(conversation) = self.find(world, client, message.conversation) {
+                if let Some(conversation) = self.find(world, client, message.conversation.into()) {
                     world.trigger(TransientReceived {
                         conversation,
                         message,
