@@ -268,7 +268,7 @@ mod tests {
                 "<title><script>alert(1)</script></title>",
                 "<script>alert(1)</script>",
             ),
-            ("<<<<>><title <title>x", ""),
+            ("<<<<>><title <title>x", "x"),
             (
                 "&&&&#x110000;<title>&#x110000;&bogus;</title>",
                 "\u{fffd}&bogus;",
