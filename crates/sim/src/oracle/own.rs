@@ -83,7 +83,13 @@ impl Oracle<'_> {
                 let moves: Vec<_> = moves
                     .filter(|(n, it)| *n <= until && it.member.as_ref() == Some(&by.user))
                     .collect();
-                let leaves = |it: &Look| matches!(it.kind, EntryKind::Left | EntryKind::Removed);
+                // Who is banned goes, and the end of a ban lets nobody in.
+                let leaves = |it: &Look| {
+                    matches!(
+                        it.kind,
+                        EntryKind::Left | EntryKind::Removed | EntryKind::Banned
+                    )
+                };
                 let last = moves.iter().rfind(|(n, _)| *n <= sure);
                 let out = last.is_some_and(|(_, it)| leaves(it))
                     || moves.iter().any(|(n, it)| *n > sure && leaves(it));
