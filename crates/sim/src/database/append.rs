@@ -18,14 +18,7 @@ impl Database {
             Effect::Refuse(code) => {
                 let outcome = Outcome::Refused(code);
                 self.remember(command, outcome);
-                return Appended::Done(Done {
-                    outcome,
-                    entries: Vec::new(),
-                    version: 0,
-                    records: Vec::new(),
-                    members: Vec::new(),
-                    children: Vec::new(),
-                });
+                return refused(outcome);
             }
             Effect::Entries {
                 entries,
@@ -100,14 +93,7 @@ impl Database {
             Some(Cast::Old) => {
                 let outcome = Outcome::Refused(Code::LimitReached);
                 self.remember(&append.command, outcome);
-                return Appended::Done(Done {
-                    outcome,
-                    entries: Vec::new(),
-                    version: 0,
-                    records: Vec::new(),
-                    members: Vec::new(),
-                    children: Vec::new(),
-                });
+                return refused(outcome);
             }
             Some(Cast::Same) => entries.clear(),
             Some(Cast::Counts {
@@ -446,6 +432,18 @@ impl Database {
         }
         user
     }
+}
+
+/// A refusal: it leaves its outcome, and nothing else.
+fn refused(outcome: Outcome) -> Appended {
+    Appended::Done(Done {
+        outcome,
+        entries: Vec::new(),
+        version: 0,
+        records: Vec::new(),
+        members: Vec::new(),
+        children: Vec::new(),
+    })
 }
 
 /// A built-in fault: a vote that leaves the one before.
