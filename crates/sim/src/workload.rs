@@ -336,7 +336,7 @@ impl World {
                 numbers: vec![number],
             };
             ("deleted for oneself", command)
-        } else if poll && self.rng.chance(150) {
+        } else if poll && self.rng.chance(200) {
             let command = Command::ClosePoll {
                 conversation,
                 message,

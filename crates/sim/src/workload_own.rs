@@ -13,12 +13,12 @@ impl World {
         match self.rng.below(100) {
             0..=37 => self.set_own(index),
             38..=62 => self.begin_to_write(index),
-            63..=68 => {
+            63..=70 => {
                 if self.command(index, Command::ReadAll) {
                     self.report.count("all read");
                 }
             }
-            69..=76 => {
+            71..=76 => {
                 let n = self.rng.between(1, 3);
                 let name = if self.rng.chance(200) {
                     String::new()
@@ -32,13 +32,13 @@ impl World {
                 };
                 self.command(index, command);
             }
-            77..=80 => {
+            77..=82 => {
                 let on = self.rng.chance(400);
                 if self.command(index, Command::SetReceipts { on }) {
                     self.report.count("receipts on or off");
                 }
             }
-            81..=83 => {
+            83..=85 => {
                 if let Some(conversation) = self.known(index) {
                     let sequence = self.rng.between(1, 60);
                     let command = Command::Readers {

@@ -11,7 +11,7 @@ use fireside_protocol::{
 /// Communities in one world.
 const COMMUNITIES: usize = 2;
 /// Channels in one world.
-const CHANNELS: usize = 4;
+const CHANNELS: usize = 6;
 /// Threads in one world that are opened again.
 const THREADS: usize = 12;
 
@@ -163,13 +163,16 @@ impl World {
     /// Something that leading takes.
     fn lead(&mut self, index: usize) {
         let leads = |row: &&ConversationRow| matches!(row.role, Some(Role::Owner | Role::Admin));
-        let led = self.devices.get(index).into_iter().flat_map(|device| {
+        // Few lead something: most often one of them does it.
+        let anybody = self.rng.chance(400);
+        let led = self.devices.iter().enumerate().flat_map(|(by, device)| {
             let rows = device.list.iter().filter(leads);
-            rows.map(|row| (row.conversation, row.role == Some(Role::Owner)))
+            rows.map(move |row| (by, row.conversation, row.role == Some(Role::Owner)))
         });
-        let led: Vec<(ConversationId, bool)> =
-            led.filter(|(id, _)| self.groups.contains(id)).collect();
-        let Some((conversation, owns)) = self.rng.pick(&led).copied() else {
+        let led: Vec<(usize, ConversationId, bool)> = led
+            .filter(|(by, id, _)| (anybody || *by == index) && self.groups.contains(id))
+            .collect();
+        let Some((index, conversation, owns)) = self.rng.pick(&led).copied() else {
             // Whoever leads nothing may still have another name.
             if let Some(conversation) = self.known(index) {
                 self.name_member(index, conversation, None);
@@ -179,7 +182,7 @@ impl World {
         let user = self.user();
         let wall = self.server_now().wall_ms;
         match self.rng.below(24) {
-            0..=5 => {
+            0..=4 => {
                 let long = *self.rng.pick(&[0, 1_000, 4_000, 30_000]).unwrap_or(&0);
                 let until = if long == 0 { 0 } else { wall + long };
                 self.report.count("mutes");
@@ -192,7 +195,7 @@ impl World {
                     },
                 );
             }
-            6..=9 => {
+            5..=7 => {
                 let long = *self.rng.pick(&[0, 3_000, 20_000]).unwrap_or(&0);
                 let until = if long == 0 { 0 } else { wall + long };
                 self.report.count("bans");
@@ -206,7 +209,7 @@ impl World {
                     },
                 );
             }
-            10 => {
+            8 => {
                 self.command(
                     index,
                     Command::Ban {
@@ -217,11 +220,11 @@ impl World {
                     },
                 );
             }
-            11..=14 => {
+            9..=11 => {
                 let other = self.rng.chance(300).then_some(user);
                 self.name_member(index, conversation, other);
             }
-            15..=17 => {
+            12..=16 => {
                 let uses = self.rng.between(1, 2) as u32;
                 self.report.count("links made");
                 self.command(
@@ -233,7 +236,7 @@ impl World {
                     },
                 );
             }
-            18..=22 => self.let_in(index, conversation),
+            17..=22 => self.let_in(index, conversation),
             _ => {
                 // Seldom: there must be something left to talk in.
                 if owns && self.groups.len() >= GROUPS && self.rng.chance(400) {
