@@ -7,10 +7,10 @@ pub use crate::members::{
     RevokeLink, SetMember,
 };
 use crate::{
-    Code, ConversationId, DeviceId, Nonce, UserId,
+    Code, ConversationId, Nonce, UserId,
     codec::{DecodeError, Field, Raw, Record},
-    entry::{ConversationKind, Entry, Header, Role},
-    ids::{FolderId, Ordinal, Rev, Sequence, UserSequence, WallMs},
+    entry::{ConversationKind, Entry, Role},
+    ids::{FolderId, Ordinal, Sequence, UserSequence, WallMs},
     members::LinkCode,
     open_enum,
     personal::{
@@ -20,24 +20,35 @@ use crate::{
     profile::{ProfilesPage, ProfilesRequest, SetProfile},
     record,
     report::Report,
-    settings::{JoinPolicy, Settings},
+    settings::Settings,
     transient::{SendTransient, Transient},
 };
 
 mod children;
 mod forward;
 mod life;
+mod membership;
+mod messages;
 mod pages;
+mod session;
 
 pub use children::{ChildSummary, ChildrenPage, ChildrenRequest, OpenThread};
 pub use forward::Forward;
 pub use life::{
     Answer, ClosePoll, Delete, Revision, RevisionsPage, RevisionsRequest, SetLive, Vote,
 };
-
+pub use membership::{
+    AnswerRequest, Block, CreateGroup, Invite, Join, Leave, RemoveMember, SetConversation, SetRole,
+};
+pub use messages::{
+    Delivered, Edit, Pin, React, Read, Recall, Receipt, Send, Skip, Typing, TypingOf,
+};
 pub use pages::{
     Device, DevicesPage, DevicesRequest, HeadsPage, HeadsRequest, Member, MembersPage,
     MembersRequest, Page, PageRequest, PinsPage, PinsRequest, Range, UserLogPage, UserLogRequest,
+};
+pub use session::{
+    Attention, Draining, Hello, Kicked, Ping, Pong, Resume, RevokeDevice, SetToken, Welcome,
 };
 
 /// What a frame is sent on, so that nothing waits behind something bigger.
@@ -122,334 +133,6 @@ open_enum! {
 }
 
 record! {
-    /// Log in with a token. The first frame of a session stream.
-    Hello {
-        /// Lowest protocol version the client speaks.
-        req "v" version_min: u16,
-        /// Highest protocol version the client speaks.
-        req "w" version_max: u16,
-        /// A JWT.
-        req "k" token: String,
-        /// The installed client.
-        req "d" device: DeviceId,
-        /// Name and version of the client, for logs.
-        opt "a" agent: String,
-        /// For example `windows`, `ps5`.
-        opt "p" platform: String,
-        /// Where the device stands in the user log; 0 nothing.
-        opt "u" user_cursor: UserSequence,
-        /// The server's stamp of the last sync; 0 everything.
-        opt "hs" heads_since: WallMs,
-        /// On screen.
-        opt "op" open: Vec<ConversationId>,
-        /// Neither user log nor heads are sent after the welcome.
-        opt "ns" no_sync: bool,
-    }
-}
-record! {
-    /// Log in again with the secret of an earlier welcome. May be early data; then only reads may follow until the handshake is done.
-    Resume {
-        /// Lowest protocol version the client speaks.
-        req "v" version_min: u16,
-        /// Highest protocol version the client speaks.
-        req "w" version_max: u16,
-        /// From [`Welcome`].
-        req "s" secret: Bytes,
-        /// The installed client.
-        req "d" device: DeviceId,
-        /// Where the device stands in the user log; 0 nothing.
-        opt "u" user_cursor: UserSequence,
-        /// The server's stamp of the last sync; 0 everything.
-        opt "hs" heads_since: WallMs,
-        /// On screen.
-        opt "op" open: Vec<ConversationId>,
-        /// Neither user log nor heads are sent after the welcome.
-        opt "ns" no_sync: bool,
-    }
-}
-record! {
-    /// Is anybody there?
-    Ping {
-        /// Given back in the pong.
-        opt "q" counter: u64,
-    }
-}
-record! {
-    /// A new token for the same user, before the old one ends.
-    SetToken {
-        /// A JWT.
-        req "k" token: String,
-    }
-}
-record! {
-    /// The conversations on screen, at most 16. Replaces what was said before.
-    Attention {
-        /// All of them.
-        opt "op" open: Vec<ConversationId>,
-    }
-}
-record! {
-    /// A message.
-    Send {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The nonce before it in the outbox of this conversation, if that one has no outcome yet.
-        opt "af" after: Option<Nonce>,
-        /// Where to.
-        req "c" conversation: ConversationId,
-        /// The other user of a direct conversation; must be there until it exists.
-        opt "pe" peer: Option<UserId>,
-        /// What the server reads.
-        req "h" header: Header,
-        /// What it does not.
-        req "b" content: Bytes,
-    }
-}
-record! {
-    /// New content for an own message.
-    Edit {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The nonce before it in the outbox.
-        opt "af" after: Option<Nonce>,
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// The message's number; 0 if `target_nonce` names it.
-        opt "g" target: Sequence,
-        /// The message's nonce, if it had no number yet.
-        opt "gi" target_nonce: Option<Nonce>,
-        /// The `rev` the author saw; 0 any. Another one is answered `conflict`.
-        opt "r" seen_rev: Rev,
-        /// What it says now.
-        req "b" content: Bytes,
-    }
-}
-record! {
-    /// Takes a message back for everybody.
-    Recall {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The nonce before it in the outbox.
-        opt "af" after: Option<Nonce>,
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// The message's number; 0 if `target_nonce` names it.
-        opt "g" target: Sequence,
-        /// The message's nonce, if it had no number yet.
-        opt "gi" target_nonce: Option<Nonce>,
-    }
-}
-record! {
-    /// Reacts to a message, or takes the reaction back. A reaction that is there already (or gone) is done without an entry.
-    React {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The nonce before it in the outbox.
-        opt "af" after: Option<Nonce>,
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// The message's number; 0 if `target_nonce` names it.
-        opt "g" target: Sequence,
-        /// The message's nonce, if it had no number yet.
-        opt "gi" target_nonce: Option<Nonce>,
-        /// An emoji, or an id that the game made: 1 to 64 bytes.
-        req "k" key: String,
-        /// React, or take it back.
-        req "on" on: bool,
-    }
-}
-record! {
-    /// Pins a message for everybody, or unpins it. Both users of a direct conversation may; in a group admins and owners.
-    Pin {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The nonce before it in the outbox.
-        opt "af" after: Option<Nonce>,
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// The message's number; 0 if `target_nonce` names it.
-        opt "g" target: Sequence,
-        /// The message's nonce, if it had no number yet.
-        opt "gi" target_nonce: Option<Nonce>,
-        /// Pin or unpin.
-        req "on" on: bool,
-    }
-}
-record! {
-    /// Read up to a number. Never goes back; repeats change nothing.
-    Read {
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// The last number read.
-        req "n" upto: Sequence,
-        /// Name of the command.
-        req "i" nonce: Nonce,
-    }
-}
-record! {
-    /// Delivered to this device up to a number (direct only). Never goes back. With a request id it is answered with `Done`.
-    Delivered {
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// The last number.
-        req "n" upto: Sequence,
-    }
-}
-record! {
-    /// Typing began or ended. A datagram; the newest counter wins.
-    Typing {
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// Grows within the session.
-        req "q" counter: u64,
-        /// Began (or goes on) or ended.
-        req "on" on: bool,
-    }
-}
-record! {
-    /// Makes a group, a public conversation, a meeting, a community, or a channel of one. Its id is derived from the user and the nonce.
-    CreateGroup {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// Its name.
-        req "nm" name: String,
-        /// Invited at once.
-        opt "us" invite: Vec<UserId>,
-        /// What joiners see of earlier numbers: 0 nothing, N the last N numbers, 18446744073709551615 all. Of a public conversation 0 is all.
-        opt "hj" history_for_joiners: u64,
-        /// `Group`, `Public`, `Meeting`, `Community` or `Channel`; none: `Group`.
-        opt "k" kind: Option<ConversationKind>,
-        /// Of all but a group: how somebody comes in; none: `Open`, of a meeting `Invite`.
-        opt "jp" join: Option<JoinPolicy>,
-        /// Of a meeting: when it ends by itself; 0: when nobody is there any more.
-        opt "en" ends: WallMs,
-        /// Of a channel: its community.
-        opt "pa" parent: Option<ConversationId>,
-        /// Of a channel: whoever comes into the community comes into it too.
-        opt "bd" by_default: bool,
-    }
-}
-record! {
-    /// Invites users to a group. Admins and owners may.
-    Invite {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The group.
-        req "c" conversation: ConversationId,
-        /// Whom.
-        req "us" users: Vec<UserId>,
-    }
-}
-record! {
-    /// Accepts an invitation; comes into a public conversation, or asks to be let in; comes in by a link.
-    Join {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The group.
-        req "c" conversation: ConversationId,
-        /// The secret of an invite link.
-        opt "lk" link: Option<LinkCode>,
-    }
-}
-record! {
-    /// Leaves, declines an invitation, or takes back that one asked to come in.
-    Leave {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The group.
-        req "c" conversation: ConversationId,
-    }
-}
-record! {
-    /// Removes a member of lower role.
-    RemoveMember {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The group.
-        req "c" conversation: ConversationId,
-        /// Whom.
-        req "u" user: UserId,
-    }
-}
-record! {
-    /// Gives a member a role. Owner to another: the giver becomes admin.
-    SetRole {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// The group.
-        req "c" conversation: ConversationId,
-        /// Whom.
-        req "u" user: UserId,
-        /// What.
-        req "ro" role: Role,
-    }
-}
-record! {
-    /// Blocks or unblocks a user.
-    Block {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// Whom.
-        req "u" user: UserId,
-        /// Block or unblock.
-        req "on" on: bool,
-    }
-}
-record! {
-    /// Lets a user in who asked for it, or does not.
-    AnswerRequest {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// Which conversation.
-        req "c" conversation: ConversationId,
-        /// Whom.
-        req "u" user: UserId,
-        /// In or not.
-        req "on" accept: bool,
-    }
-}
-record! {
-    /// Changes what a conversation is set to.
-    SetConversation {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// Which.
-        req "c" conversation: ConversationId,
-        /// What changes; the rest stays.
-        req "st" change: Box<Settings>,
-    }
-}
-record! {
-    /// Signs a device of the user out: its session ends and its resume secrets are gone.
-    RevokeDevice {
-        /// Name of the command.
-        req "i" nonce: Nonce,
-        /// Which.
-        req "d" device: DeviceId,
-    }
-}
-record! {
-    /// Logged in.
-    Welcome {
-        /// The version both speak from now on.
-        req "v" version: u16,
-        /// Who the token says this is.
-        req "u" user: UserId,
-        /// The server's clock.
-        req "t" now: WallMs,
-        /// For [`Resume`], within this server's life.
-        opt "s" resume_secret: Bytes,
-        /// When the token ends.
-        opt "tx" token_expires: WallMs,
-        /// The end of the user log.
-        opt "n" user_cursor: UserSequence,
-        /// Kept by the client as `heads_since` once the heads are in.
-        opt "hs" heads_stamp: WallMs,
-        /// The token's name for the user.
-        opt "nm" name: String,
-    }
-}
-record! {
     /// A request was refused; nothing was changed.
     Refused {
         /// [`Code`] number.
@@ -490,26 +173,6 @@ record! {
     Done {
         /// Not used; keeps the body a map.
         opt "z" reserved: u64,
-    }
-}
-record! {
-    /// Answers a ping.
-    Pong {
-        /// The ping's.
-        opt "q" counter: u64,
-        /// The server's clock.
-        req "t" now: WallMs,
-    }
-}
-record! {
-    /// Numbers withheld from this reader.
-    Skip {
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// From.
-        req "f" first: Sequence,
-        /// To.
-        req "l" last: Sequence,
     }
 }
 record! {
@@ -596,54 +259,6 @@ record! {
         opt "fo" folder: Option<FolderId>,
         /// An encoded record, by kind.
         opt "b" body: Bytes,
-    }
-}
-record! {
-    /// Up to where a member got and read a conversation.
-    Receipt {
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// Who.
-        req "u" user: UserId,
-        /// Delivered up to (direct only).
-        opt "d" delivered: Sequence,
-        /// Read up to.
-        opt "n" read: Sequence,
-        /// In groups: the first number that the member's membership shows; messages from there on count them among their readers.
-        opt "j" joined: Sequence,
-        /// In groups: the member does not tell any more.
-        opt "x" gone: bool,
-    }
-}
-record! {
-    /// Who is typing. A datagram.
-    TypingOf {
-        /// Where.
-        req "c" conversation: ConversationId,
-        /// Who.
-        req "u" user: UserId,
-        /// Grows within the server's session with this client.
-        req "q" counter: u64,
-        /// Began (or goes on) or ended.
-        req "on" on: bool,
-    }
-}
-record! {
-    /// The server is going down: send nothing new here, connect again.
-    Draining {
-        /// Not before this, in ms.
-        opt "ra" retry_after_ms: u64,
-    }
-}
-record! {
-    /// This session ends.
-    Kicked {
-        /// [`Code`] number.
-        req "e" code: u16,
-        /// For people, in English.
-        opt "m" text: String,
-        /// Until when (a ban).
-        opt "un" until: WallMs,
     }
 }
 

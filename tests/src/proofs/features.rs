@@ -92,7 +92,9 @@ pub fn run(scale: Scale) -> Result<()> {
         let scene = scenes.iter().find(|scene| scene.name == feature.scene);
         let scene = scene.with_context(|| format!("there is no scene `{}`", feature.scene))?;
         if let Err(error) = play(&mut stage, scene, PATIENCE) {
-            wrong.push(format!("{}: {error:#}", feature.what));
+            let fault = format!("{}: {error:#}", feature.what);
+            println!("features: BROKEN: {fault}");
+            wrong.push(fault);
         }
     }
     stage.stop();
@@ -108,6 +110,7 @@ pub fn run(scale: Scale) -> Result<()> {
             );
         } else {
             let (what, lost) = (&feature.what, &feature.lost);
+            println!("features: BROKEN: {what}: nobody notices that `{lost}` is lost");
             wrong.push(format!("{what}: nobody notices that `{lost}` is lost"));
         }
     }

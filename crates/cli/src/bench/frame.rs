@@ -5,7 +5,9 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    sync::Arc,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail, ensure};
@@ -32,6 +34,10 @@ const TEXT_BYTES: usize = 120;
 const BURSTS: usize = 5;
 /// Who reads.
 const READER: usize = PEERS;
+/// Times that the floor is measured.
+const FLOORS: usize = 15;
+/// What was handed over lies for so long before it is read, as a burst does.
+const FLOOR_QUIET: Duration = Duration::from_millis(150);
 
 /// A language: its name, its aim in µs, and its program.
 type Side = (
@@ -58,6 +64,10 @@ pub(super) fn run(
     programs: &Programs,
     report: &mut Report,
 ) -> anyhow::Result<()> {
+    let floor = floor()?;
+    report.note(&format!(
+        "frame: the aims are times, so this machine counts: {MESSAGES} texts of {TEXT_BYTES} bytes that another thread made, taken from a channel of the standard library and read to the last byte, nothing else: {floor:.0} us"
+    ));
     for (name, limit, program) in SIDES {
         let cases = [Case {
             bench: "frame",
@@ -82,6 +92,31 @@ pub(super) fn run(
         alternate(args, &cases, report, ours, limit)?;
     }
     Ok(())
+}
+
+/// What a burst's texts alone cost here, with no client around them: in µs, the median.
+fn floor() -> anyhow::Result<f64> {
+    let mut times = Vec::new();
+    for _ in 0..FLOORS {
+        let (sender, receiver) = mpsc::sync_channel(MESSAGES);
+        let maker = thread::spawn(move || {
+            (0..MESSAGES).all(|n| sender.send(format!("{n:.<TEXT_BYTES$}")).is_ok())
+        });
+        ensure!(maker.join().is_ok_and(|all| all), "nobody takes them");
+        thread::sleep(FLOOR_QUIET);
+        let (begin, mut bytes, mut sum) = (Instant::now(), 0, 0u64);
+        while let Ok(text) = receiver.try_recv() {
+            bytes += text.len();
+            let (words, _) = text.as_bytes().as_chunks::<8>();
+            let words = words.iter().map(|word| u64::from_ne_bytes(*word));
+            sum = words.fold(sum, u64::wrapping_add);
+        }
+        std::hint::black_box(sum);
+        times.push(begin.elapsed().as_secs_f64() * 1e6);
+        ensure!(bytes == MESSAGES * TEXT_BYTES, "{bytes} bytes");
+    }
+    times.sort_by(f64::total_cmp);
+    times.get(times.len() / 2).copied().context("no floor")
 }
 
 /// A round: a server, a reader, bursts; the median of their frames in µs.
