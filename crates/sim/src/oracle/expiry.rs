@@ -50,7 +50,8 @@ pub(super) fn seen(record: &Record) -> Ends {
                 closed,
             };
             ends.insert((*id, *number), end);
-        } else if *target == 0 && rev != number && !in_list {
+        } else if *target == 0 && rev != number && (over || !in_list) {
+            // A list says of a message that it is over, but nothing of its facets.
             ends.entry((*id, *rev)).or_insert(End {
                 target: *number,
                 at: None,

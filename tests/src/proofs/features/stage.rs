@@ -76,6 +76,8 @@ impl Stage {
             http: true,
             other_ports: true,
             danger_reach_own_network: true,
+            // Links of other scenes lead outside, and nobody there is to be called.
+            allow: vec!["127.0.0.1".to_owned()],
             ..PreviewSettings::default()
         };
         let pages = PageServer::start()?;
