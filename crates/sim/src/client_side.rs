@@ -42,6 +42,10 @@ impl World {
         device.life += 1;
         device.disk.broken = false;
         device.forgetful = false;
+        device.texts_before = device.texts;
+        if std::mem::take(&mut device.unread) {
+            self.record.outbox_turns(index, device.texts);
+        }
         device.disk_free_at = self.now;
         device.disk.rev_ignored = self.plan.client_breaks.rev_ignored;
         let config = Config {
@@ -497,11 +501,16 @@ impl World {
                     seen,
                 });
             }
+            let load = matches!(op, StoreOp::Load);
             let result = device.disk.carry_out(op);
             if result.is_ok() {
                 device.outboxed.extend(sends);
             } else {
                 device.forgetful = true;
+            }
+            if load && result.is_err() {
+                device.unread = true;
+                self.record.outbox_turns(index, device.texts_before);
             }
             if let Some(session) = device.session.as_mut() {
                 session.handle_stored(ticket, result, now);

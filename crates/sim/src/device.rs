@@ -59,6 +59,10 @@ pub struct Device {
     pub next_call: u64,
     /// Numbers the texts it writes.
     pub texts: u64,
+    /// Those that were before this life.
+    pub texts_before: u64,
+    /// This life could not read what was kept.
+    pub unread: bool,
     /// Sends that were in its outbox on disk, for good.
     pub outboxed: BTreeSet<Nonce>,
     /// Blocks it wants now.
@@ -100,6 +104,8 @@ impl Device {
             calls: BTreeSet::new(),
             next_call: 1,
             texts: 0,
+            texts_before: 0,
+            unread: false,
             outboxed: BTreeSet::new(),
             blocking: BTreeMap::new(),
             forgetful: false,

@@ -555,11 +555,29 @@ pub struct Record {
     pub friends_told: Vec<(UserId, UserRecord, Moment)>,
     /// Entries that add previews, by place and number, as the server has them at rest: the message, and when.
     pub previews: BTreeMap<(ConversationId, Sequence), (Sequence, WallMs)>,
+    /// Of each device the numbers of texts after which it wrote without what its disk has, and with it again, in turns.
+    turns: BTreeMap<String, Vec<u64>>,
     /// One name with two meanings or two answers.
     pub twofold: Option<String>,
 }
 
 impl Record {
+    /// From here on a device does not know what its disk has, or knows it again.
+    pub fn outbox_turns(&mut self, device: usize, texts: u64) {
+        self.turns
+            .entry(format!("d{device}"))
+            .or_default()
+            .push(texts);
+    }
+
+    /// Which of its outboxes a device's text was in: 0 the one on its disk, else one of a life that could not read that.
+    #[must_use]
+    pub fn outbox_of(&self, device: &str, text: u64) -> usize {
+        let turns = self.turns.get(device).map_or(&[][..], Vec::as_slice);
+        let turn = turns.partition_point(|before| *before < text);
+        if turn % 2 == 0 { 0 } else { turn }
+    }
+
     /// A command came to the server's door, or came again.
     pub fn on_command(&mut self, user: &UserId, frame: &ClientFrame, now: Moment) {
         let Some(nonce) = frame.nonce() else {
