@@ -3,7 +3,7 @@
 use fireside_client_core::{Command, event::Completion, view::Body};
 use fireside_protocol::{
     ClientFrame, EntryKind, Lane, MemberChange, ServerFrame,
-    frames::{PageRequest, UserRecord, UserRecordKind},
+    frames::{Head, PageRequest, UserRecord, UserRecordKind},
     limits::{HEADS_ONLY_MAX, PAGE_REQUEST_BYTES_MAX},
 };
 
@@ -41,6 +41,37 @@ fn after_a_log_in_open_and_direct_are_pulled_and_read_groups_are_not() {
     assert_eq!(pages(&world).len(), 3);
     world.advance(60_000);
     assert_eq!(pages(&world).len(), 3, "nothing is asked twice");
+}
+
+#[test]
+fn a_hole_that_falls_under_the_floor_is_no_hole() {
+    let mut world = World::new();
+    let group = world.server.group(1);
+    world.connect();
+    world.open(group);
+    for _ in 0..10 {
+        world.server.log(group).text(&user("bob"), "x");
+    }
+    for number in [1, 2, 5] {
+        let frame = world.server.log(group).live(number);
+        world.live(frame);
+    }
+    // What was before is cleared, or trimmed, before anybody asked for it.
+    let head = Head {
+        last: 5,
+        first: 5,
+        ..world.server.log(group).head(&user("ann"))
+    };
+    world.live(ServerFrame::Head(head));
+    world.advance(60_000);
+    assert_eq!(pages(&world), [], "nothing is left to be asked for");
+    let frame = world.server.log(group).live(10);
+    world.live(frame);
+    world.advance(250);
+    let asked = pages(&world);
+    assert_eq!(asked.len(), 1);
+    assert_eq!((asked[0].anchor, asked[0].number, asked[0].to), (3, 6, 9));
+    assert_eq!(world.texts(group).len(), 6);
 }
 
 #[test]
