@@ -30,6 +30,8 @@ pub(crate) struct Log {
     pub(crate) hidden: BTreeSet<u64>,
     pub(crate) read: u64,
     pub(crate) rights: u64,
+    /// The oldest number kept.
+    pub(crate) first: u64,
 }
 
 impl Log {
@@ -251,7 +253,7 @@ impl Log {
             skips,
             changes: changes.iter().map(raw).collect(),
             reset,
-            oldest: 1,
+            oldest: self.first,
         }
     }
 
@@ -279,7 +281,7 @@ impl Log {
             conversation: self.id,
             kind: self.kind,
             last: self.last(),
-            first: 1,
+            first: self.first,
             visible_from: 1,
             ordinal: self.entries.last().map_or(0, |e| e.ordinal),
             unread: self.unread(me).min(1_000),
@@ -402,6 +404,7 @@ impl Server {
             hidden: BTreeSet::new(),
             read: 0,
             rights: 0,
+            first: 1,
         };
         self.logs.insert(id, log);
         id
