@@ -29,6 +29,8 @@ const CLIENTS_MIN: u64 = 30;
 const TWOS_MIN: u64 = 10;
 /// Least times of each mechanism in 40 seeds.
 const TIMES_MIN: u64 = 100;
+/// A long run says how far it is after each so many seeds.
+const TOLD_SEEDS: u64 = 100;
 /// Seeds within which a built-in fault must be caught.
 pub const CATCH_SEEDS: u64 = 100;
 /// All built-in faults.
@@ -182,6 +184,8 @@ impl Size {
 pub struct Seeds {
     /// Counts of all.
     pub report: Report,
+    /// How many.
+    pub ran: u64,
     /// Events of all.
     pub steps: u64,
     /// The smallest sizes.
@@ -246,6 +250,7 @@ pub fn run_seeds(first: u64, seeds: u64, steps: u64, fault: Option<&str>) -> See
     let stop = AtomicBool::new(false);
     let gathered = Mutex::new(Seeds {
         report: Report::default(),
+        ran: 0,
         steps: 0,
         least: Size::of_nothing(),
         broken: None,
@@ -267,6 +272,7 @@ pub fn run_seeds(first: u64, seeds: u64, steps: u64, fault: Option<&str>) -> See
                         .lock()
                         .unwrap_or_else(std::sync::PoisonError::into_inner);
                     gathered.report.merge(&outcome.report);
+                    gathered.ran += 1;
                     gathered.steps += outcome.size.steps;
                     gathered.least = gathered.least.least(outcome.size);
                     if let Some(violation) = outcome.violation {
@@ -278,6 +284,8 @@ pub fn run_seeds(first: u64, seeds: u64, steps: u64, fault: Option<&str>) -> See
                         {
                             gathered.broken = Some((seed, violation));
                         }
+                    } else if fault.is_none() && gathered.ran.is_multiple_of(TOLD_SEEDS) {
+                        println!("{} of {seeds} seeds", gathered.ran);
                     }
                 }
             });

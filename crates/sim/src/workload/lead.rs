@@ -163,7 +163,7 @@ impl World {
     /// Something that leading takes.
     fn lead(&mut self, index: usize) {
         let leads = |row: &&ConversationRow| matches!(row.role, Some(Role::Owner | Role::Admin));
-        // Few lead something: most often one of them does it.
+        // Few lead something: often one of them does it instead.
         let anybody = self.rng.chance(400);
         let led = self.devices.iter().enumerate().flat_map(|(by, device)| {
             let rows = device.list.iter().filter(leads);
