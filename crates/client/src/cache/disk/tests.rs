@@ -2,7 +2,15 @@
 
 use std::{path::PathBuf, sync::Weak};
 
-use fireside_protocol::{ConversationKind, Entry, EntryKind, TextContent};
+use bytes::Bytes;
+use fireside_client_core::storage::{
+    ConversationRecord, ItemRecord, ItemsQuery, Loaded, OutboxRecord, Profile, Transaction,
+};
+use fireside_protocol::{
+    ConversationId, ConversationKind, DeviceId, Entry, EntryKind, Nonce, TextContent, UserId,
+    encode,
+    frames::{Head, Range},
+};
 
 use super::*;
 use crate::{cache::memory::MemoryCache, channel::channel, search::Reply};

@@ -4,7 +4,7 @@
 use fireside_protocol::{decode, frames::Head};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{Failure, Worker, blob};
+use super::{Failure, Worker, rows::blob};
 
 impl Worker<'_> {
     /// Whether the log has something that must go.
