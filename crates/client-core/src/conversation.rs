@@ -246,16 +246,9 @@ impl Conversation {
         self.head.first.max(self.head.visible_from).max(1)
     }
 
-    /// Numbers that only a page can tell of, as far as they can be held.
-    pub(crate) fn miss(&mut self, first: Sequence, last: Sequence) {
-        let first = first.max(self.floor());
-        if first <= last {
-            self.repair.insert(first, last);
-        }
-    }
-
-    /// After [`Conversation::floor`] may have moved: what is below it is not to be had, and nobody repairs it.
-    pub(crate) fn floor_moved(&mut self) {
+    /// What fell below [`Conversation::floor`] before it was repaired is not to be had: asked for, it would be asked for for ever, and
+    /// nothing else would.
+    pub(crate) fn forget_below_floor(&mut self) {
         let floor = self.floor();
         if self.repair.first().is_some_and(|first| first < floor) {
             self.repair.remove(0, floor - 1);
@@ -316,7 +309,7 @@ impl Conversation {
             self.cover_live(number, number);
             applied.covered = true;
         } else {
-            self.miss(number, number);
+            self.repair.insert(number, number);
         }
         applied
     }
@@ -342,7 +335,7 @@ impl Conversation {
         let elsewhere = self.covered.contains(change.target) && !self.in_memory(change.target);
         if !known || (elsewhere && sane) {
             // What it does can not be carried out here: it stays a hole, and the page that fills it brings the item's state.
-            self.miss(number, number);
+            self.repair.insert(number, number);
             return;
         }
         if sane {
@@ -388,7 +381,10 @@ impl Conversation {
     fn arrive(&mut self, first: Sequence, last: Sequence) -> Applied {
         let new = last > self.last_known;
         if new {
-            self.miss(self.last_known.saturating_add(1), first.saturating_sub(1));
+            let from = (self.last_known + 1).max(self.floor());
+            if from < first {
+                self.repair.insert(from, first - 1);
+            }
             self.know(last);
         }
         Applied {
@@ -496,7 +492,6 @@ impl Conversation {
         self.know(page.as_of);
         if page.oldest > self.head.first {
             self.head.first = page.oldest.min(self.last_known.saturating_add(1));
-            self.floor_moved();
         }
         applied.overlap = !asked.added.is_empty();
 

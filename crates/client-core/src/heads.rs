@@ -269,7 +269,6 @@ impl Session {
         let known = conversation.last_known;
         let sure = conversation.take_head(head, pending_read, me.as_ref());
         conversation.unsure = false;
-        conversation.floor_moved();
         if breaks.head_as_gap && conversation.last_known > known {
             conversation
                 .covered

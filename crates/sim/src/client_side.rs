@@ -43,9 +43,7 @@ impl World {
         device.disk.broken = false;
         device.forgetful = false;
         device.texts_before = device.texts;
-        if std::mem::take(&mut device.unread) {
-            self.record.outbox_turns(index, device.texts);
-        }
+        self.record.outbox_found(index, device.texts);
         device.disk_free_at = self.now;
         device.disk.rev_ignored = self.plan.client_breaks.rev_ignored;
         let config = Config {
@@ -509,8 +507,7 @@ impl World {
                 device.forgetful = true;
             }
             if load && result.is_err() {
-                device.unread = true;
-                self.record.outbox_turns(index, device.texts_before);
+                self.record.outbox_lost(index, device.texts_before);
             }
             if let Some(session) = device.session.as_mut() {
                 session.handle_stored(ticket, result, now);

@@ -61,8 +61,6 @@ pub struct Device {
     pub texts: u64,
     /// Those that were before this life.
     pub texts_before: u64,
-    /// This life could not read what was kept.
-    pub unread: bool,
     /// Sends that were in its outbox on disk, for good.
     pub outboxed: BTreeSet<Nonce>,
     /// Blocks it wants now.
@@ -105,7 +103,6 @@ impl Device {
             next_call: 1,
             texts: 0,
             texts_before: 0,
-            unread: false,
             outboxed: BTreeSet::new(),
             blocking: BTreeMap::new(),
             forgetful: false,

@@ -54,12 +54,21 @@ pub struct Record {
 }
 
 impl Record {
-    /// From here on a device does not know what its disk has, or knows it again.
-    pub fn outbox_turns(&mut self, device: usize, texts: u64) {
+    /// From this text on a device does not know what its disk has.
+    pub fn outbox_lost(&mut self, device: usize, texts: u64) {
         self.turns
             .entry(format!("d{device}"))
             .or_default()
             .push(texts);
+    }
+
+    /// From this text on a device knows what its disk has, if it did not before.
+    pub fn outbox_found(&mut self, device: usize, texts: u64) {
+        if let Some(turns) = self.turns.get_mut(&format!("d{device}"))
+            && turns.len() % 2 == 1
+        {
+            turns.push(texts);
+        }
     }
 
     /// Which of its outboxes a device's text was in: 0 the one on its disk, else one of a life that could not read that.

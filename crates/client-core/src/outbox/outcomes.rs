@@ -73,7 +73,7 @@ impl Session {
                 Some(held) => {
                     held.know(ack.sequence);
                     if !held.covered.contains(ack.sequence) {
-                        held.miss(ack.sequence, ack.sequence);
+                        held.repair.insert(ack.sequence, ack.sequence);
                     }
                     self.want_page(id);
                 }

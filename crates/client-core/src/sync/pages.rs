@@ -108,6 +108,7 @@ impl Session {
 
     /// The page this conversation needs most, if it needs one now.
     fn next_page(&mut self, id: ConversationId) -> Option<(PageRequest, (Sequence, Sequence))> {
+        self.conversations.get_mut(&id)?.forget_below_floor();
         let conversation = self.conversations.get(&id)?;
         if conversation.asked.is_some() {
             return None;

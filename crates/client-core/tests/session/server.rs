@@ -208,9 +208,9 @@ impl Log {
             request.limit
         } as usize;
         let (low, high) = match request.anchor {
-            0 => (1, as_of),
-            1 => (1, request.number.saturating_sub(1).min(as_of)),
-            3 => (request.number.max(1), request.to.min(as_of)),
+            0 => (self.first, as_of),
+            1 => (self.first, request.number.saturating_sub(1).min(as_of)),
+            3 => (request.number.max(self.first), request.to.min(as_of)),
             other => panic!("anchor {other} is not used"),
         };
         let mut items = Vec::new();

@@ -2,7 +2,7 @@
 
 use fireside_client_core::{Command, event::Completion, view::Body};
 use fireside_protocol::{
-    ClientFrame, EntryKind, Lane, MemberChange, ServerFrame,
+    ClientFrame, ConversationId, EntryKind, Lane, MemberChange, ServerFrame,
     frames::{PageRequest, UserRecord, UserRecordKind},
     limits::{HEADS_ONLY_MAX, PAGE_REQUEST_BYTES_MAX},
 };
@@ -43,8 +43,8 @@ fn after_a_log_in_open_and_direct_are_pulled_and_read_groups_are_not() {
     assert_eq!(pages(&world).len(), 3, "nothing is asked twice");
 }
 
-#[test]
-fn a_hole_that_falls_under_the_floor_is_no_hole() {
+/// A group of which 3 and 4 were missed.
+fn missed() -> (World, ConversationId) {
     let mut world = World::new();
     let group = world.server.group(1);
     world.connect();
@@ -56,15 +56,23 @@ fn a_hole_that_falls_under_the_floor_is_no_hole() {
         let frame = world.server.log(group).live(number);
         world.live(frame);
     }
-    // What was before is trimmed before anybody asked for it.
+    (world, group)
+}
+
+/// The ranges asked for.
+fn ranges(world: &World) -> Vec<(u64, u64)> {
+    let asked = pages(world).into_iter().filter(|page| page.anchor == 3);
+    asked.map(|page| (page.number, page.to)).collect()
+}
+
+#[test]
+fn a_hole_that_falls_under_the_floor_is_no_hole() {
+    let (mut world, group) = missed();
+    // Trimmed before anybody asked for it.
     world.server.log(group).first = 5;
     let head = world.server.log(group).head(&user("ada"));
     world.live(ServerFrame::Head(head));
     world.advance(60_000);
-    let ranges = |world: &World| -> Vec<(u64, u64)> {
-        let asked = pages(world).into_iter().filter(|page| page.anchor == 3);
-        asked.map(|page| (page.number, page.to)).collect()
-    };
     assert_eq!(ranges(&world), [], "nothing is left to be filled");
     for _ in 0..5 {
         world.server.log(group).text(&user("bob"), "y");
@@ -73,6 +81,16 @@ fn a_hole_that_falls_under_the_floor_is_no_hole() {
     world.live(frame);
     world.advance(250);
     assert_eq!(ranges(&world), [(6, 9)]);
+}
+
+#[test]
+fn a_page_that_tells_of_the_floor_ends_the_asking() {
+    let (mut world, group) = missed();
+    world.advance(249);
+    assert_eq!(ranges(&world), []);
+    world.server.log(group).first = 5;
+    world.advance(60_000);
+    assert_eq!(ranges(&world), [(3, 4)], "once, and then it is known");
 }
 
 #[test]
